@@ -10,6 +10,9 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError, DesignError, RefineWarning, SpaceError, StoreError
+from refine.report.pages.review import risk_of
+from refine.utils.format import chance_words
+from tests.reading import facts_of, numbers_in
 
 SPACE = {"lr": refine.Float(1e-4, 10.0, levels=11, log=True), "layers": (1, 5), "opt": ["adam", "rms", "sgd"]}
 
@@ -65,8 +68,8 @@ def test_the_cost_of_a_side_without_a_value_is_limited_to_trials_that_finish(tre
     tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}, value, n=60, seed=1).run(progress=False)
     answer = tree.ask("x > 0.5")
     assert answer.verdict in ("no", "probably not")
-    assert "Cost        if trials of both sides finish, the best inside is expected" in str(answer)
-    assert "if trials of both sides finish" not in str(tree.ask("x <= 0.3"))
+    assert "finish" in facts_of(answer)["Cost"]
+    assert "finish" not in facts_of(tree.ask("x <= 0.3"))["Cost"]
 
 
 FULL = {"x": (0.0, 1.0, 6), "y": (0.0, 1.0, 6)}
@@ -80,17 +83,17 @@ def test_nothing_is_in_doubt_once_every_configuration_was_run_without_noise(tree
     round_ = tree.add_round(FULL, slope, n=36, seed=1, noise="none").run(progress=False)
     review = round_.propose()
     assert review.proposal.claim.probability == 1
-    assert "Risk        none: every configuration was run" in str(review)
+    assert risk_of(review).chance == "none"
     lost = review.edit(x=(0.6, 1.0))
     assert lost.preview().probability == 0
-    assert "Risk        certain: something better by over 0.0086 is cut off" in str(lost)
+    assert risk_of(lost).chance == "certain"
+    assert f"{lost.preview().epsilon:.2g}" in facts_of(lost)["Risk"]
     low = tree.ask("x <= 0.4")
     high = tree.ask("x > 0.5")
-    assert (low.probability, high.probability) == (1, 0)
-    leads = [str(answer).splitlines()[1] for answer in (low, high)]
-    assert leads == ["Yes: every configuration was run.", "No: every configuration was run."]
+    assert (low.verdict, low.probability, low.draws) == ("yes", 1, 0)
+    assert (high.verdict, high.probability, high.draws) == ("no", 0, 0)
     assert (high.cost, high.cost_low, high.cost_high) == pytest.approx((0.04, 0.04, 0.04))
-    assert "the best inside is 0.04 worse than the best outside\n" in str(high)
+    assert numbers_in(facts_of(high)["Cost"]) == ["0.04"]  # without an interval
     rivals = [tree.ask("x <= 0.3", better="x == 0.4"), tree.ask("x == 0.2", better="x == 0.6")]
     assert [answer.verdict for answer in rivals] == ["no", "either"]
     assert "1 in 20" not in "".join(map(str, (review, lost, low, high, *rivals, tree.winner())))
@@ -176,12 +179,12 @@ def test_a_side_shows_the_mean_of_its_best_configuration(tree):
     answer = tree.ask("lr <= 0.001")
     side = max(answer.inside, answer.outside, key=lambda part: part.runs)
     assert side.runs > 1
-    assert f"best {side.mean:.3f} (mean of {side.runs} runs)" in str(answer)
+    assert re.search(rf" {side.mean:.3f} \([^)]* {side.runs} ", str(answer))
 
 
 def test_a_cost_has_no_digits_far_below_the_tolerance(bowl_tree):
     for question in ("lr <= 1", "layers >= 2", "opt != 'sgd'"):
-        line = str(bowl_tree.ask(question, epsilon=0.5)).split("Cost")[1].split("Inside")[0]
+        line = facts_of(bowl_tree.ask(question, epsilon=0.5))["Cost"]
         numbers = [word.strip("(),") for word in line.split()]
         costs = [number for number in numbers if number.replace(".", "").isdigit() and number != "90"]
         assert all(len(number) <= len("0.55") for number in costs)
@@ -212,10 +215,9 @@ def test_the_answer_about_two_regions_names_the_better_one(bowl_tree):
     assert 0 < answer.cost_low < 0.2 < answer.cost_high + 0.1
     page = str(answer)
     assert "1 in 20" in page
-    assert "best of the first region" in page
     assert [line.split()[0] for line in page.splitlines()[4:6]] == ["First", "Second"]
-    listed = str(bowl_tree.questions(suggest=False))
-    assert "the second" in listed
+    ((_, _, (verdict, _, _), *_),) = bowl_tree.questions(suggest=False).page().blocks[0].rows
+    assert "second" in verdict
 
 
 def test_two_regions_whose_bests_differ_by_less_than_the_tolerance_are_either(bowl_tree):
@@ -230,9 +232,10 @@ def test_regions_of_several_conditions_stand_in_brackets(bowl_tree):
     second = "(layers == 5 or opt == 'sgd')"
     assert answer.page().title == f"Question: {first} against {second}"
     undecided = replace(answer, verdict="open", probability=0.5, tie=0.0)
-    assert undecided.page().lead.text.startswith(f"Open: {first} or {second} may hold the better best, ")
-    plain = replace(undecided, question="layers == 1", better="opt == 'sgd'")
-    assert plain.page().lead.text.startswith("Open: layers == 1 or opt == 'sgd' may hold the better best, ")
+    lead = undecided.page().lead.text
+    assert 0 < lead.index(first) < lead.index(second)
+    plain = replace(undecided, question="layers == 1", better="opt == 'sgd'").page().lead.text
+    assert 0 < plain.index(" layers == 1 ") < plain.index(" opt == 'sgd' ")
 
 
 def test_a_region_that_leads_by_about_the_tolerance_is_open(bowl_tree):
@@ -242,7 +245,7 @@ def test_a_region_that_leads_by_about_the_tolerance_is_open(bowl_tree):
     assert answer.probability == strict.probability < 0.05
     assert 0.15 < answer.tie < 0.85
     assert (answer.verdict, answer.settled, answer.needed) == ("open", False, 12)
-    assert "either region will do" in str(answer)
+    assert chance_words(answer.tie) in answer.page().lead.text
 
 
 def test_a_question_of_three_parts_is_shown_without_added_parentheses(bowl_tree):
@@ -254,12 +257,12 @@ def test_a_question_of_three_parts_is_shown_without_added_parentheses(bowl_tree)
 def test_a_page_leads_with_the_answer_and_rounds_the_chance(bowl_tree):
     answer = bowl_tree.ask("layers <= 1", given="opt == 'adam'")
     lines = str(answer).splitlines()
-    assert lines[0] == "Question: layers <= 1, given opt == 'adam'"
+    assert re.fullmatch(r"Question: layers <= 1\b.*\bopt == 'adam'", lines[0])
     assert "1 in" in lines[1]
     assert "%" not in lines[1]
     assert answer.to_dict()["probability"] == answer.probability
-    assert "with opt == 'adam'" in str(answer)
-    assert "model probability" in str(answer.why())
+    assert "opt == 'adam'" in facts_of(answer)["Evidence"]
+    assert f" {answer.probability:.2g}, " in str(answer.why())
 
 
 @pytest.fixture
@@ -281,14 +284,14 @@ def test_a_question_on_a_conditional_parameter_compares_configurations_that_have
     assert answer.given == "model == 'svr'"
     assert answer == piped.ask("C <= 0.1", given="model == 'svr'")
     assert answer.trials == int((piped["root"].trials["model"] == "svr").sum())
-    assert "model == 'svr'," in str(answer)
+    assert answer.given in facts_of(answer)["Condition"]
     assert set(answer.inside.best) == {"model", "C", "log_target", "junk"}
 
 
 def test_a_conditional_parameter_named_by_the_given_condition_alone_is_not_explained(piped):
     answer = piped.ask("log_target == True", given="C >= 1")
     assert answer.outside.trials + answer.inside.trials == answer.trials < 60
-    assert "count as outside" not in str(answer)
+    assert "Condition" not in facts_of(answer)
 
 
 def test_parameters_of_two_models_compare_the_configurations_of_both(piped):
@@ -367,8 +370,8 @@ def test_constraints_count_feasible_values_alone(tree):
     answer = tree.ask("x >= 6")
     assert (answer.verdict, answer.inside.best) == ("no", None)
     assert math.isnan(answer.cost)
-    assert "no feasible" in str(answer)
-    assert "with latency <= 5" in str(answer)
+    assert "feasible" in facts_of(answer)["Inside"]
+    assert "latency <= 5" in str(answer)
 
 
 @pytest.mark.slow
@@ -540,7 +543,7 @@ def test_questions_with_trials_for_repeats_alone_lead_to_confirm(tree):
 
     tree.add_round(SPACE, value, n=20, seed=1, budget=23).run(progress=False, check_noise=False)
     questions = tree.questions()
-    assert "the budget leaves no trial" in questions.refusal
+    assert (questions.suggested, bool(questions.refusal)) == ((), True)
     assert [str(call) for call in questions.calls] == ["tree.confirm()"]
 
 
@@ -667,7 +670,7 @@ def test_questions_travel_with_an_export_and_a_merge(bowl_tree, tmp_path):
 
 
 def test_nothing_is_suggested_before_there_is_evidence(tree):
-    assert "no round" in tree.questions().refusal
+    assert tree.questions().refusal
     tree.add_round(SPACE, bowl, n=4, seed=1).run(progress=False)
     assert tree.questions().suggested == ()
     with pytest.raises(AnalysisError, match="0 to 1, got 80"):
@@ -698,7 +701,7 @@ def test_a_settled_question_leaves_a_tree_that_can_be_exported(bowl_tree, tmp_pa
             getattr(child.plot, draw)(*names)
     bowl_tree.export(tmp_path / "folder")
     report = next((tmp_path / "folder" / child.id).glob("*.md")).read_text(encoding="utf-8")
-    assert "cannot be drawn" not in report
+    assert "*Figure " not in report
 
 
 @pytest.mark.filterwarnings("error")
@@ -735,7 +738,8 @@ def test_no_answer_about_many_parameters_is_surer_than_claims_were_true():
     assert (upper.verdict, dropped.verdict) == ("probably", "probably not")
     assert upper.settled
     assert upper.needed == 0
-    assert "at least about 1 in 5, by benchmarks with 10 parameters or more" in str(upper)
+    assert upper.basis == "parameters"
+    assert "1 in 5" in facts_of(upper)["Doubt"]
     assert "0.2 for" in str(upper.why())
     either = tree.ask("x1 <= 0.5", better="x1 > 0.5", epsilon=5.0)
     assert (either.verdict, either.tie) == ("either", pytest.approx(0.8))
@@ -746,4 +750,4 @@ def test_answers_about_many_parameters_that_the_model_explains_keep_the_chance_o
     answer = many_parameters(noise=0.0).ask("x0 <= 0.3")
     assert answer.probability < 0.05
     assert answer.basis == ""
-    assert "benchmarks" not in str(answer)
+    assert "Doubt" not in facts_of(answer)

@@ -53,7 +53,7 @@ def test_half_of_a_first_round_follows_a_belief_and_no_test_uses_it(tree):
     positions = np.column_stack([SPACE[n].unit(c) for n, c in SPACE.columns(rows).items()])
     moved = posterior_of(analysis, positions).mean - posterior_of(without, positions).mean
     assert moved[0] > moved[1] + 0.02
-    assert "no test" in str(root.propose().details)
+    assert len(root.propose().page().texts("belief")) == 1
 
     root.run(n=50, progress=False)
     assert (root.trials["origin"] == "exploit").sum() == 20
@@ -98,7 +98,7 @@ def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
     root = tree.add_round(SPACE, objective, n=20, belief=GOOD, exploit=0.25, objective_name="found").run(
         progress=False
     )
-    assert "believed by" in str(root)
+    assert "believed" in str(root)
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
         assert back[root.id].belief == root.belief
@@ -148,7 +148,7 @@ def test_edits_and_beliefs_are_scored_against_the_proposal(tree, tmp_path):
 
     text = str(calibration.details)
     assert "edited 1 proposal" in text
-    assert "People and proposals" in tree.report(tmp_path).read_text()
+    assert "bob" in tree.report(tmp_path).read_text()
 
 
 @pytest.mark.slow
@@ -175,7 +175,7 @@ def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tr
     assert suggested["lr"].within_factor > 2.5  # another study: 15 % of the range at least
     assert dict(suggested["optimizer"])["adam"] > 0.6
     assert dict(suggested["units"]) == {8: 0.9}  # what a person says counts
-    assert "last year" in str(root)
+    assert old.name in str(root)
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
         assert back[root.id].belief == root.belief

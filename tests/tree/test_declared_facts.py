@@ -6,8 +6,8 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError
-from refine.report.pages.reasons import noise_text
 from refine.trials.declared import Declared
+from tests.reading import facts_of
 
 SPACE = {"x": (0, 10), "y": (0, 10)}
 CALLS = []
@@ -37,11 +37,10 @@ def test_no_configuration_is_repeated_if_the_noise_is_declared_as_none(tree):
     root = declared_root(tree).run(progress=False)
     assert len(CALLS) == 30
     assert not len(root.replicates)
-    assert root.analyze().noise.deterministic
-    assert noise_text(root.analyze().noise) == "none, as declared"
+    assert (root.analyze().noise.deterministic, root.analyze().noise.n) == (True, 0)
     winner = tree.winner()
     assert winner.is_best_observed
-    assert "declared deterministic" in str(winner)
+    assert "declared" in facts_of(winner)["Expected"]
 
 
 def test_a_small_round_without_noise_hands_over_its_best_trial(tree):

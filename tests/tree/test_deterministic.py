@@ -56,9 +56,10 @@ def test_winner_is_the_best_observed(study, root):
 
 
 def test_evidence_of_the_winner_names_no_mean_and_no_empty_column(study):
-    text = str(study.winner().why())
-    assert "repeats are identical" in text
-    assert "too few configurations" not in text
+    winner = study.winner()
+    (_, _, interval, source), *_ = winner.page().folds[0].blocks[0].rows
+    assert (interval, "identical" in source) == ("-", True)
+    text = str(winner.why())
     table = text.partition("best observed values")[2]
     assert "95 % interval" not in table
 
@@ -69,7 +70,6 @@ def test_there_is_nothing_to_confirm(study, root):
     winner = study.confirm(budget=5)
     assert winner.race.verdict == "noise"
     assert len(root.replicates) == before
-    assert "trained again" not in str(winner.details)
 
 
 def test_scores_by_fold_give_the_winner_an_expectation_on_new_data(tree):
@@ -81,7 +81,7 @@ def test_scores_by_fold_give_the_winner_an_expectation_on_new_data(tree):
         n=20,
     )
     root.run(progress=False)
-    assert "New data" in str(tree.winner())
+    assert tree.winner().new_data is not None
 
 
 def test_poor_configurations_with_unequal_folds_do_not_move_the_winner_on_new_data(tree):

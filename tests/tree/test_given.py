@@ -90,12 +90,12 @@ def test_a_winner_that_does_not_beat_the_baseline_says_so(tree, tmp_path):
     root = tree.add_round(SPACE, noisy, n=30, seed=3, baseline=good, baseline_seeds=8).run(progress=False)
     assert root.recommend().gain.verdict == "open"
     report = root.report(tmp_path).read_text()
-    assert "not shown to beat" in report
     won = root.recommend()
+    assert f"{won.gain.baseline.expected:.4f}" in report
     likely = replace(won, gain=won.gain._replace(low=-0.001, high=0.1, probability=0.96))
     gain_line = next(cell.text for label, cell in likely.page().facts if label == "Gain")
-    assert gain_line.startswith("probably beats the baseline by ")
-    assert "at most about 1 in 20 that it is no better" in gain_line
+    assert "probably" in gain_line
+    assert "1 in 20" in gain_line
     exact = tree.add_round(SPACE, truth, n=30, seed=3, baseline=best).run(progress=False)
     assert exact.recommend().gain.same
     report = exact.report(tmp_path).read_text()

@@ -1,5 +1,6 @@
 """Configurations of a person run at once and count as given."""
 
+import re
 import warnings
 
 import pandas as pd
@@ -38,7 +39,8 @@ def test_ideas_run_now_and_count_as_given(round_):
 def test_a_best_trial_of_ones_own_outside_the_range_is_not_called_an_audit_trial(tree):
     rising = tree.add_round(SPACE, lambda p: p["x"], n=20, seed=3).run(progress=False)
     rising.try_out([{"x": 12.0, "z": "a"}], progress=False)
-    assert "x = 12 and z = a (outside this space)" in str(rising)
+    assert re.search(r"\bx = 12\b.*\boutside\b", str(rising))
+    assert "audit" not in str(rising)
 
 
 def test_an_idea_given_twice_runs_once(round_):
@@ -166,7 +168,7 @@ def test_an_idea_runs_before_configurations_that_were_given_earlier(tree, capsys
     root = tree.add_round(SPACE, value, n=12, seed=3, given=[{"x": 1.0, "z": "b"}, {"x": 2.0, "z": "b"}])
     root.try_out([{"x": 4.1, "z": "a"}])
     assert root.trials["x"].tolist() == [4.1]
-    assert "stopped after" not in capsys.readouterr().err
+    assert "stopped" not in capsys.readouterr().err
     assert len(root.run(progress=False).trials) == 13
 
 

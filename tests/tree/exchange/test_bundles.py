@@ -13,6 +13,7 @@ import refine
 from refine.errors import RoundBusyError, StoreError
 from refine.store.rows import parts_of
 from refine.store.schema import t
+from tests.reading import numbers_in
 
 
 class Sealed:
@@ -166,7 +167,7 @@ def test_merging_is_a_union(grown_tree, tmp_path):
         assert grown_tree.rounds[0].n == 44
         assert grown_tree.tags == {"../x": grown_tree.rounds[1].id, "new": extra.id}
         assert any("tag '../x'" in text for text in merged.kept)
-        assert "merged: 1 new round, 7 new trials, 0 unequal" in str(merged)
+        assert numbers_in(str(merged).partition("merged: ")[2])[:3] == ["1", "7", "0"]
         merged_again = grown_tree.merge(other)
         assert (merged_again.rounds, merged_again.trials, merged_again.unequal) == ((), 0, ())
         back = other.merge(grown_tree)
@@ -186,7 +187,7 @@ def test_unequal_values_become_attempts_and_the_same_one_counts_either_way(tmp_p
     first, second = (a, b) if way == "ours" else (b, a)
     merged = first.merge(second)
     assert len(merged.unequal) == 5
-    assert "counts now" in str(merged)
+    assert all(text in str(merged) for text in map(str, merged.unequal))
     records = a.rounds[0].trials if way == "ours" else b.rounds[0].trials
     values = sorted(records["value"] - records["x"])
     assert values == pytest.approx([0.0, 0.5, 0.5, 0.5, 0.5])  # the failed one does not supersede a value
