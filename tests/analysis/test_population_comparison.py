@@ -7,6 +7,7 @@ import pytest
 from refine.analysis.population import compare_rounds, space_filling_rows, space_filling_values
 from refine.errors import AnalysisError
 from refine.report.pages.space import population_sentence
+from tests.reading import numbers_in
 
 
 def rounds(parent, child):
@@ -34,10 +35,9 @@ def test_every_trial_is_better():
 def test_the_sentence_names_the_population_that_is_better():
     values = np.arange(100.0)
     populations = compare_rounds(*rounds(values, values[:50] + 60), "maximize")
-    assert population_sentence(populations) == (
-        "A trial of this round beats one of its parent's with probability 0.84 (95 % interval 0.77 to 0.89); "
-        "the distributions differ by at most 0.60 (Kolmogorov-Smirnov, p < 0.001). The population improved."
-    )
+    text = population_sentence(populations)
+    assert numbers_in(text) == ["0.84", "95", "0.77", "0.89", "0.60", "0.001"]
+    assert "improved" in text
 
 
 def test_only_finished_even_trials_count():

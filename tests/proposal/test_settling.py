@@ -7,6 +7,7 @@ import pytest
 
 import refine
 from refine.proposal.settling import ENOUGH, NOISE, REGION, Outlook
+from tests.reading import facts_of
 
 QUESTIONS = ("x >= 5", "x <= 3", "y <= 4", "y >= 2")
 
@@ -30,9 +31,9 @@ def test_a_difference_below_the_noise_is_named_as_hidden_by_it(noisy):
     answer = noisy.ask("x >= 5")
     assert (answer.verdict, answer.obstacle) == ("open", NOISE)
     assert max(answer.outlook.values()) < ENOUGH
-    page = str(answer)
-    assert "settle at most about 1 in 5 such questions" in page
-    assert "noise of repeats hides the difference" in page
+    outlook = facts_of(answer)["To settle"]
+    assert "1 in 5" in outlook
+    assert "noise" in outlook
 
 
 @pytest.mark.parametrize("better", [None, "x <= 3"])
@@ -53,7 +54,6 @@ def test_unrelated_values_leave_too_many_places_for_the_bests():
     tree.add_round(dict.fromkeys("abcd", (0, 9)), unrelated, n=30, seed=1).run(progress=False)
     answer = tree.ask("a >= 5")
     assert (answer.needed, answer.obstacle) == (12, REGION)
-    assert "the bests may lie in many places" in str(answer)
 
 
 def test_trials_are_named_for_open_questions_alone(noisy):

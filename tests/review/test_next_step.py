@@ -17,6 +17,7 @@ from refine.review.checks import worth as worth_check
 from refine.review.next_step import EVEN, NextRound, accept_action, advised_round, next_step_of
 from refine.review.worth import worth_of
 from refine.trials.budget import BudgetState
+from tests.reading import numbers_in
 
 SPACE = refine.Space({"lr": (0.0, 1.0, 9), "depth": (1, 6), "kind": ["a", "b", "c"]})
 
@@ -113,9 +114,8 @@ def test_a_small_round_without_findings_names_what_would_settle_it():
     assert needed["parameters"] == ["lr", "depth", "kind"]
     assert needed["power"] >= 0.8
     assert step.seconds == pytest.approx(2.0 * step.n)
-    text = sentences(step.reasons)
-    assert text.startswith(f"{step.n} more trials in this round")
-    assert "40 evenly drawn trials" in text
+    assert numbers_in(sentences(step.reasons))[0] == str(step.n)
+    assert about(step, 1)["n"] == 40
     assert json.loads(json.dumps(step.to_json()))["action"] == str(step.action)
 
 
@@ -151,14 +151,14 @@ def test_repeats_are_not_advised_if_they_are_identical():
 def test_a_constant_objective_is_named_as_such():
     step = step_of(lambda frame, rng: 3.0 + 0.0 * frame["lr"])
     assert codes(step) == ["all_equal", "tried"]
-    assert "Every finished trial has the same value, 3.0000." in sentences(step.reasons)
+    assert about(step, 0)["value"] == 3.0
     assert str(step.action) == "round.analyze()"
 
 
 def test_failed_trials_are_not_said_to_have_the_same_value():
     failing = step_of(lambda frame, rng: np.where(rng.random(len(frame)) < 0.3, np.nan, 3.0))
     assert codes(failing) == ["all_equal", "tried"]
-    assert "Every trial " not in sentences(failing.reasons)
+    assert "finished" in sentences(failing.reasons)
 
 
 def test_budget_pays_for_search_on_the_same_space_if_nothing_is_proposed():
@@ -180,7 +180,7 @@ def test_verdict_goes_on_while_the_budget_leaves_trials_for_a_round():
     assert alone.verdict != "CONTINUE"
     assert budgeted.verdict == "CONTINUE"
     assert spent.verdict != "CONTINUE"
-    assert verdict_sentence(budgeted).startswith("Go on: 39 of 60 trials left. By the model alone, another")
+    assert numbers_in(verdict_sentence(budgeted))[:3] == ["39", "60", "20"]  # left, of the budget, next
 
 
 def test_every_view_of_an_outlook_says_the_same_about_the_gain():
@@ -190,7 +190,7 @@ def test_every_view_of_an_outlook_says_the_same_about_the_gain():
     views = [verdict_sentence(outlook), str(outlook), says(worth_check(outlook))]
     for view in views:
         assert "unlikely" in view
-        assert "may gain" not in view
+        assert "may" not in view.split()
         assert "1 in 2" not in view
 
 

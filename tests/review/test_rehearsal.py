@@ -58,7 +58,7 @@ def test_declared_equal_repeats_need_no_reserve(few_functions):
     assert study.noise == 0
     assert {size.repeats for size in study.sizes} == {0}
     assert np.isnan(study.separable)
-    assert "Repeats are identical." in str(study.page().blocks)
+    assert "identical" in str(study.page().blocks)
     assert refine.rehearse(SPACE, budget=20).sizes[0].repeats == 3
 
 
