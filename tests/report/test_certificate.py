@@ -89,17 +89,16 @@ def test_the_certificate_states_the_numbers_of_the_records(grown, tmp_path):
     text = won.report(tmp_path).read_text()
     assert (tmp_path / "paper-winner.md").exists()
     assert f"| {won.expected:.4f} |" in text
-    assert "baseline by " in text
+    assert f"{won.gain.expected:.4f}" in text
     origins = [o for r in tree.rounds for o in r.trials["origin"]]
-    assert f"1 given, {origins.count('space_filling')} evenly drawn, " in text
+    assert f"1 given, {origins.count('space_filling')} " in text
     replicates = sum(len(r.replicates) for r in tree.rounds)
     assert f"; {replicates} runs" in text
     assert "| 1 proposal, 0 openings" in text
-    assert "No hold-out" in text
-    assert "posterior mean" in text
-    assert f"assert round.id == {won.round!r}" in text
+    assert re.search(r"saw\? \| no \|", text)  # data of a hold-out
+    assert re.search(r"bars \S+ \| 95 %", text)
+    assert f"round.id == {won.round!r}" in text
     assert "| x: 8.13 to " in text
-    assert "with at most four fifths of the winner's time" in text or "and cheaper to train" in text
 
 
 def test_the_report_of_a_tree_and_the_certificate_state_one_cost(grown, tmp_path):
@@ -121,9 +120,9 @@ def test_an_opened_hold_out_is_in_the_certificate(grown, tmp_path):
     shown = home.open_holdout(top=2, seeds=3)
     row = [c.key for c in home.recommend().candidates[:2]].index(won.candidates[0].key)
     text = won.report(tmp_path).read_text()
-    assert f"Hold-out: {shown.table['holdout'][row]:.4f}, mean of 3 models" in text
+    assert re.search(rf"{shown.table['holdout'][row]:.4f}, .*\b3 models", text)
     assert "1 proposal, 1 opening" in text
-    assert "data that the search never saw? | yes |" in text
+    assert re.search(r"saw\? \| yes \|", text)
 
 
 def test_a_round_has_one_of_its_own_and_html_is_one_file(grown, tmp_path):
@@ -158,8 +157,8 @@ def test_cheaper_configurations_that_are_nearly_as_good_are_named(tree, tmp_path
 def test_a_certificate_without_a_baseline_or_a_posterior_says_so(tree, tmp_path):
     root = tree.add_round(SPACE, Sealed(), metric="acc", n=3).run(progress=False)
     text = root.recommend().report(tmp_path).read_text()
-    assert "none was given" in text
-    assert "Gain by parameter" not in text
+    assert re.search(r"baseline\? \| no\b", text)
+    assert "| change | gain |" not in text
     assert "nan" not in text.lower().replace("finance", "")
     assert math.isnan(root.recommend().interval[0])
 

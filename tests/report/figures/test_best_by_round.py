@@ -8,6 +8,7 @@ from refine.errors import AnalysisError
 from refine.report import figures
 from refine.report.figures import RoundValues, TreeNode
 from refine.report.figures.theme import tone
+from tests.reading import numbers_in
 
 NAN = float("nan")
 ROUNDS = [
@@ -39,7 +40,7 @@ def test_every_branch_starts_at_the_best_of_its_parent():
     assert texts(ax) == ["root", "side", "paper", "last"]
     spans = [(p.get_x(), p.get_x() + p.get_width()) for p in ax.patches]
     assert spans == [(4.5, 6.5), (8.5, 11.5)]
-    assert ax.get_title("left") == "Best val_acc over 4 rounds"
+    assert ("val_acc" in ax.get_title("left"), numbers_in(ax.get_title("left"))) == (True, ["4"])
     inside(ax)
 
 
@@ -47,11 +48,8 @@ def test_one_round_has_no_bands_and_no_id():
     rounds = [RoundValues("root", None, [NAN, 0.5, 0.4, 0.9, 0.8])]
     ax = figures.best_so_far(rounds, "maximize", "val_acc")
     assert _best(ax)[0][-1] == (5.5, 0.9)
-    assert ("0.9000 at trial 4" in legend(ax), "no usable value (1)" in legend(ax), texts(ax)) == (
-        True,
-        True,
-        [],
-    )
+    entries = [numbers_in(entry) for entry in legend(ax)]
+    assert (["0.9000", "4"] in entries, ["1"] in entries, texts(ax)) == (True, True, [])
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("trial", "val_acc")
     assert [y for _, y in _best(figures.best_so_far(rounds, "minimize"))[0]] == [0.5, 0.4, 0.4, 0.4, 0.4]
 
@@ -100,8 +98,9 @@ def test_the_tree_figure_marks_each_kind_of_round():
         "branched",
         "edited",
         "paper, best",
+        "the article's dictionary",
     }
-    assert {*cells, "the article's dictionary"} <= set(written)
+    assert cells <= set(written)
     long = next(text for text in written if text.startswith("a note"))
     assert long.endswith("…")
     best = {y: x for x, y in points(ax, "best")}

