@@ -8,6 +8,7 @@ import optuna
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import GridSearchCV
+from wrong import recorded
 
 import refine
 from refine.errors import StoreError
@@ -116,10 +117,8 @@ def test_calls_on_a_closed_tree_say_that_it_is_closed(closed, monkeypatch, tmp_p
     call = CALLS.get(name, lambda value, _: getattr(value, attribute)())
     with pytest.raises(StoreError) as caught:
         call(objects[kind], arguments)
-    assert str(caught.value) == (
-        f"store {objects['Tree'].store}: was closed, by tree.close() or at the end of its with block; open "
-        "it again: refine.Tree(name, store=...)"
-    )
+    message = str(caught.value).replace(objects["Tree"].store, "STORE")
+    assert message == recorded(__name__, "a closed store", message)
     assert not list(tmp_path.iterdir())
 
 

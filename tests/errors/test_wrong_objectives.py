@@ -46,10 +46,8 @@ def test_the_round_stops_and_names_the_fix(tree, name):
     with pytest.raises(RoundStoppedError) as caught:
         round_.run(progress=False)
     text = recorded(__name__, name, round_.failures["error"][0].strip().splitlines()[-1])
-    assert str(caught.value) == (
-        f"round {round_.id}: stopped, its first 5 trials all failed alike: {text}; look at the "
-        "tracebacks, fix it and run again: round.failures or round.run(rerun='failed')"
-    )
+    message = str(caught.value).replace(round_.id, "ROOT").replace(text, "ERROR")
+    assert message == recorded(__name__, "trials that fail alike", message)
     assert round_.failures["error"].str.strip().str.endswith(text).all()
     assert len(round_.trials) == 5  # and none of them is lost
     mended = tree.add_round(SPACE, lambda params: params["lr"], n=12, objective_name="mine")
@@ -61,10 +59,8 @@ def test_a_missing_return_stops_the_round_after_one_trial(tree, workers):
     round_ = tree.add_round(SPACE, returning(None), n=12, objective_name="mine")
     with pytest.raises(RoundStoppedError) as caught:
         round_.run(workers, progress=False)
-    assert str(caught.value) == (
-        f"round {round_.id}: stopped after its first trial: the objective must return a number or a mapping "
-        "of metrics to numbers, got None; add the missing return and run again: round.run(rerun='failed')"
-    )
+    message = str(caught.value).replace(round_.id, "ROOT")
+    assert message == recorded(__name__, "a first trial without a result", message)
     if workers == 1:
         (error,) = round_.failures["error"]
         assert error.strip().splitlines()[-1] == recorded(__name__, "nothing")
@@ -90,45 +86,25 @@ def test_a_first_trial_with_none_for_a_metric_stops_no_round(tree):
 
     round_ = tree.add_round(SPACE, sometimes, n=12).run(progress=False, check_noise=False)
     assert round_.trials["state"].value_counts().to_dict() == {"complete": 11, "failed": 1}
-    assert "return missing" not in round_.failures["error"][0]
+    assert "missing" not in round_.failures["error"][0]
 
 
-ADDED = (
-    "the trial is stored with all its metrics; run again with it: tree.add_round(space, objective, metric="
-)
 METRICS = {
-    "a typo": (
-        "val_accuracy",
-        {"val_acc": 0.5, "loss": 1.0},
-        f"did you mean 'val_acc'?; {ADDED}'val_acc')",
-    ),
-    "of the best epoch": (
-        "max:acc",
-        {"val_acc": 0.5},
-        f"did you mean 'val_acc'?; {ADDED}'max:val_acc')",
-    ),
-    "none": (
-        "value",
-        {"loss": 1.0, "val_f1": 0.5},
-        f"known: loss, val_f1; {ADDED}'val_f1')",
-    ),
-    "of validation": (
-        "val_acc",
-        {"acc": 0.5, "loss": 1.0},
-        "known: acc, loss, all of training; give fit validation_data=(x_val, y_val) and run again; "
-        "the trial is stored with all its metrics",
-    ),
+    "a metric by a typo": ("val_accuracy", {"val_acc": 0.5, "loss": 1.0}),
+    "a metric of the best epoch": ("max:acc", {"val_acc": 0.5}),
+    "no metric": ("value", {"loss": 1.0, "val_f1": 0.5}),
+    "a metric of validation": ("val_acc", {"acc": 0.5, "loss": 1.0}),
 }
 
 
-@pytest.mark.parametrize(("metric", "returned", "hint"), METRICS.values(), ids=METRICS)
-def test_a_metric_that_is_not_returned(tree, metric, returned, hint):
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_that_is_not_returned(tree, name):
+    metric, returned = METRICS[name]
     round_ = tree.add_round(SPACE, returning(returned), n=12, metric=metric, objective_name="mine")
     with pytest.raises(ObjectiveError) as caught:
         round_.run(progress=False)
-    assert str(caught.value) == (
-        f"round {round_.id}: metric {metric!r} is not among what the objective returned; {hint}"
-    )
+    message = str(caught.value).replace(round_.id, "ROOT")
+    assert message == recorded(__name__, name, message)
     assert round_.trials[list(returned)].to_dict("records") == [returned]
 
 
