@@ -68,7 +68,7 @@ def test_the_core_alone_runs_a_study_and_names_missing_packages(tmp_path):
     assert not {"tensorflow", "keras", "torch", "optuna", "starlette", "dask"} & set(facts["packages"])
     assert facts["readme"] >= 1
     assert re.search(r"^Next +(review|tree)\.", facts["proposal"], re.MULTILINE)
-    assert facts["html"].lower() == "<!doctype html>"
+    assert facts["html"].lower().startswith("<!doctype")
     assert facts["reports"] >= 1
     assert facts["accuracy"] > 0.9
     for name, short in REFUSED.items():
@@ -80,11 +80,7 @@ def test_the_core_alone_runs_a_study_and_names_missing_packages(tmp_path):
     doctor = {c["what"]: c for c in json.loads(run("-m", "refine", "doctor", "--json", cwd=tmp_path))}
     assert doctor["packages"]["verdict"] == "good"
     assert doctor["workers"]["verdict"] == "good"
-    assert doctor["keras"] == {
-        "what": "keras",
-        "verdict": "warn",
-        "says": "not installed: pip install 'refine-hpo[keras]'",
-    }
+    assert (doctor["keras"]["verdict"], "'refine-hpo[keras]'" in doctor["keras"]["says"]) == ("warn", True)
     assert "Keras" not in doctor
 
 
@@ -100,10 +96,7 @@ def test_a_broken_extra_is_named(tmp_path, monkeypatch):
     (tmp_path / "anywidget.py").write_text("import nothing_of_that_name\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "anywidget", raising=False)
-    with pytest.raises(DesignError) as error:
+    pattern = r"this tracker .*'nothing_of_that_name'.* 'refine-hpo\[notebook\]'"
+    with pytest.raises(DesignError, match=pattern):
         extras.load("anywidget", "this tracker", DesignError)
-    assert str(error.value) == (
-        "this tracker needs anywidget, which can't be imported (No module named 'nothing_of_that_name'): pip "
-        "install 'refine-hpo[notebook]' --upgrade"
-    )
     assert extras.load("json.decoder", "this", ReviewError).__name__ == "json.decoder"

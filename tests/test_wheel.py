@@ -147,7 +147,7 @@ def test_refine_comes_from_the_wheel(installed):
     place = installed.run("python -c 'import refine; print(refine.__file__)'").strip()
     assert "site-packages" in place
     assert str(ROOT) not in place
-    assert "Exit codes" in installed.run("refine-hpo --help")
+    assert "--version" in installed.run("refine-hpo --help")
 
 
 @pytest.mark.nightly
@@ -165,14 +165,14 @@ def test_tests_of_the_source_archive_pass_with_the_wheel(built, installed, tmp_p
 
 @pytest.mark.nightly
 def test_code_of_readme_prints_a_proposal_and_a_winner(readme_study):
-    assert "Search next:" in readme_study
-    assert "Winner of tree example" in readme_study
+    assert "review.accept(" in readme_study
+    assert "Winner" in readme_study
 
 
 @pytest.mark.nightly
 def test_finished_study_opens(installed):
     printed = installed.run("python -c 'from refine import datasets; print(datasets.digits().winner())'")
-    assert "Winner of tree digits" in printed
+    assert re.search(r"Winner\b.*\bdigits\b", printed)
 
 
 @pytest.mark.nightly

@@ -65,9 +65,7 @@ def test_commands_of_the_shell_page_print_what_it_shows(terminal):
     make = "refine run study.db --space space.toml --objective objective.py:score --n 120 --seed 7 --quiet"
     root = terminal.run(f'{make} --note "first look"')
     root = re.search(r"round ([0-9a-f]{12}) of", root)[1]
-    assert re.search(
-        "^ *(Search next|If you go on anyway)", terminal.run("refine propose study.db"), re.MULTILINE
-    )
+    assert re.search("^Next +refine ", terminal.run("refine propose study.db"), re.MULTILINE)
     accepted = terminal.run(
         "refine accept study.db --edit 'dropout=(0, 0.2)' --reject optimizer --note 'low dropout only' --n 60"
     )
@@ -76,13 +74,12 @@ def test_commands_of_the_shell_page_print_what_it_shows(terminal):
     other.run("refine run study.db --objective objective.py:score --workers 2 --quiet")
     terminal.run(f"refine tag study.db {child} paper")
     assert "[paper]" in terminal.run("refine tree study.db")
-    assert "10 equal to the bit" in terminal.run(
-        "refine replay study.db paper --objective objective.py:score"
-    )
+    replayed = terminal.run("refine replay study.db paper --objective objective.py:score")
+    assert "10 equal" in replayed
     paths = terminal.run("refine report study.db --html --out reports").split()
     assert all((terminal.folder / path).is_file() for path in paths)
     assert len(paths) == 3
-    assert "no round or tag 'papr'" in other.run("refine show study.db papr", status=1)
+    assert "'papr'" in other.run("refine show study.db papr", status=1)
     with refine.Tree("study", terminal.folder / "study.db", create=False) as tree:
         assert [r.id for r in tree.rounds] == [root, child]
         assert tree["paper"].space["dropout"].high == 0.2

@@ -73,7 +73,7 @@ def rounds(folder):
         model = root.best_model(folder / "models")
         read = root.best_model(folder / "models")
         assert all(map(np.array_equal, model.get_weights(), read.get_weights()))
-        assert "mean of 2 models" in str(root.open_holdout(seeds=2))
+        assert root.open_holdout(seeds=2).table["runs"].tolist() == [2]
 
 
 def objectives():
@@ -114,9 +114,6 @@ with warnings.catch_warnings(record=True) as caught, tempfile.TemporaryDirectory
     objectives()
     another_backend(Path(folder))
 warned = [str(w.message) for w in caught if issubclass(w.category, RefineWarning)]
-assert warned == [
-    f"refine.keras.fit: using model.fit, because the Keras backend is {BACKEND}, not tensorflow; results are "
-    "the same, only slower"
-], warned
+assert [BACKEND in text for text in warned] == [True], warned
 assert "tensorflow" not in sys.modules
 assert os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE") == ("false" if BACKEND == "jax" else None)

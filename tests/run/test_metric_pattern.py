@@ -66,10 +66,7 @@ def test_an_epoch_must_be_a_number_and_the_error_shows_the_line(epoch, tree):
         f"echo epoch {epoch} acc {{lr}}", metric_pattern=r"epoch (?P<epoch>\S+) acc (?P<acc>\S+)"
     )
     root = tree.add_round({"lr": [0.1, 0.2]}, program, metric="acc", n=1).run(progress=False)
-    assert (
-        f"an epoch must be a number, got {epoch} in the line 'epoch {epoch} acc"
-        in root.failures["error"].iloc[0]
-    )
+    assert f"'epoch {epoch} acc" in root.failures["error"].iloc[0]
 
 
 def test_captured_text_must_be_a_number():

@@ -98,7 +98,8 @@ def test_a_declared_order_is_used_and_stored():
     for parameter, plain in ((SIZES, ["small", "medium", "large"]), (CODES, [3, 5, 7])):
         assert parameter_from_json(parameter.to_json()) == parameter != Categorical(plain)
         assert repr(parameter) == f"Categorical({plain!r}, ordered={parameter.ordered})"
-    assert SIZES.describe() == "ordered categorical: small, medium, large"
+    assert SIZES.describe().startswith("ordered ")
+    assert SIZES.describe().endswith(": small, medium, large")
 
 
 def test_an_order_that_follows_from_the_values_makes_no_other_parameter():

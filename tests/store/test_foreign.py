@@ -294,7 +294,7 @@ def test_a_file_without_the_one_that_holds_its_writes_names_it(tmp_path):
     for create in (True, False):
         with pytest.raises(StoreError, match="copy.db-wal, next"):
             Store(copy, create=create)
-    assert "but the first" in " ".join(looks(copy)[1].stdout.split())
+    assert "copy.db-wal" in looks(copy)[1].stdout
 
 
 def test_a_backup_is_complete_and_not_mixed_with_an_older_file(path, tmp_path):
@@ -309,7 +309,8 @@ def test_a_backup_is_complete_and_not_mixed_with_an_older_file(path, tmp_path):
             other.execute("SELECT * FROM trial").fetchall()
             for name in (path, wal_of(path)[0]):  # as a killed process leaves them
                 shutil.copy(name, tmp_path / f"left{name.name.removeprefix('refine')}")
-    assert "is there already" in CliRunner().invoke(app, ["backup", str(path), str(saved)]).stderr
+    refused = CliRunner().invoke(app, ["backup", str(path), str(saved)])
+    assert (refused.exit_code != 0, saved.name in refused.stderr) == (True, True)
     assert sorted(p.name for p in tmp_path.glob("saved*")) == ["saved.db"]
     copied = tmp_path / "left.db"
     shutil.copy(saved, copied)

@@ -255,7 +255,7 @@ def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys,
         assert (len(root.trials), len(configurations)) == (8, 8)
         assert list(root.trials["value"]) == [p["x"] for p in configurations]
         output = capsys.readouterr().err
-        assert output.count("it is waited for up to 60 s, and nothing is lost") == 1
+        assert output.count("60 s") == 1
         # Trials that run meanwhile have their time and no more.
         round_ = tree.add_round({"x": [1], "kind": ["a", "b"]}, hangs, n=2, objective_name="other")
         ended = {"complete": lambda: stop(hangs_still), "timeout": lambda: None}

@@ -1,5 +1,7 @@
 """Trials whose model predicts the same for everything keep their value and are no round's best."""
 
+import re
+
 import pytest
 
 import objectives
@@ -30,7 +32,7 @@ def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
     assert facts.finished.iloc[0]["value"] == round_.best["value"]
     text = round_.report(tmp_path).read_text()
     assert "constant (`degenerate`). They" in text
-    assert "The best f1 is 2.0" not in text
+    assert not re.search(r"\bbest f1\b.* 2\.0", text)
     child = round_.branch(space.replace({"lr": refine.Float(0.5, 5.0, 10)}), n=5)
     assert not child.node.allow_degenerate
 
@@ -57,4 +59,4 @@ def test_a_round_of_degenerate_trials_has_no_best(tree, space, tmp_path):
     assert round_.best is None
     assert tree.best() is None
     assert round_.analyze().best["value"] == round_.trials["value"].max()
-    assert "is degenerate" in text
+    assert "degenerate" in text

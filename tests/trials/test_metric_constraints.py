@@ -77,7 +77,7 @@ def test_an_infeasible_trial_is_never_the_best(root):
     won = root.recommend()
     assert network(won.params)["latency_ms"] <= 4
     assert f"{met.sum()} feasible" in str(root)
-    assert f"val_acc with {LIMIT}, maximize" in str(root)
+    assert f"{LIMIT}, maximize" in str(root)
 
 
 @pytest.mark.slow
@@ -87,7 +87,7 @@ def test_effects_on_the_metric_and_on_feasibility_are_reported_separately(root):
     assert units.correlation.estimate > 0.2  # wide networks are better
     assert max(level.bad for level in units.levels) == 1.0  # and infeasible
     assert review.proposal.subject_to == (LIMIT,)
-    assert f"The best val_acc with {LIMIT} in " in str(review.why())
+    assert LIMIT in review.page().texts("claim")[0]
     assert review.analysis.findings["units"].of("fails_at", "fails_towards")
     assert review.analysis.feasibility.finished == 100
     space = review.proposal.space
@@ -111,8 +111,7 @@ def test_metric_constraints_are_inherited_and_survive_export(tree, root, tmp_pat
     exploit = child.trials[child.trials["origin"] == "exploit"]
     assert (exploit["latency_ms"] <= 4).mean() > 0.5  # of the whole space it is a third
     report = root.report(tmp_path / "reports").read_text()
-    assert "best val_acc with latency_ms &lt;= 4 " in report
-    assert "metric constraint" in report
+    assert report.count("latency_ms &lt;= 4") > 1
     assert f"subject_to=['{LIMIT}']" in report
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", tmp_path / "back.db") as back:
