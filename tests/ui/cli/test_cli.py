@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 import refine
 from refine.ui.cli import app
 
+NOTE = "[red]close to 2"
+
 
 class Study(NamedTuple):
     """A store with one decided tree, and one with a second tree whose only round has not run."""
@@ -38,7 +40,7 @@ def grow(store):
         root = tree.add_round(space, objective, n=24, seed=3)
         root.run(progress=False)
         edited = root.propose().edit(lr=(1.0, 3.0), optimizer=["Adam", "Nadam"])
-        child = edited.accept(note="[red]close to 2", n=4, author="ada")
+        child = edited.accept(note=NOTE, n=4, author="ada")
         child.run(progress=False)
         tree.tag(root, "first")
         return root.id, child.id
@@ -70,19 +72,20 @@ def test_the_command_tree_prints_the_text_of_python(study):
         f"  refine {line}".replace("STORE", study.store).replace("CHILD", study.child) for line in commands
     ]
     assert following.splitlines() == next_lines
-    assert '"[red]close to 2"' in expected
-    assert "Edited by ada" in expected
+    assert f'"{NOTE}"' in expected
+    assert " ada" in expected
     url = f"sqlite:///{study.store}"
     assert good("tree", url).replace(url, study.store) == good("tree", study.store)
 
 
 def test_show_prints_a_round_and_the_commands_that_follow(study):
     text = good("show", study.store, "first")
-    assert text.startswith(f"round {study.root} of [bold]fruit: 24 configurations of 57\n")
+    title, _, rest = text.partition("\n")
+    assert re.findall(r"\b\d+\b", title.removeprefix(f"round {study.root} of [bold]fruit")) == ["24", "57"]
     assert "100 %: 24 complete" in text
-    assert "best observed 1.0000 with lr = 2 and optimizer = " in text
+    assert re.search(r" 1\.0000 .*lr = 2 and optimizer = ", rest)
     assert re.search(r"^lr +float +0.5, 0.75, .* 2.75, ... 5 \(19 levels\)$", text, flags=re.MULTILINE)
-    assert f'round {study.child}, "[red]close to 2"' in text
+    assert f'{study.child}, "{NOTE}"' in text
     place = f"{study.store} {study.root}"
     calls = (
         f"propose {place} --risk 0.05",
@@ -94,9 +97,10 @@ def test_show_prints_a_round_and_the_commands_that_follow(study):
 
 
 def test_show_a_round_that_has_not_run(study):
-    text = good("show", study.with_later, "last", "--tree", "later")
-    assert "5 configurations of 10" in text
-    assert "not run" in text
+    arguments = ("show", study.with_later, "last", "--tree", "later")
+    shown = data(*arguments)
+    assert (shown["n"], shown["size"], shown["states"], shown["best"]) == (5, 10, {}, None)
+    text = good(*arguments)
     assert re.search(rf"\nnext:\n  refine run {study.with_later} \w+ .*--workers 2 --tree later\n$", text)
 
 
@@ -127,13 +131,17 @@ def test_no_encoding_of_the_output_is_an_error(study, tmp_path, encoding):
 
 @pytest.mark.slow
 def test_analyze_prints_a_summary_and_all_findings(study):
-    assert good("analyze", study.store, "first").startswith("24 trials, best value 1.0000 (")
+    summary = good("analyze", study.store, "first")
     text = good("analyze", study.store, "first", "--all")
     assert "24 complete" in text
-    assert good("analyze", study.store, study.child).startswith("4 trials, best value ")  # of 28 in the tree
+    assert len(text) > len(summary)
+    assert text.split("\n")[0] == summary.split("\n")[0]
+    assert data("analyze", study.store, study.child)["states"] == {"complete": 4}  # of 28 in the tree
+    maximized = data("analyze", study.store, "first")
     other = data("analyze", study.store, "first", "--direction", "minimize")
-    assert other["direction"] == "minimize"
-    assert other["page"]["title"].startswith("24 trials, best ")
+    assert (maximized["direction"], other["direction"]) == ("maximize", "minimize")
+    assert summary.startswith(maximized["page"]["title"])
+    assert maximized["best"]["value"] > other["best"]["value"]
     assert {fold["about"] for fold in other["page"]["folds"]} >= {"lr", "optimizer"}
 
 
@@ -164,8 +172,8 @@ def test_plot_writes_a_figure_or_names_its_arguments(study, tmp_path):
     assert good(*density, "lr", "--out", path).strip() == str(path)
     assert path.read_bytes().startswith(b"\x89PNG")
     wrong = refused("plot", study.store, "first", "densty")
-    assert wrong.endswith("did you mean 'density'?")
-    assert refused(*density, "rl") == "no evidence for parameter 'rl'; known: lr, optimizer"
+    assert "'density'" in wrong
+    assert refused(*density, "rl").endswith(": lr, optimizer")
     place = f"{study.store} first"
     for typed, takes in (
         (["density"], f"takes NAME, got nothing; write refine plot {place} density NAME"),
@@ -181,7 +189,7 @@ def test_a_refused_first_round_leaves_no_store(tmp_path):
     space = tmp_path / "space.toml"
     space.write_text("[parameters]\nx = [1, 2, 3]\ny = [1, 2]\n")
     start = ("run", tmp_path / "study" / "a.db", "--space", space)
-    assert "'y' is not in it" in refused(*start, "--command", "sh {x}")
+    assert "'y'" in refused(*start, "--command", "sh {x}")
     assert "but 6 exist" in refused(*start, "--command", "sh {x} {y}", "--n", 7)
     assert list(tmp_path.iterdir()) == [space]
 
@@ -202,17 +210,20 @@ def test_a_store_that_is_none(tmp_path):
 @pytest.mark.slow
 def test_a_server_that_is_not_there_keeps_its_password_to_itself():
     text = refused("tree postgresql://ada:secret@127.0.0.1:1/refine")
-    assert text.startswith("store postgresql+psycopg://ada:***@127.0.0.1:1/refine: can't be opened: ")
+    assert text.startswith("store postgresql+psycopg://ada:***@127.0.0.1:1/refine: ")
     assert "secret" not in text
 
 
 def test_a_store_with_several_trees_asks_for_one(study):
     wrong = refused("tree", study.store, "--tree", "friut")
-    assert wrong == f"store sqlite:///{study.store}: no tree 'friut'; known: [bold]fruit"
-    assert refused("tree", study.with_later) == (
-        f"store sqlite:///{study.with_later}: holds 2 trees ([bold]fruit, later); name one: --tree 'later'"
-    )
-    assert good("tree", study.with_later, "-t", "later").startswith("later\n")
+    assert wrong.startswith(f"store sqlite:///{study.store}: ")
+    assert wrong.endswith(": [bold]fruit")
+    several = refused("tree", study.with_later)
+    assert "([bold]fruit, later)" in several
+    option = several.rpartition(": ")[2]
+    assert option == "--tree 'later'"
+    for typed in (option, "-t later"):
+        assert good(f"tree {study.with_later} {typed}").startswith("later\n")
 
 
 def test_a_missing_round_and_a_wrong_folder_are_refused(study, tmp_path):
@@ -290,7 +301,7 @@ def test_winner_prints_the_winner_of_python(study):
     assert (shown["round"], shown["expected"]) == (won.round, won.expected)
     of_root = data("winner", study.store, study.root)
     assert of_root["configuration"] == of_round.candidates[0].configuration
-    assert "finished trial" in run("winner", study.with_later, "--tree", "later").stderr
+    assert "tree 'later'" in refused("winner", study.with_later, "--tree", "later")
 
 
 @pytest.mark.slow

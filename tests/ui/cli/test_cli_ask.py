@@ -1,5 +1,6 @@
 """``refine ask``, ``questions``, ``settle`` and ``try``: as in Python."""
 
+import re
 import shlex
 
 import pytest
@@ -56,8 +57,9 @@ def test_printed_commands_use_double_quotes_only_where_a_shell_expands_nothing(e
 
 
 def test_a_wrong_question_is_one_line(store):
-    assert "mean 'dropout'?" in refused("ask", store, "dropuot <= 2")
-    assert "not allowed" in refused("ask", store, "__import__('os').system('ls')")
+    assert "'dropout'" in refused("ask", store, "dropuot <= 2")
+    code = "__import__('os').system('ls')"
+    assert code in refused("ask", store, code)
 
 
 def test_questions_are_listed_with_calls_to_ask(store):
@@ -82,7 +84,8 @@ def test_a_configuration_of_ones_own_runs_now(store, configuration):
     shown = good("try", store, configuration, "-q")
     with refine.Tree("study", store=store) as tree:
         last = tree["root"].trials.iloc[-1]
-        assert f"lr 1.05, dropout 0, optimizer Adam: value {last['value']:.3}" in shown
+        (values,) = re.findall(rf"^(.*): value {last['value']:.3}", shown, re.MULTILINE)
+        assert values.split(", ") == [f"lr {last['lr']}", "dropout 0", f"optimizer {last['optimizer']}"]
         assert (last["lr"], last["origin"]) == (1.05, "given")
 
 
@@ -91,7 +94,7 @@ def test_a_wrong_configuration_is_one_line(store):
     assert result.exit_code == 1
     line = result.stderr.splitlines()[-1]
     assert "missing: dropout, optimizer" in line
-    assert "a JSON object" in refused("try", store, '{"lr": 1', "-q")
+    assert "'{\"lr\": 1'" in refused("try", store, '{"lr": 1', "-q")
     assert "name=value" in refused("try", store, "lr", "-q")
 
 

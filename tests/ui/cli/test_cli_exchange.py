@@ -49,10 +49,10 @@ def test_import_a_csv(csv, tmp_path):
 def test_an_import_without_a_name_is_named_after_the_folder_of_its_store(csv, tmp_path):
     (tmp_path / "pears").mkdir()
     store = tmp_path / "pears" / "r.db"
-    assert " of pears: " in good(f"import {csv} {store}", "--value", "loss", "--minimize")
+    good(f"import {csv} {store}", "--value", "loss", "--minimize")
     assert good("tree", store).startswith("pears")
     assert "loss" in refused("import", csv, tmp_path / "s.db", "--value", "lss", "--minimize")
-    assert "no such file" in refused("tree", tmp_path / "s.db")
+    assert not (tmp_path / "s.db").exists()
 
 
 @pytest.mark.slow
@@ -63,7 +63,7 @@ def test_import_a_study(tmp_path):
     assert "3 complete" in good(f"import {url} {tmp_path / 'r.db'} --tree q --study mine")
     into = ("import", url, tmp_path / "r.db", "--tree", "q")
     assert "--value, unless" in refused(*into, "--value", "x")
-    assert "did you mean 'mine'" in refused(*into, "--study", "mein")
+    assert "'mine'" in refused(*into, "--study", "mein")
 
 
 @pytest.mark.slow
@@ -91,7 +91,7 @@ def test_import_says_no(csv, tmp_path):
     assert not store.exists()
     into = ("import", csv, store, "--tree", "q")
     assert "--study" in refused(*into, "--study", "x")
-    assert "did you mean 'loss'" in refused(*into, "--value", "los")
+    assert "'loss'" in refused(*into, "--value", "los")
     assert not store.exists()
 
 
@@ -103,14 +103,14 @@ def test_export_and_load(csv, tmp_path):
     text = good("load", tmp_path / "out", tmp_path / "l.db")
     assert text == good("tree", tmp_path / "r.db").replace("r.db", "l.db")
     assert good("load", tmp_path / "out", tmp_path / "l.db", "--tree", "new").startswith("new\n")
-    assert "exported tree" in refused("load", tmp_path, tmp_path / "l.db")
+    assert "tree.json" in refused("load", tmp_path, tmp_path / "l.db")
     words = ("export", tmp_path / "r.db", "--page", tmp_path / "s.html")
     assert good(*words).strip() == str(tmp_path / "s.html")
     assert "--page writes" in refused(*words, "--no-reports")
     with_both = (*words[:2], tmp_path / "l.db", "--other-tree")
     assert "needs --page" in refused(*with_both, "new")
     good(*with_both, "new", *words[2:])
-    assert "no tree 'far'" in refused(*with_both, "far", *words[2:])
+    assert refused(*with_both, "far", *words[2:]).endswith(": old, new")
     assert "tree 'old'" in refused("review", tmp_path / "r.db", tmp_path / "r.db", "--no-open")
 
 
@@ -138,21 +138,22 @@ def stores(tmp_path):
 @pytest.mark.slow
 def test_a_look_writes_nothing_and_suggests_the_merge(stores):
     first, second = stores
-    plan = good("merge", first, second, "--dry-run")
-    assert plan.splitlines()[0] == "would merge: 1 new round, 4 new trials, 0 unequal"
-    assert plan.splitlines()[-1] == f"  refine merge {first} {second}"
+    plan = good("merge", first, second, "--dry-run").splitlines()
+    assert re.findall(r"\d+", plan[0]) == ["1", "4", "0"]  # rounds, trials, unequal trials
+    assert plan[-1] == f"  refine merge {first} {second}"
     with refine.Tree(store=first) as tree:
         assert len(tree) == 1
-    assert "1 new round" in good("merge", first, second.with_name("bundle"), "--dry-run")
+    assert len(data("merge", first, second.with_name("bundle"), "--dry-run")["rounds"]) == 1
     with refine.Tree("another", store=second):
         pass
-    assert "0 new rounds" in good("merge", first, second, "--dry-run", "--other-tree", "another")
+    assert data("merge", first, second, "--dry-run", "--other-tree", "another")["rounds"] == []
     assert "--other-tree" in refused("merge", first, second)
     assert data("merge", first, second, "--other-tree", "question")["trials"] == 4
     with refine.Tree(store=first) as tree:
         assert [r.id for r in tree.rounds] == [tree["1"].id, tree["1.1"].id]
-    merged_again = good("merge", first, second, "--other-tree", "question")
-    assert merged_again.startswith("merged: 0 new rounds, 0 new trials")
+    merged_again = good("merge", first, second, "--other-tree", "question").splitlines()
+    assert re.findall(r"\d+", merged_again[0]) == ["0", "0", "0"]
+    assert merged_again[-1] == f"  refine tree {first}"
 
 
 @pytest.mark.slow

@@ -14,10 +14,12 @@ from refine.ui.cli import app
 from refine.ui.cli.spelling import in_shell
 from refine.utils.action import Action, Symbol
 
+TOO_LARGE = "[red]too large"
+
 
 def fragile(p):
     if p["x"] > 0.65:
-        raise ValueError(f"[red]too large at {p['kind']}")
+        raise ValueError(f"{TOO_LARGE} at {p['kind']}")
     return float("nan") if p["x"] == 0 else p["x"]
 
 
@@ -37,24 +39,27 @@ def store(tmp_path_factory):
 def test_failures_are_listed_by_kind_with_the_first_traceback(store):
     output = good("failures", *store)
     first, *lines = output.splitlines()
-    assert first == f"round {store[1]} of fragile: 10 of 22 trials did not complete"
+    assert store[1] in first
+    assert re.findall(r"\d+", first.partition(": ")[2]) == ["10", "22"]
     kinds = [line for line in lines if line.startswith("- ")]
     assert len(kinds) == 3
     failed = r"- failed, 4 trials: ValueError: \[red]too large at a \(first at x = "
     assert any(re.match(failed, kind) for kind in kinds)
     assert any(k.startswith("- diverged, 2 trials: ") for k in kinds)
-    assert output.count("Traceback (most recent call last)") == 1
+    assert output.count("Traceback") == 1
     assert f"  refine run {store[0]} {store[1]} --rerun failed" in lines[-2:]
     rows = data("failures", *store)
     assert len(rows) == 10
     assert {row["state"] for row in rows} == {"failed", "diverged"}
-    assert sum("too large" in (row["error"] or "") for row in rows) == 8
+    assert sum(TOO_LARGE in (row["error"] or "") for row in rows) == 8
 
 
 def test_failures_that_differ_in_numbers_alone_are_one_kind(tmp_path):
+    message = "tried to allocate"
+
     def out_of_memory(p):
         if p["x"] > 0.5:
-            raise MemoryError(f"tried to allocate {p['x'] * 1e9:.3g} bytes at 0x{int(1e6 * p['x']):x}")
+            raise MemoryError(f"{message} {p['x'] * 1e9:.3g} bytes at 0x{int(1e6 * p['x']):x}")
         return p["x"]
 
     path = tmp_path / "refine.db"
@@ -64,8 +69,8 @@ def test_failures_that_differ_in_numbers_alone_are_one_kind(tmp_path):
         report = root.report(tmp_path).read_text()
     kinds = [line for line in good("failures", path).splitlines() if line.startswith("- ")]
     assert len(kinds) == 1
-    assert kinds[0].startswith("- failed, 5 trials: MemoryError: tried to allocate ")
-    assert report.count("tried to allocate") == 1
+    assert kinds[0].startswith(f"- failed, 5 trials: MemoryError: {message} ")
+    assert report.count(message) == 1
 
 
 def test_a_round_with_failures_leads_to_them(store, tmp_path):
@@ -192,10 +197,10 @@ def test_failed_trials_are_repeated_without_naming_the_round(store):
     path, _ = store
     rerun = ("run", path, "--objective", objective, "--quiet")
     assert "'banana'" in refused(*rerun, "--rerun", "banana")
-    assert "left to run" in refused(*rerun)
+    assert {"--n,", "--space"} <= set(refused(*rerun).split())
     # They were run, and fail as before.
     failed = run(*rerun, "--rerun", "failed", "--json").stderr
-    assert "[red]too large" in failed
+    assert TOO_LARGE in failed
 
 
 @pytest.mark.slow
@@ -248,17 +253,18 @@ def unfinished(tmp_path):
 
 
 def test_a_message_names_the_options_of_its_command_in_place_of_keywords(unfinished):
-    assert "; ask for --n 18 or fewer, or raise" in run("grow", unfinished, "-n", 30).stderr
+    assert " --n 18 " in run("grow", unfinished, "-n", 30).stderr
     assert "; leave --timeout out for no limit" in run("run", unfinished, "--timeout", 0).stderr
-    assert "; repeat fewer, --budget 18, or raise" in run("confirm", unfinished, "--budget", 99).stderr
+    assert ", --budget 18, " in run("confirm", unfinished, "--budget", 99).stderr
     assert "; --settle 18, or raise the budget" in run("ask", unfinished, "x <= 0.5", "--settle", 40).stderr
     assert "'n=1 workers=3'" in run("try", unfinished, "n=1 workers=3").stderr  # typed words stay
 
 
 def test_a_run_that_stops_early_is_resumed_without_a_call_of_python(unfinished):
     stopped = run("run", unfinished, "--trials", 2)
-    assert "stopped after 2 trials, 2 left; run it again to resume\n" in stopped.stderr
+    assert "2 trials, 2 left" in stopped.stderr
     assert "round.run(" not in stopped.stderr
+    assert sum(data("run", unfinished, "--quiet")["states"].values()) == 28
 
 
 def test_the_command_of_an_error_names_a_round_that_exists(tmp_path):

@@ -32,7 +32,8 @@ def trials(store):
 
 
 def test_repair_prints_asks_and_removes(store):
-    assert run("repair", store).output == "q: nothing is damaged\n"
+    assert run("repair", store).exit_code == 0
+    assert json.loads(run("repair", store, "--json").output)["rows"] == []
     with contextlib.closing(sqlite3.connect(store)) as connection, connection:
         connection.execute("UPDATE trial SET seconds = 1e308 WHERE pk = 3")
     result = run("repair", store, "--look")
@@ -75,7 +76,7 @@ def test_delete_asks_and_removes(store):
     assert run("delete", store, root[:6], "--trial", 0, typed="n\n").exit_code == 3
     assert trials(store) == ([20], ["root"])
     result = run(f"delete {store} {root[:6]} --trial 0 --trial 4 --yes")
-    assert result.output == f"round {root}: 2 trials removed\n"
+    assert result.output.startswith(f"round {root}: 2 ")
     result = run(f"delete {store} {root} --state complete --below --yes")
     assert (result.exit_code, "--below removes" in result.output) == (1, True)
     result = run(f"delete {store} {root} --state failed --yes --json")

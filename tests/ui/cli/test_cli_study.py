@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def test_the_shell_takes_declared_facts(study_folder):
 def test_the_shell_takes_a_belief(study_folder):
     options = ("--belief", "lr=near 1.5 +-0.5", "--belief", "optimizer=Adam:0.8")
     root = data(MAKE, "-n", 24, *options, "--exploit", 0.25)["id"]
-    assert "believed by" in good("show s.db", root)
+    assert " near 1.5 " in good("show s.db", root)
     assert data("calibration s.db") == []
     child = data(f"branch s.db {root} --edit 'lr=(1, 2)' -n 5 --belief none")
     with refine.Tree(store=study_folder / "s.db") as tree:
@@ -132,13 +133,14 @@ def test_the_shell_takes_a_belief(study_folder):
 
 @pytest.mark.slow
 def test_a_whole_study_runs_in_the_shell(study_folder):
-    making = (MAKE, "-n", 60, "--seed", 3, "--note", "first look")
+    note = "first look"
+    making = (MAKE, "-n", 60, "--seed", 3, "--note", note)
     root = data(*making)
     shown = (root["tree"], root["n"], root["metric"], root["note"])
-    assert shown == (study_folder.name, 60, "acc", "first look")
+    assert shown == (study_folder.name, 60, "acc", note)
     assert root["states"]["complete"] + root["states"]["failed"] == 60
     assert data("roles s.db", root["id"], "optimizer=scientific")["optimizer"] == "scientific"
-    assert root["space"]["constraints"] == ["lr < 5 or dropout < 0.5"]
+    assert root["space"]["constraints"] == tomllib.loads(SPACE)["constraints"]
     assert data(MAKE, "-n", 60, "--seed", 3)["id"] == root["id"]  # again is the same round
 
     analysis = data("analyze s.db", root["id"])
@@ -146,7 +148,7 @@ def test_a_whole_study_runs_in_the_shell(study_folder):
     assert analysis["parameters"][0]["finding"]["verdict"] == "matters"
     assert {c["key"] for c in data("checks s.db", root["id"])["checks"]} >= {"edges", "noise", "isolation"}
 
-    assert "no proposal" in refused("accept s.db", root["id"])
+    assert refused("accept s.db", root["id"]).endswith(f": refine propose s.db {root['id']}")
     proposal = data("propose s.db", root["id"], "--risk", 0.1)
     assert proposal["risk"] == 0.1
     assert {c["name"]: c["kind"] for c in proposal["changes"]}["dropout"] == "narrow"
@@ -171,7 +173,7 @@ def test_a_whole_study_runs_in_the_shell(study_folder):
         assert review.accept("low", n=30).id == child["id"]
 
     assert data("run s.db -q")["id"] == child["id"]  # the newest that has something left
-    assert "left to run" in refused("run s.db")
+    assert {"--n,", "--space"} <= set(refused("run s.db").split())
     assert data("run s.db", child["id"], "-n", 35, "-q")["n"] == 35
     assert "5 equal" in good("replay s.db", child["id"], "--sample", 5)
 
@@ -236,7 +238,7 @@ def test_the_shell_keeps_one_proposal_for_every_risk(root):
 @pytest.mark.nightly
 def test_json_is_all_there_is_on_the_output(study_folder):
     (study_folder / "loud.py").write_text(
-        "import sys\nkept = sys.stdout\nprint('at import')\ndef score(p):\n    print('from the objective')\n"
+        "import sys\nkept = sys.stdout\nprint('at import')\ndef score(p):\n    print('from-objective')\n"
         "    print('to what was kept', file=kept)\n    return 1.0 - p['dropout']\n"
     )
     buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
@@ -245,7 +247,7 @@ def test_json_is_all_there_is_on_the_output(study_folder):
         completed = process(study_folder, line, "-n", trials, "-w", workers, env=buffered)
         assert json.loads(completed.stdout)["states"] == {"complete": trials}
         if workers == 1:  # what a worker holds in its buffer goes with it
-            assert "from the objective" in completed.stderr
+            assert "from-objective" in completed.stderr
 
 
 @pytest.mark.slow
@@ -277,7 +279,8 @@ def test_every_command_that_runs_takes_a_program(study_folder):
     good("run c.db --space x.toml -n 3 -q --command", program)
     assert f"again: --command '{program}'" in refused("replicate c.db last")
     assert "3 equal" in good("replay c.db last --all --command", program)
-    assert "one of them" in refused("replay c.db last --objective a:b --command", program)
+    both = refused("replay c.db last --objective a:b --command", program)
+    assert {"--objective", "--command"} <= set(both.split())
 
 
 REFUSED = """
@@ -392,7 +395,7 @@ def test_doctor_judges_packages_store_and_file(study_folder, root):
     assert verdicts["packages"]["verdict"] == "good"
     assert "scikit-learn" in verdicts["packages"]["says"]
     assert verdicts["store"]["says"].endswith("schema 2")
-    assert verdicts["file"] == {"what": "file", "verdict": "good", "says": "every page is sound"}
+    assert verdicts["file"]["verdict"] == "good"
     assert not {"Keras", "workers"} & set(verdicts)
     missing = run("doctor no.db --quick --json")
     assert missing.exit_code == 3
@@ -411,7 +414,7 @@ def test_doctor_tries_keras_and_workers(study_folder):
     completed = process(study_folder, "doctor --json")
     checks = {c["what"]: c for c in json.loads(completed.stdout)}
     assert checks["Keras"]["verdict"] == "good"
-    assert " on tensorflow " in checks["Keras"]["says"]
+    assert "tensorflow" in checks["Keras"]["says"].split()
     assert "4 of 4" in checks["workers"]["says"]
     assert completed.returncode == 0
 
@@ -492,6 +495,6 @@ def test_the_review_page_is_served_until_ctrl_c_and_its_address_is_in_no_list_of
     assert f'url={url}"' in page
     assert stat.S_IMODE(int(mode)) == 0o700
     assert not Path(arguments.removeprefix("file://")).exists()
-    assert refused("review s.db nothing --no-open").startswith("no round or tag 'nothing'")
-    assert refused("review s.db nothing.db --no-open").startswith("store nothing.db: no such file")
+    for name in ("nothing", "nothing.db"):
+        assert name in refused("review s.db", name, "--no-open")
     assert "last --space" in refused("review s.db last last --no-open")
