@@ -143,23 +143,23 @@ def guide(review, tree):
 
 
 SURFACES = (terminal, notebook, page, shell, assistant, guide)
-# First word of the advice -> how the surfaces spell the first call.
+ADVICE = {"STOP": "Stop here", "CONFIRM": "Confirm first", "CONTINUE": "Go on"}
 FIRST = {
-    "Stop here": ("tree.winner()", "refine winner", "tool winner"),
-    "Confirm first": ("tree.confirm(", "refine confirm", "tool judge"),
-    "Go on": ("review.accept(", "refine accept", "tool accept"),
+    "STOP": ("tree.winner()", "refine winner", "tool winner"),
+    "CONFIRM": ("tree.confirm(", "refine confirm", "tool judge"),
+    "CONTINUE": ("review.accept(", "refine accept", "tool accept"),
 }
+"""Verdict -> how the surfaces spell the first call."""
 
 
 @pytest.mark.parametrize("surface", SURFACES)
 def test_every_surface_gives_the_same_advice(surface, tree, review):
     text, first, plan = surface(review, tree)
-    verdict = {"STOP": "Stop here", "CONFIRM": "Confirm first", "CONTINUE": "Go on"}[review.worth().verdict]
-    assert verdict in text
-    assert not any(other in text for other in FIRST if other != verdict)
+    verdict = review.worth().verdict
+    assert [advice for advice in ADVICE.values() if advice in text] == [ADVICE[verdict]]
     assert first.startswith(FIRST[verdict])
     assert plan == advised(review)
-    assert plural(review.advised_round.n, "trial") in text or verdict != "Stop here"
+    assert plural(review.advised_round.n, "trial") in text or verdict != "STOP"
 
 
 def test_the_calls_of_all_surfaces_create_the_same_round(tree, review):

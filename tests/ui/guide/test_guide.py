@@ -97,25 +97,25 @@ def test_script_and_walk_leave_the_same(walk, home, tmp_path):
     walked, scripted = (
         shutil.copy(home / "new.db", tmp_path / name) for name in ("walked.db", "scripted.db")
     )
+    note = "low dropout"
     person = Person(
         *("", "y", "2"),  # the round, run it, two at a time
         *("lr", "", "0.1"),  # look at lr, go on, risk
         *("a", "0, 0.25", "r"),  # lr, dropout, optimizer
         *("40", "e", "epochs=30"),  # something else
-        *("40", "a", "low dropout"),  # size, accept, why
+        *("40", "a", note),  # size, accept, why
         *("y", "1"),  # run it
     )
     outcome = walk(walked, person, None, objective=objective)
     assert not person.answers
-    assert outcome.round.node.note == "low dropout"
+    assert outcome.round.node.note == note
     assert len(outcome.round.trials) == outcome.round.n == 40
     assert outcome.round.space["dropout"].high == 0.25
     assert outcome.round.space["epochs"].grid == (30,)
     assert "\nreview = round.propose(" in str(outcome)  # as lines, not as one
-    assert "from guided_scores import score as objective" in outcome.script
     assert "round.run(workers=2, objective=objective)" in outcome.script
     assert "review.edit(dropout=(0, 0.25))" in outcome.script
-    assert "review.accept(note='low dropout', n=40, exploit=0.3)" in outcome.script
+    assert f"review.accept(note={note!r}, n=40, exploit=0.3)" in outcome.script
     script = outcome.script.replace(str(walked), str(scripted))
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -131,7 +131,8 @@ def test_script_and_walk_leave_the_same(walk, home, tmp_path):
 
 @pytest.mark.slow
 def test_the_guide_shows_evidence_and_checks_before_a_decision(walk, store):
-    person = Person("dropout", "", "", "a", "a", "a", "", "d", "not convinced")
+    note = "not convinced"
+    person = Person("dropout", "", "", "a", "a", "a", "", "d", note)
     outcome = walk(store, person)
     shown = "\n".join(person.shown)
     for text in (
@@ -145,10 +146,10 @@ def test_the_guide_shows_evidence_and_checks_before_a_decision(walk, store):
         assert text in shown
     assert "\nNext " not in shown  # the next question says that
     assert outcome.round.node.parent is None
-    assert outcome.script.splitlines()[-1] == "review.decline(note='not convinced')"
+    assert outcome.script.splitlines()[-1] == f"review.decline(note={note!r})"
     with refine.Tree("question", store=store) as tree:
         (decision,) = tree.rounds[0].decisions
-        assert (decision.kind, decision.note, len(tree)) == ("declined", "not convinced", 1)
+        assert (decision.kind, decision.note, len(tree)) == ("declined", note, 1)
 
 
 @pytest.mark.slow
@@ -157,7 +158,7 @@ def test_a_question_is_answered_before_the_decision(walk, store):
     outcome = walk(store, person)
     shown = "\n".join(person.shown)
     assert "Question: dropout <= 0.2\nYes: " in shown
-    assert "did you mean 'dropout'" in shown
+    assert any("'drpout'" in text and "'dropout'" in text for text in person.shown)
     assert "a question" in person.asked[0]
     assert "print(tree.ask('dropout <= 0.2'))" in outcome.script
     with refine.Tree("question", store=store) as tree:
@@ -204,7 +205,7 @@ def test_stopping_at_any_question_decides_nothing(walk, store):
         raise KeyboardInterrupt
 
     person.ask = ask
-    assert walk(store, person).to_dict()["script"].startswith("import refine\n")
+    assert walk(store, person).to_dict()["script"].split()[:2] == ["import", "refine"]
 
 
 def lucky(p, trial):
@@ -224,10 +225,8 @@ def test_enter_keeps_nothing_that_throws_away_the_best(walk, tmp_path):
         assert review.edit(x=(8, 10)).preview().throws
     person = Person("", "", "8, 10", "", "", "q")
     walk(tmp_path / "t.db", person, root.id)
-    screens = "\n".join(person.shown)
-    assert "decides nothing" in screens
     assert person.asked[-2:] == [person.asked[-1]] * 2  # asked again
-    assert person.asked[-1].startswith("And now")
+    assert "a = accept" in person.asked[-1]
     with refine.Tree("question", store=tmp_path / "t.db") as tree:
         assert not tree["root"].decisions
 
@@ -236,7 +235,7 @@ def test_a_guide_without_the_objective_says_how_to_give_it(walk, home, tmp_path)
     person = Person("", "y")
     walk(shutil.copy(home / "new.db", tmp_path / "t.db"), person, None)
     screens = "\n".join(person.shown)
-    assert "Give it: refine.guide(tree, objective=...)" in screens
+    assert "refine.guide(tree, objective=...)" in screens
     assert "least 10" in screens
 
 
