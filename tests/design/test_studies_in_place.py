@@ -125,6 +125,7 @@ def test_a_study_stops_when_searching_on_is_not_worth_it():
         refine.optuna.StopWhenNotWorth(every=0)
 
 
+@pytest.mark.slow
 def test_the_scripts_of_the_docs_run():
     assert doctest.testmod(refine.optuna).failed == 0
     study = recipe("libraries.md", "Optuna in place")["study"]

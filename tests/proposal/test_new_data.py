@@ -151,11 +151,18 @@ def objective(params):
     return by_row(pd.DataFrame([params]), 3)[0].repeat(2)
 
 
-@pytest.fixture
-def study():
+@pytest.fixture(scope="module")
+def first_round():
+    return lambda tree: tree.add_round(SPACE, objective, objective_name="rows", n=40, noise="none").run(
+        progress=False
+    )
+
+
+@pytest.fixture(scope="module")
+def study(first_round):
+    """A round with scores by row, to which no test adds anything."""
     with refine.Tree("rows", store="sqlite://") as tree:
-        root = tree.add_round(SPACE, objective, objective_name="rows", n=40, noise="none")
-        root.run(progress=False)
+        first_round(tree)
         yield tree
 
 
@@ -177,8 +184,8 @@ def test_the_value_of_the_winner_on_new_data_is_less_its_luck(study):
     assert winner.interval == pytest.approx((math.nan, math.nan), nan_ok=True)
 
 
-def test_a_child_uses_the_scores_of_its_ancestors(study):
-    child = study.rounds[0].propose().accept(n=10, exploit=0, audit=0)
+def test_a_child_uses_the_scores_of_its_ancestors(root):
+    child = root.propose().accept(n=10, exploit=0, audit=0)
     child.run(progress=False)
     analysis = child.analyze()
     assert len(analysis.new_data.X) > 10

@@ -37,8 +37,8 @@ class Sealed:
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory):
     with refine.Tree("paper", store=tmp_path_factory.mktemp("winner") / "refine.db") as tree:
-        root = tree.add_round(SPACE, Sealed(), metric="acc", n=60, baseline=POOR).run(progress=False)
-        child = root.propose(risk=0.15).accept(n=30, exploit=0.4).run(progress=False)
+        root = tree.add_round(SPACE, Sealed(), metric="acc", n=40, baseline=POOR).run(progress=False)
+        child = root.propose(risk=0.15).accept(n=20, exploit=0.3).run(progress=False)
         tree.confirm(budget=10, progress=False)
         yield tree, root, child
 
@@ -101,6 +101,7 @@ def test_the_certificate_states_the_numbers_of_the_records(grown, tmp_path):
     assert "| x: 8.13 to " in text
 
 
+@pytest.mark.slow
 def test_the_report_of_a_tree_and_the_certificate_state_one_cost(grown, tmp_path):
     tree, _, _child = grown
     trials = sum(len(r.trials) for r in tree.rounds)

@@ -115,7 +115,7 @@ def run(tree, objective, workers, n=6):
 @pytest.mark.parametrize(
     ("objective", "n"),
     [
-        (with_pool, 20),
+        pytest.param(with_pool, 20, marks=pytest.mark.slow),
         pytest.param(with_joblib, 6, marks=pytest.mark.slow),
         nightly(with_keras_dataset, 2),
     ],
@@ -129,7 +129,7 @@ def test_objective_with_forked_processes_runs_and_ends(tree, workers, objective,
 @both_ways
 @pytest.mark.parametrize("objective", [with_terminated_process, with_data_loader])
 def test_forked_process_that_is_terminated_ends_by_that_signal(tree, workers, objective, capfd):
-    trials = run(tree, objective, workers, n=10).trials
+    trials = run(tree, objective, workers, n=4).trials
     assert set(trials["status"]) == {-signal.SIGTERM}
     assert "finishing" not in capfd.readouterr().err
 

@@ -81,6 +81,7 @@ def test_the_metric_is_the_mean_of_the_stored_scores(tree):
     assert tree._context.store.row_totals(1) == {"acc": 300, "loss": 300}
 
 
+@pytest.mark.slow
 def test_an_exported_folder_and_a_merged_store_hold_the_scores(tree, tmp_path):
     folder = tree.export(tmp_path / "folder")
     with refine.Tree.load(folder, store=tmp_path / "loaded.db") as loaded:

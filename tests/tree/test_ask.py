@@ -729,6 +729,7 @@ def many_parameters(noise):
     return tree
 
 
+@pytest.mark.slow
 def test_no_answer_about_many_parameters_is_surer_than_claims_were_true():
     """Benchmarks counted a loss of 1 in 5 where the model hardly explains the values."""
     tree = many_parameters(noise=0.8)

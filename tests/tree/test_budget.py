@@ -310,6 +310,7 @@ def test_autopilot_spends_the_rest_of_the_budget(tree):
     assert tree.budget_state.spent == 18
 
 
+@pytest.mark.slow
 def test_a_plan_is_rehearsed_within_the_budget(root, tree):
     rehearsal = root.propose(keep=False).rehearse()
     plan = rehearsal.plans[0]
@@ -335,6 +336,7 @@ def test_a_copied_result_is_not_paid_for(tree):
     assert tree.budget_state.spent == 16 - copied
 
 
+@pytest.mark.slow
 def test_a_paid_round_is_advised_if_the_verdict_without_a_budget_is_stop(tree):
     first = tree.add_round(SPACE, truth, n=40, noise="none").run(progress=False)
     free = first.propose(keep=False)

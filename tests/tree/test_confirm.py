@@ -74,6 +74,7 @@ def test_a_winner_read_again_asks_only_for_repeats_that_would_run(tree):
     assert tree.winner().page().calls == won.page().calls
 
 
+@pytest.mark.slow
 def test_an_imported_study_asks_for_its_objective_with_the_next_call(tree, rng):
     runs = pd.DataFrame({"x": rng.integers(0, 10, 40), "c": rng.choice(["a", "b", "d"], 40)})
     runs["score"] = [truth(row) for row in runs.to_dict("records")] + rng.normal(0, 0.05, 40)

@@ -118,6 +118,7 @@ def test_limits_and_scale_are_defaults_that_an_analysis_may_override(tree):
     assert other.noise.floor_source == "decades"
 
 
+@pytest.mark.slow
 def test_report_and_print_state_the_declared_facts(tree, tmp_path):
     root = declared_root(tree, limits=(None, 25)).run(progress=False)
     declared = "repeats give identical values; gain at most 25"

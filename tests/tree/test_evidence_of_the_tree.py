@@ -135,6 +135,7 @@ def test_proposal_of_a_clock_ahead_is_repeated_after_later_trials(root, monkeypa
     assert root.propose().accept(n=12).id == child.id
 
 
+@pytest.mark.slow
 def test_proposal_is_repeated_after_a_merge_with_earlier_trials_of_the_same_rounds(
     root, tree, tmp_path, monkeypatch
 ):

@@ -43,6 +43,7 @@ def test_learning_trials_are_added_to_the_round(root):
     assert root.propose().proposal.evidence != review.proposal.evidence
 
 
+@pytest.mark.slow
 def test_a_grown_round_grows_again_and_has_nothing_left_to_run(root):
     root.grow(4, exploit=0.5, progress=False).grow(4, exploit=0.5, progress=False)
     assert origins(root) == {"space_filling": 24, "exploit": 4}
@@ -98,6 +99,7 @@ def slow_at_high_rates(params):
     return 1 - 0.02 * (params["lr"] - 2.75) ** 2 - 0.2 * params["dropout"]
 
 
+@pytest.mark.slow
 def test_learning_trials_per_second_prefer_fast_configurations(tree):
     rates = {}
     for per in ("trial", "second"):

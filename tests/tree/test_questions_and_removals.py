@@ -45,6 +45,7 @@ def study(tmp_path, score):
         yield tree, other
 
 
+@pytest.mark.slow
 def test_a_question_outlives_the_round_that_answered_it(study, score):
     tree, other = study
     answer = tree.ask(QUESTION, epsilon=0.05)
@@ -106,6 +107,7 @@ def test_a_round_that_is_removed_while_a_question_is_settled_costs_no_trial(stud
     assert answer.again().trials == later.trials
 
 
+@pytest.mark.slow
 def test_a_warning_counts_the_trials_that_ran_though_evidence_was_removed(study, score):
     tree, other = study
     answer = tree.ask(QUESTION, epsilon=0.05)

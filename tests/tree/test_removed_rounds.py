@@ -60,6 +60,7 @@ def test_a_call_on_a_removed_round_names_the_author_and_time_of_the_removal(remo
         CALLS[call](tree, child)
 
 
+@pytest.mark.slow
 def test_tree_without_the_removed_round_is_whole(removed, tmp_path):
     tree, _ = removed
     assert len(tree.rounds) == 1

@@ -524,6 +524,7 @@ def test_a_look_with_details_has_data_and_all_lines_of_the_short_answer(study, t
     within(assistant_on(study[0]), steps)
 
 
+@pytest.mark.slow
 def test_a_shortened_answer_names_the_call_for_the_rest(wide_study):
     assistant = assistant_on(wide_study)
     long = Answer.of(Listed())

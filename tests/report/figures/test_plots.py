@@ -35,14 +35,14 @@ def score(params):
 def tree(tmp_path_factory):
     """A root, a child of its proposal, a guess beside it, and a root that is judged by something else."""
     with refine.Tree("question", store=tmp_path_factory.mktemp("plots") / "refine.db") as opened:
-        root = opened.add_round(SPACE, score, metric="acc", n=80, note="all of it").run(progress=False)
+        root = opened.add_round(SPACE, score, metric="acc", n=48, note="all of it").run(progress=False)
         child = (
             root.propose(risk=0.2)
             .edit(x=(0.1, 0.7, 7), y=(1, 6))
-            .accept(note="the middle", n=30)
+            .accept(note="the middle", n=12)
             .run(progress=False)
         )
-        root.branch(SPACE.replace({"kind": refine.Categorical(["b"])}), n=20, note="only b").run(
+        root.branch(SPACE.replace({"kind": refine.Categorical(["b"])}), n=12, note="only b").run(
             progress=False
         )
         opened.add_round(SPACE, score, metric="cost", direction="minimize", n=12, seed=9).run(progress=False)

@@ -29,7 +29,7 @@ class Sealed:
         return {"acc": params["lr"] - 0.1}
 
 
-def grow(store, n=40):
+def grow(store, n=24):
     tree = refine.Tree("question", store=store)
     root = tree.add_round(SPACE, Sealed(), metric="acc", n=n, seed=2, note="naïve | <b> ✓").run(
         progress=False
@@ -155,7 +155,7 @@ def test_loading_again_changes_nothing_and_refuses_something_else(grown_tree, tm
 @pytest.mark.slow
 def test_merging_is_a_union(grown_tree, tmp_path):
     with refine.Tree("question", store=tmp_path / "b.db") as other:
-        other_round = other.add_round(SPACE, Sealed(), metric="acc", n=44, seed=2).run(progress=False)
+        other_round = other.add_round(SPACE, Sealed(), metric="acc", n=28, seed=2).run(progress=False)
         extra = other_round.branch(SPACE, n=3, seed=77, note="theirs")
         extra.run(progress=False)
         other.tag(other_round, "../x")
@@ -164,7 +164,7 @@ def test_merging_is_a_union(grown_tree, tmp_path):
         assert merged.rounds == (extra.id,)
         assert merged.trials == 4 + 3
         assert merged.unequal == ()
-        assert grown_tree.rounds[0].n == 44
+        assert grown_tree.rounds[0].n == 28
         assert grown_tree.tags == {"../x": grown_tree.rounds[1].id, "new": extra.id}
         assert any("tag '../x'" in text for text in merged.kept)
         assert numbers_in(str(merged).partition("merged: ")[2])[:3] == ["1", "7", "0"]

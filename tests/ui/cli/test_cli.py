@@ -56,6 +56,7 @@ def study(tmp_path_factory):
     return Study(str(folder / "refine.db"), str(folder / "both.db"), root, child)
 
 
+@pytest.mark.slow
 def test_the_command_tree_prints_the_text_of_python(study):
     with refine.Tree("[bold]fruit", store=study.store) as tree:
         expected = str(tree).partition("\n\nNext ")[0]

@@ -98,6 +98,7 @@ def test_a_wrong_configuration_is_one_line(store):
     assert "name=value" in refused("try", store, "lr", "-q")
 
 
+@pytest.mark.slow
 def test_printed_calls_of_a_command_study_run_as_printed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0, levels = 40 }\n")

@@ -260,6 +260,7 @@ def test_a_message_names_the_options_of_its_command_in_place_of_keywords(unfinis
     assert "'n=1 workers=3'" in run("try", unfinished, "n=1 workers=3").stderr  # typed words stay
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_early_is_resumed_without_a_call_of_python(unfinished):
     stopped = run("run", unfinished, "--trials", 2)
     assert "2 trials, 2 left" in stopped.stderr

@@ -21,6 +21,7 @@ def store(tmp_path_factory):
     return path, newest.id
 
 
+@pytest.mark.slow
 def test_looking_and_deciding_take_the_newest_round(store):
     path, newest = store
     assert f"Round {newest[:8]}" in good("propose", path)

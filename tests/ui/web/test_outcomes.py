@@ -17,8 +17,8 @@ DOCS = Path(__file__).parents[3] / "docs"
 def family(tmp_path_factory):
     """A round with a tag, and its child that has run."""
     with refine.Tree("question", store=tmp_path_factory.mktemp("family") / "refine.db") as tree:
-        root = tree.add_round(SPACE, score, n=80, seed=3, tag="wide").run(progress=False, check_noise=False)
-        child = root.propose().accept(n=30).run(progress=False, check_noise=False)
+        root = tree.add_round(SPACE, score, n=50, seed=3, tag="wide").run(progress=False, check_noise=False)
+        child = root.propose().accept(n=10, exploit=0.3).run(progress=False, check_noise=False)
         yield tree, root, child
 
 
@@ -54,7 +54,7 @@ def test_a_child_is_compared_with_its_forecast_and_its_parent(session, family):
 @pytest.mark.parametrize("exploit", [0.0, 0.5])
 def test_a_forecast_is_that_of_evenly_drawn_trials(family, session, exploit):
     tree, root, _ = family
-    child = root.propose().accept(n=20, exploit=exploit)
+    child = root.propose().accept(n=12, exploit=exploit)
     expected = session.handle({"type": "round", "round": child.id})["expected"]
     assert ("evenly" in expected["text"].split()) == (exploit > 0)
     low, high = root.decisions[-1].forecast.interval("best", 0.9)

@@ -446,6 +446,7 @@ def test_many_ask_at_once(session, root, tree):
     assert (len({a["child"] for a in answers}), len(tree)) == (1, 2)
 
 
+@pytest.mark.slow
 def test_the_tile_of_top_trials_says_whether_those_cut_off_are_better(session, root):
     answer = ask(session, "preview")
     review = root.propose()

@@ -26,6 +26,7 @@ def asked(round_):
     return review, session.handle({"type": "preview", **drawn, "edits": {}, "rejected": [], "note": ""})
 
 
+@pytest.mark.slow
 def test_a_spent_budget_refuses_another_round_and_still_states_the_risk(spent):
     _, preview = asked(spent["last"])
     assert preview["refused"]
@@ -35,12 +36,14 @@ def test_a_spent_budget_refuses_another_round_and_still_states_the_risk(spent):
     assert preview["code"].endswith("tree.confirm()") or preview["code"].endswith("tree.winner()")
 
 
+@pytest.mark.slow
 def test_the_recommendation_does_not_blame_the_space_for_a_spent_budget(spent):
     review, _ = asked(spent["last"])
     assert "every configuration" not in review["outlook"]["text"]
     assert "budget" in review["outlook"]["text"]
 
 
+@pytest.mark.slow
 def test_a_round_chosen_by_results_shows_where_its_best_trials_lie(spent):
     last = spent["last"]
     assert not last.analyze().tested
