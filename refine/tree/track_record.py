@@ -233,12 +233,7 @@ def _later(
         if records.metrics:
             table = configuration_table(proposal.old, records.configurations)
             in_one = proposal.space.contains(table) != decided.contains(table)
-            ended = _ended(records)
-            if math.isfinite(ended_after):
-                new = ended > ended_after
-            else:
-                new = np.ones(len(ended), dtype=np.bool_)
-            count += int((in_one & np.isfinite(value) & new).sum())
+            count += int((in_one & np.isfinite(value) & (_ended(records) > ended_after)).sum())
     return count
 
 
