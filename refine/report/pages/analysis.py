@@ -116,7 +116,7 @@ def tolerance_text(analysis: Analysis) -> str:
 _CAUTIONS = {
     "imported": "the imported trials look like a random or grid sample; tests assume so",
     "uneven": "the trials were declared a random or grid sample, and do not look like one",
-    "untested": "a search chose the trials, so no test is possible",
+    "untested": "the trials are not an even sample, so no test is possible",
     "few_even": "{even}: too few for a test",
     "code": "the trials ran {count} versions of the objective's code",
 }

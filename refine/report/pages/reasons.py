@@ -351,7 +351,7 @@ def _size(v: SimpleNamespace) -> str:
     text = f"{plural(v.wanted, 'trial')} are enough ({needs})."
     if v.n < v.wanted:
         text += f" The new space has {plural(v.n, 'configuration')} left to run."
-    return f"{text} The advice is at most the size of the present round."
+    return f"{text} An advised round is never larger than the present one."
 
 
 def _decide(v: SimpleNamespace) -> str:
@@ -415,6 +415,15 @@ def _uneven(v: SimpleNamespace) -> str:
     if v.parameter:
         pattern = f"the values of {v.parameter} are not even"
     return f" ({pattern}, p {p_value(v.p)})"
+
+
+def _untested(v: SimpleNamespace) -> str:
+    chosen = f"Untested: results chose these {plural(v.n, 'trial')}"
+    fix = ""
+    if uneven := _uneven(v):
+        chosen = f"Untested: results seem to have chosen these {plural(v.n, 'trial')}{uneven}"
+        fix = " If they are a random or grid sample, import them with space_filling=True."
+    return f"{chosen}, so p-values would mislead. The model alone proposes.{fix}"
 
 
 # Several parameters in one sentence.
@@ -592,10 +601,7 @@ _SENTENCES: dict[str, Say] = {
         "results chose them, no "
         "p-value holds: import them with space_filling=False."
     ),
-    "untested": (
-        "Untested: results chose these {n:trial}{uneven}, so p-values would mislead. The model "
-        "alone proposes."
-    ),
+    "untested": _untested,
     "few_even": ("Untested: {n:trial} drawn evenly, and a test needs {least}. The model alone proposes."),
     "sampled": (
         "{of:,} evenly drawn trials are more than an analysis needs, so a sample of {n:,} was tested. "
