@@ -431,7 +431,8 @@ def proposal_folds(
     if proposal.advice is not None:
         size = sentence(proposal.advice.reason)
         if proposal.advice.seconds >= 1:
-            size += f" One at a time: about {duration(proposal.advice.seconds)}."
+            size += f" One at a time, {plural(proposal.advice.n, 'trial')} take about "
+            size += f"{duration(proposal.advice.seconds)}."
         folds.append(Fold("Size", [Text(size)], "n"))
     for offer in proposal.offers:
         advice = Text(f"{sentence(offer.reason)} To fix it:", call=offer_action(offer))
