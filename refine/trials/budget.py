@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from html import escape
 
 from refine.errors import DesignError
 from refine.utils.action import Action
@@ -129,6 +130,9 @@ class BudgetState:
             f"{subject}: {plural(count, 'trial')} would use {used:,} of the {reserved:,} kept to confirm the "
             f"winner; {fix}"
         )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(str(self))}</p>"
 
     def __str__(self) -> str:
         if self.budget is None:

@@ -474,6 +474,7 @@ def test_a_budget_of_time_is_read_in_a_tree_whose_only_round_is_damaged(tmp_path
         assert tree.rounds == ()
         assert tree.budget_state.configurations is None
         assert "of 8 h left" in str(tree.budget_state)
+        assert str(tree.budget_state) in tree.budget_state._repr_html_()
 
 
 def test_running_trials_of_a_round_count_once_when_the_round_is_extended(tree):
