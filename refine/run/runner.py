@@ -117,6 +117,8 @@ def run_round(
         work = _work(store, stored, records, options, source)
         if work is None or (source.only is not None and not source.only):
             source.begin()
+            if work is None and source.choose is None and not after_run:
+                _warn_of_edited_code(node, records, objective_code(objective), runs=False)
             return
         limit = options.ending.trials
         tasks = work.tasks
@@ -340,18 +342,25 @@ def _take_in(
     log(logging.DEBUG, "round %s: trial %s %s, %s", monitor.node.id, task.key, outcome.state, value)
 
 
-def _warn_of_edited_code(node: Node, records: Records, code: str) -> None:
-    """Warns if complete trials of a round ran another version of the objective's code than runs now."""
+def _warn_of_edited_code(node: Node, records: Records, code: str, *, runs: bool = True) -> None:
+    """Warns if complete trials of a round ran another version of the objective's code than runs now.
+
+    ``runs`` is False if nothing is left to run.
+    """
     versions = zip(records.columns["code"], records.columns["state"], strict=True)
     complete = [version for version, state in versions if state == State.COMPLETE]
     other_versions = [version for version in complete if version not in ("", code)]
-    if other_versions:
-        warn(
-            f"round {node.id}: {len(other_versions)} of its {plural(len(complete), 'finished trial')} ran "
-            f"another version of the objective's code ({join(list(dict.fromkeys(other_versions)))}; now "
-            f"{code}); if the change alters values, the trials cannot be compared: make a new round, with "
-            "another seed or name, or exclude the old trials"
-        )
+    if not other_versions:
+        return
+    consequence = "the trials cannot be compared: make a new round, with another seed or name, or exclude "
+    consequence += "the old trials"
+    if not runs:
+        consequence = "make a new round, with another seed or name: this round is finished, so nothing runs"
+    warn(
+        f"round {node.id}: {len(other_versions)} of its {plural(len(complete), 'finished trial')} ran "
+        f"another version of the objective's code ({join(list(dict.fromkeys(other_versions)))}; now "
+        f"{code}); if the change alters values, {consequence}"
+    )
 
 
 def _trial(task: Task, outcome: Outcome, code: str) -> Trial:

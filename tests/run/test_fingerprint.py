@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from refine.errors import RefineWarning
 from refine.run.fingerprint import fingerprint
 from refine.run.identity import objective_code, objective_name
 
@@ -109,6 +110,7 @@ def odd(n):
 
 PRINT = """
 import os, sys
+from refine.errors import RefineWarning
 from refine.run.fingerprint import fingerprint, _assignments, _is_own
 for folder in sys.argv[1:]:
     os.chdir(folder)
@@ -235,3 +237,20 @@ def test_a_lambda_with_inner_code_or_a_set_of_texts_has_one_name_in_every_proces
         names = subprocess.run([sys.executable, script], env=environment, capture_output=True, check=True)
         outputs.add(names.stdout)
     assert len(outputs) == 1
+
+
+def test_running_a_finished_round_with_edited_code_warns_that_nothing_runs(tree):
+    def first(p):
+        return p["x"]
+
+    def edited(p):
+        return p["x"] + 1
+
+    first.name = edited.name = "score"
+    space = {"x": (1, 9)}
+    tree.add_round(space, first, n=5, seed=1).run(progress=False, check_noise=False)
+    tree.add_round(space, first, n=5, seed=1).run(progress=False)  # the same code: nothing to say
+    again = tree.add_round(space, edited, n=5, seed=1)
+    with pytest.warns(RefineWarning, match="nothing runs"):
+        again.run(progress=False)
+    assert (again.trials["value"] == again.trials["x"]).all()
