@@ -6,6 +6,7 @@ import pytest
 
 import refine
 from refine.design.space_filling import Sobol, draw
+from tests.reading import reasons_of
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +23,7 @@ def analysis(deviation, seed, middle=lambda frame: 0.0):
 def test_most_parameters_that_change_the_noise_alone_are_named():
     noisy = [analysis(lambda frame: 0.03 + 0.5 * frame["b"], seed) for seed in range(15)]
     detected = [a for a in noisy if a["b"].matters]
-    named = [a for a in detected if "only_spread" in [reason.code for reason in a.findings["b"].reasons]]
+    named = [a for a in detected if "only_spread" in reasons_of(a.findings["b"])]
     assert len(named) >= 0.6 * len(detected) > 0
 
 

@@ -12,6 +12,7 @@ from refine.proposal.indistinct import indistinct
 from refine.proposal.posterior import log_improvement
 from refine.space.space import configuration_key
 from refine.trials.trial import AUDITS
+from tests.reading import reasons_of
 
 
 @pytest.mark.slow
@@ -54,7 +55,7 @@ def test_a_counter_sample_refutes_a_wrong_narrowing_and_reopens_it(review):
     best = frame[frame["origin"].isin(AUDITS)].nlargest(1, "value")
     assert best["value"].iloc[0] > frame.loc[~frame["origin"].isin(AUDITS), "value"].max()
     assert proposal.space.contains(best).all()
-    assert "refuted" in [reason.code for reason in reopened[0].reasons]
+    assert "refuted" in reasons_of(reopened[0])
     grandchild = child.propose().accept(n=20).run(progress=False)
     assert grandchild.best["value"] >= child.trials.loc[~child.trials["origin"].isin(AUDITS), "value"].max()
 

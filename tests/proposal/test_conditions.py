@@ -10,6 +10,7 @@ from refine.analysis.winner import RetrainedValues
 from refine.design.space_filling import Sobol, draw
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.preview import preview_of
+from tests.reading import codes_of
 
 SPACE = refine.Space(
     {
@@ -42,7 +43,7 @@ def test_dropping_all_choices_that_read_a_parameter_fixes_the_parameter(analysis
     change = proposal["momentum"]
     assert change.kind == "fix"
     assert proposal.space["momentum"].fixed
-    assert [reason.code for reason in change.reasons] == ["not_read_in_box"]
+    assert codes_of(change.reasons) == ["not_read_in_box"]
     assert change.risk < 0.01
     reread = refine.Proposal.from_json(proposal.to_json())
     assert (reread["momentum"].kind, reread["momentum"].new) == ("fix", change.new)

@@ -21,6 +21,7 @@ from refine.report.pages import reasons
 from refine.report.pages.proposal import change_view, claim_sentence
 from refine.report.pages.reasons import sentences
 from refine.space.edits import edit_space, narrowed
+from tests.reading import reasons_of
 
 SPACE = refine.Space(
     {
@@ -122,7 +123,7 @@ def test_choices_without_trials_are_never_dropped(rng):
     assert change.kind == "drop"
     assert set(change.new.grid) >= {f"c{i}" for i in range(6, 12)}
     assert "c5" not in change.new.grid
-    assert "not_tried" in [reason.code for reason in change.reasons]
+    assert "not_tried" in reasons_of(change)
 
 
 @pytest.mark.slow
@@ -152,7 +153,7 @@ def test_a_parameter_that_mattered_earlier_may_be_narrowed_on_earlier_trials():
     changed = [c for c in proposal.changes if c.kind != "keep"]
     assert {c.name for c in changed} <= shown
     assert changed
-    assert all("seen_earlier" in [reason.code for reason in c.reasons] for c in changed)
+    assert all("seen_earlier" in reasons_of(c) for c in changed)
     # One lucky look does not make a parameter eligible for ever.
     still = {e.name for e in analysis.parameters if e.pooled_p <= 0.1}
     alone = refine.propose(analysis, risk=0.3, epsilon=0.5, eligible=names)
@@ -227,7 +228,7 @@ def test_a_trend_is_not_narrowed_onto_an_open_end():
         change = refine.propose(analysis_of(lambda f: f["x"], seed, x=(0.0, 1.0, 9)))["x"]
         assert change.kind == "widen"
         assert change.new.high == pytest.approx(1.125)  # one step of the grid
-        (opened,) = [r.to_json()["values"] for r in change.reasons if r.code == "opened"]
+        opened = reasons_of(change)["opened"]
         assert (opened["side"], opened["end"], opened["to"]) == ("high", "1", "1.125")
 
 
@@ -246,8 +247,7 @@ def test_a_trend_does_not_open_an_end_at_which_no_good_trial_lies():
 
 def limit_in(change):
     """The kind of the limit that the reasons of a change name."""
-    (limited,) = [reason.to_json()["values"] for reason in change.reasons if reason.code == "limited"]
-    return limited["why"]
+    return reasons_of(change)["limited"]["why"]
 
 
 def test_a_declared_limit_holds_and_an_inferred_one_is_named():
@@ -311,7 +311,7 @@ def test_few_learning_trials_next_to_a_wall_cut_nothing_off(seed, code):
     proposal = review.proposal
     assert proposal.space["rate"].contains([1 / 3]).all()
     assert proposal.volume_kept == 1.0
-    assert code in [reason.code for reason in proposal["rate"].reasons]
+    assert code in reasons_of(proposal["rate"])
     assert "40 configurations" in sentences(proposal["rate"].reasons) or code != "steep"
     assert math.isnan(edited.claim.probability)
     assert edited.claim.basis == "steep"
