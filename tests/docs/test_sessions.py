@@ -65,7 +65,7 @@ def test_commands_of_the_shell_page_print_what_it_shows(terminal):
     make = "refine run study.db --space space.toml --objective objective.py:score --n 120 --seed 7 --quiet"
     root = terminal.run(f'{make} --note "first look"')
     root = re.search(r"round ([0-9a-f]{12}) of", root)[1]
-    assert re.search("^Next +refine ", terminal.run("refine propose study.db"), re.MULTILINE)
+    assert re.search("^ +refine accept study.db ", terminal.run("refine propose study.db"), re.MULTILINE)
     accepted = terminal.run(
         "refine accept study.db --edit 'dropout=(0, 0.2)' --reject optimizer --note 'low dropout only' --n 60"
     )
