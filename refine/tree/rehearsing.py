@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from refine.errors import AnalysisError, DesignError
@@ -51,14 +52,7 @@ def rehearse(
     while source is not None and not len(source.trials):
         source = source.parent
     if source is None:
-        plan = {"rounds": rounds, "n": n, "exploit": exploit, "audit": audit}
-        names = [name for name, value in plan.items() if value is not None]
-        if names:
-            raise DesignError(
-                f"round {self.id}: a plan of rounds needs results, got {join(names)} before the first trial; "
-                f"leave {join(names)} out to simulate the whole budget, or run the round first",
-                Action("round.run"),
-            )
+        _check_no_plan(self, {"rounds": rounds, "n": n, "exploit": exploit, "audit": audit})
         return _study(self)
     review = propose(source, keep=False)
     if source is not self:
@@ -78,6 +72,17 @@ def rehearse(
                 audit = self.node.audit
     rehearsal = review.rehearse(rounds, n, exploit=exploit, audit=audit)
     return replace(rehearsal, round=self.id, created=source is not self)
+
+
+def _check_no_plan(round_: DecidedRound, plan: Mapping[str, float | None]) -> None:
+    """Raises DesignError if a plan of rounds is given for a round before the first trial."""
+    names = [name for name, value in plan.items() if value is not None]
+    if names:
+        raise DesignError(
+            f"round {round_.id}: a plan of rounds needs results, got {join(names)} before the first trial; "
+            f"leave {join(names)} out to simulate the whole budget, or run the round first",
+            Action("round.run"),
+        )
 
 
 def _study(round_: DecidedRound) -> StudyRehearsal:
