@@ -37,6 +37,20 @@ def test_the_page_is_as_wide_as_the_screen_with_and_without_edits(browser, grown
         assert widths_of(page) == {width: width for width in WIDTHS}
 
 
+def test_long_names_make_no_page_wider_than_the_screen(browser, tmp_path):
+    long = "a_parameter_of_a_framework.with_dots_and_underscores_in_a_name_of_80_letters"
+    space = {long: (0.0, 1.0, 11), "units": (1, 8)}
+    with refine.Tree("x" * 80, store=tmp_path / "refine.db") as tree:
+        root = tree.add_round(space, lambda p: p[long], n=30, note="https://example.org/" + "a" * 80)
+        root.run(progress=False)
+        last = tree.add_round({**space, "units": (1, 16)}, lambda p: p[long], n=30).run(progress=False)
+        tree.tag(last, "paper-final-version-of-the-study")
+        written = tree.export_page(tmp_path / "study.html")
+        with visit(browser, written.as_uri(), offline=True) as page:
+            settled(page)
+            assert widths_of(page) == {width: width for width in WIDTHS}
+
+
 def test_a_copy_is_as_wide_as_the_screen(browser, grown, tmp_path):
     written = grown.export_page(tmp_path / "study.html")
     with visit(browser, written.as_uri(), offline=True) as page:
