@@ -329,9 +329,14 @@ def refined(old: Range, levels: Sequence[float], parts: int) -> Range:
 
 
 def level_text(parameter: Parameter, value: Any) -> str:
-    """A level of a range in the fewest digits, at least 3, that distinguish its levels; a choice's label."""
+    """A level of a range in the fewest digits, at least 3, that distinguish its levels; a choice's label.
+
+    Whole numbers have all digits.
+    """
     if not isinstance(parameter, Range):
         return label(value)
+    if isinstance(parameter, Integer) and float(value).is_integer():
+        return str(int(value))
     return number(float(value), _printed_digits(parameter))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 _ROUNDING = 1e-12  # smaller values are rounding errors of sums
 _HUGE = 1e12  # larger values have an exponent
+_UNITS = (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "bytes")
 _NUMBER = re.compile(r"0x[0-9a-f]+|[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
@@ -176,10 +177,11 @@ def about_duration(seconds: float) -> str:
 
 
 def bytes_text(number: float) -> str:
-    """``2.13 GB``, ``300 MB``."""
-    if number >= 1e9:
-        return f"{number / 1e9:.3g} GB"
-    return f"{number / 1e6:.0f} MB"
+    """``2.13 GB``, ``300 MB``, ``12 kB``."""
+    unit, name = next(((unit, name) for unit, name in _UNITS if number >= unit), _UNITS[-1])
+    if unit >= 1e9:
+        return f"{number / unit:.3g} {name}"
+    return f"{number / unit:.0f} {name}"
 
 
 def join(items: Sequence[str], last: str = "and") -> str:

@@ -234,6 +234,16 @@ def test_a_trend_of_a_minimised_metric_says_whether_it_is_good(direction, way, m
     assert short_reason(change).partition(" lr")[2] == mark
 
 
+def test_an_effect_without_an_estimate_is_left_out():
+    values = {"effect": math.nan, "q": 1.0, "parameter": "flag"}
+    assert sentences([Reason("not_seen", values)]) == "No effect of flag was detected: q = 1."
+
+
+def test_noise_of_a_large_metric_has_two_digits():
+    noise = NoiseEstimate(1538930.74, 0.0, "replicates", 8)
+    assert noise_text(noise).startswith("1.5e+06 between repeats")
+
+
 def test_noise_from_repeats_counts_degrees_of_freedom():
     noise = NoiseEstimate(0.0059, 0.0, "replicates", 10)
     assert re.findall(r"[\d.]+|degrees|run|repeat\b", noise_text(noise)) == ["0.0059", "10", "degrees"]

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from refine.utils.format import about_duration, chance_cell, chance_words, coarse, number, score
+from refine.utils.format import about_duration, bytes_text, chance_cell, chance_words, coarse, number, score
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,8 @@ def test_small_values_of_a_metric_keep_three_digits():
     assert coarse([1e-10, 9e-11, math.inf]) == ["1e-10", "9e-11", "-"]
     assert coarse([math.nan], gap=1e-9) == ["-"]
     assert coarse([0.5, 0.5 + 1e-9]) == ["0.500000", "0.500000"]
+
+
+def test_sizes_have_units_from_bytes_to_terabytes():
+    sizes = 12, 4_096, 999_000_000, 2_130_000_000, 1.5e12
+    assert [bytes_text(size) for size in sizes] == ["12 bytes", "4 kB", "999 MB", "2.13 GB", "1.5 TB"]

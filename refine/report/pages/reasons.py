@@ -474,6 +474,15 @@ _TOGETHER: dict[str, Callable[[Sequence[Values]], str]] = {
 QUIET = tuple(_TOGETHER)  # codes that several parameters share in one sentence
 
 
+def _effect_template(v: SimpleNamespace) -> str:
+    """The size of an effect before its q-value; empty if no size can be estimated."""
+    if hasattr(v, "estimate"):
+        return f"{_CORRELATION}, "
+    if math.isfinite(v.effect):
+        return "epsilon squared {effect:.2f}, "
+    return ""
+
+
 # Values of a template that are derived from other values.
 _DERIVED: dict[str, Callable[[Any], str]] = {
     "cut": lambda v: top_trials_cut(vars(v)),
@@ -484,9 +493,7 @@ _DERIVED: dict[str, Callable[[Any], str]] = {
     "dropped": _dropped_levels,
     "inside_text": _inside,
     "rare": lambda v: times(v.there),
-    "so_far": lambda v: fill(
-        (_CORRELATION if hasattr(v, "estimate") else "epsilon squared {effect:.2f}") + ", {q:q}", vars(v)
-    ),
+    "so_far": lambda v: fill(f"{_effect_template(v)}{{q:q}}", vars(v)),
     "uneven": _uneven,
     "where": lambda v: f", those with {_condition(v)}" if _condition(v) else "",
 }
@@ -767,7 +774,7 @@ def noise_text(noise: NoiseEstimate) -> str:
         "replicates": plural(noise.n, "degree of freedom", "degrees of freedom"),
         "neighbours": "an upper bound, from runs that follow one another; nothing was repeated",
     }.get(noise.source, "estimated from the residuals of a smooth model")
-    return f"{score(noise.sd)} between repeats (standard deviation, {source})"
+    return f"{difference(noise.sd)} between repeats (standard deviation, {source})"
 
 
 def by(author: str) -> str:
