@@ -229,8 +229,8 @@ def test_a_preview_of_an_edit_shows_the_range_and_calls_that_can_be_typed(root):
 def test_an_edit_that_keeps_no_trial_says_so(root):
     review = root.propose().edit(optimizer="Lion")
     assert math.isnan(review.preview().best_kept)
-    kept = dict(review.page().facts)["Kept"]
-    assert (kept.tone, f"{root.best['value']:.4f}" in kept.text) == ("bad", True)
+    top_trials = dict(review.page().facts)["Kept"]
+    assert (top_trials.tone, f"{root.best['value']:.4f}" in top_trials.text) == ("bad", True)
 
 
 def test_the_proposal_of_an_edited_review_has_the_edits(root):

@@ -116,8 +116,8 @@ def _settling_text(answer: Answer) -> str:
     obstacle = "the bests may lie in many places; compare within a condition (given)"
     if answer.obstacle == NOISE:
         obstacle = f"the noise of repeats hides the difference; {_tolerance_advice(answer)}"
-    more = answer.outlook[largest] - answer.outlook[answer.needed]
-    if largest == answer.needed or more < 0:  # simulated shares: a fall is chance, or new doubt
+    gain = answer.outlook[largest] - answer.outlook[answer.needed]
+    if largest == answer.needed or gain < 0:  # simulated shares: a fall is chance, or new doubt
         return f"{text} settle {share} such questions: {obstacle}"
     if share == share_of_largest:
         return f"{text}, and even {largest}, settle {share} such questions: {obstacle}"
