@@ -232,6 +232,7 @@ def test_a_trend_is_not_narrowed_onto_an_open_end():
         assert (opened["side"], opened["end"], opened["to"]) == ("high", "1", "1.125")
 
 
+@pytest.mark.slow
 def test_a_trend_does_not_open_an_end_at_which_no_good_trial_lies():
     """The metric rises over most of the range, and its best values lie well inside."""
 

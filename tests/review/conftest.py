@@ -1,4 +1,4 @@
-"""A round of a hundred trials of a bowl."""
+"""A round of sixty trials of a bowl."""
 
 import pytest
 
@@ -7,4 +7,4 @@ import objectives
 
 @pytest.fixture(scope="session")
 def first_round(space):
-    return lambda tree: tree.add_round(space, objectives.bowl, n=100, seed=7).run(progress=False)
+    return lambda tree: tree.add_round(space, objectives.bowl, n=60, seed=7).run(progress=False)

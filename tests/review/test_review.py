@@ -142,7 +142,7 @@ def test_a_branch_may_add_a_parameter_and_say_what_it_was(root):
     with_previous = root.branch(wider, previous={"l2": 0.0}, note="try weight decay", n=20)
     unknown = root.branch(wider, note="try weight decay", n=20)
     assert with_previous.id != unknown.id
-    assert with_previous.run(progress=False).analyze().n_earlier == 100
+    assert with_previous.run(progress=False).analyze().n_earlier == 60
     assert unknown.run(progress=False).analyze().n_earlier == 0
     with pytest.raises(ReviewError, match="'lr'"):
         root.branch(wider, previous={"lr": 1.0}, n=20)

@@ -267,7 +267,7 @@ def test_a_child_can_run_as_many_configurations_as_the_advice_counts_as_left(roo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_rounds", [30, nightly(300)])
+@pytest.mark.parametrize("n_rounds", [15, nightly(300)])
 def test_every_trial_of_many_rounds_is_evidence_for_the_first_and_for_the_last(tree, n_rounds):
     space = {"x": (0.0, 9.0, 40), "y": (0.0, 1.0, 20), "c": ["a", "b", "d"]}
 

@@ -74,7 +74,7 @@ def _run(store, pk, node, n):
             writer.add(_trial(task, outcome, "code"))
 
 
-@pytest.fixture(scope="module", params=[10, 100])
+@pytest.fixture(scope="module", params=[10, 40])
 def grown(request, tmp_path_factory):
     with refine.Tree("many", store=tmp_path_factory.mktemp("many") / "refine.db") as tree:
         last = _grown(tree, request.param)

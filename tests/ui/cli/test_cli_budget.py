@@ -82,7 +82,7 @@ def test_a_stored_round_is_rehearsed_before_its_first_trial_and_after_its_last(s
     good("budget", store, "24")
     study = data("rehearse", store)
     assert (study["budget"], study["first"]) == (24, 10)
-    assert f"refine run {store}" in good("rehearse", store)
+    assert study["page"]["next"] == ["round.run()"]
     good("run", store, "--quiet")
     text = good("rehearse", store)
     left = data("budget", store)["left"]
