@@ -26,7 +26,7 @@ from refine.space.space import Indices, Space, configuration_key, inside_bounds
 from refine.trials.explosion import exploded
 from refine.trials.frame import infeasible_rows, may_be_best, metric_title, slacks
 from refine.trials.trial import EXCLUDED
-from refine.utils.arrays import Bools, Column, Floats
+from refine.utils.arrays import Bools, Column, Floats, rounded
 from refine.utils.numbers import is_real
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ def _climbed(
     rows, positions = start
     best = -np.inf
     while True:
-        improvement = log_improvement(analysis, positions) - np.log(seconds(positions))
+        improvement = rounded(log_improvement(analysis, positions) - np.log(seconds(positions)))
         order = np.argsort(-improvement, kind="stable")
         if improvement[order[0]] <= best + _LITTLE:
             return rows, order

@@ -9,7 +9,7 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import marked_unread, reading
 from refine.analysis.new_data import MOST_FACTOR, off_log_scale, on_log_scale, relative_deviations
 from refine.stats.posterior import same_rows
-from refine.utils.arrays import Floats
+from refine.utils.arrays import Floats, rounded_scores
 
 
 def on_new_data(
@@ -35,7 +35,7 @@ def on_new_data(
     scores = (np.clip(values, *analysis.limits.facing(analysis.sign)) - best) / unit
     ends = np.array([min(scores.min(), (posterior.values[0] - best) / unit), max(scores.max(), 0.0)])
     return posterior._replace(
-        scores=scores.astype(np.float32),
+        scores=rounded_scores(scores),
         mean=(posterior.value(posterior.mean) - best) / unit,
         known_mean=(posterior.value(posterior.known_mean) - best) / unit,
         knots=ends,

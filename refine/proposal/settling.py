@@ -14,7 +14,7 @@ from refine.proposal.posterior import NOT_READ, Surrogate
 from refine.proposal.question import WIDER, Evidence
 from refine.space.space import Indices
 from refine.stats.simulation import gains_of
-from refine.utils.arrays import Bools, Floats
+from refine.utils.arrays import Bools, Floats, rounded
 from refine.utils.threads import one_thread
 
 SIZES = (6, 12, 24, 48)
@@ -186,7 +186,7 @@ def _spread_bests(surrogate: Surrogate, part: Bools, draws: Bools, n: int) -> li
     uncovered = votes.astype(float)
     chosen: list[int] = []
     while len(chosen) < min(n, len(cells)):
-        support = near @ uncovered
+        support = rounded(near @ uncovered)
         support[chosen] = -1.0
         k = int(support.argmax())
         chosen.append(k)

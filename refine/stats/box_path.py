@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from refine.errors import AnalysisError
 from refine.stats._common import BoolArray, FloatArray, IntArray, check_share, checked, column, share_of_draws
+from refine.utils.arrays import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -178,7 +179,7 @@ class RiskPath:
         count = max(1, round(self.share * posterior.scores.shape[1]))
         bound = np.partition(posterior.scores, -count, axis=1)[:, -count]
         top = posterior.scores >= bound[:, None]
-        return np.asarray((1.0 / top.sum(axis=1)) @ top / len(top))
+        return rounded((1.0 / top.sum(axis=1)) @ top / len(top))
 
 
 def _inside(index: IntArray, keep: Sequence[BoolArray]) -> BoolArray:
@@ -213,7 +214,7 @@ def levels_of(X: ArrayLike, axes: Sequence[Axis]) -> IntArray:
     return np.stack([axis.index(table[:, j]) for j, axis in enumerate(axes)], axis=1)
 
 
-# A possible cut: price, gain, levels to drop, and the share of the axis's own draws that stay good.
+# A possible cut: price per gain, gain, levels to drop, and the share of the axis's own draws that stay good.
 _Option = tuple[float, float, IntArray, float]
 
 
@@ -268,8 +269,8 @@ class _State:
         for j, axis in enumerate(self.axes):
             if axis.frozen or self.keep[j].sum() < 2 or self.forced[j][self.keep[j]].all():
                 continue
-            for lost, gain, dropped, own_share in self._options(j):
-                rating = (lost / gain, -gain)
+            for price, gain, dropped, own_share in self._options(j):
+                rating = (price, -gain)
                 if best is None or rating < best[:2]:
                     best = (*rating, j, dropped, own_share)
         if best is None:
@@ -310,10 +311,11 @@ class _State:
             remaining = np.concatenate([empty, below[:-1]]) | np.concatenate([above[1:], empty])
             own_share, allowed = self._left(j, remaining, elsewhere, telling)
             lost = self.alive * (1.0 - own_share) + voted[levels] * self.alive / telling
-            gain = -np.log1p(-share[levels] / total)
+            gain = rounded(-np.log1p(-share[levels] / total))
+            price = rounded(lost / gain)
             allowed &= len(self.cells) - count[levels] >= self.path.inside
             for i in np.flatnonzero(~self.forced[j][levels] & allowed):
-                yield float(lost[i]), float(gain[i]), levels[i : i + 1], float(own_share[i])
+                yield float(price[i]), float(gain[i]), levels[i : i + 1], float(own_share[i])
             return
         for order, remaining in ((levels, above[1:]), (levels[::-1], below[-2::-1])):
             stop = order.size - 1
@@ -328,10 +330,11 @@ class _State:
             lost = (
                 self.alive * (1.0 - own_share[:stop]) + np.cumsum(voted[order[:stop]]) * self.alive / telling
             )
-            gain = -np.log1p(-np.cumsum(share[order[:stop]]) / total)
+            gain = rounded(-np.log1p(-np.cumsum(share[order[:stop]]) / total))
+            price = rounded(lost / gain)
             # Longer cuts compete too: a small bump at the end does not protect an empty range behind it.
-            cut = int(np.lexsort((-gain, lost / gain))[0])
-            yield float(lost[cut]), float(gain[cut]), order[: cut + 1], float(own_share[cut])
+            cut = int(np.lexsort((-gain, price))[0])
+            yield float(price[cut]), float(gain[cut]), order[: cut + 1], float(own_share[cut])
 
     def _left(self, j: int, remaining: Bits, elsewhere: Bits, telling: int) -> tuple[FloatArray, BoolArray]:
         """For each cut of an axis: the share of its draws that stay good, and whether the risk allows it."""

@@ -25,6 +25,7 @@ from refine.stats._common import (
     top_mask,
 )
 from refine.stats.correlation import benjamini_hochberg
+from refine.utils.arrays import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,7 +179,7 @@ def _additive_fit(
     fit = design @ coefficients
     residual = score - fit
     freedom = max(n - int(rank), 1)
-    return fit, residual * np.sqrt(n / freedom)
+    return rounded(fit), rounded(residual * np.sqrt(n / freedom))
 
 
 def _fisher(r: FloatArray) -> FloatArray:

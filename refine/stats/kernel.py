@@ -11,9 +11,8 @@ from refine.stats._common import BoolArray, FloatArray, IntArray, subsample
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
 _FIT_ROWS = 180
+_BLOCK = 128  # cells of a draw computed at once, so that their features stay in the processor's cache
 # Priors of the logarithms of noise and scale: mean and deviation.
 _NOISE = (np.log(0.35), 1.0)
 _SCALE = (0.0, 0.5)
@@ -93,9 +92,7 @@ class Conditioned(NamedTuple):
         total = float(weights.sum())
         return np.asarray(weights @ values / total + rng.standard_normal(count) / np.sqrt(total))
 
-    def paths(
-        self, values: FloatArray, count: int, features: int, rng: np.random.Generator
-    ) -> NDArray[np.float32]:
+    def paths(self, values: FloatArray, count: int, features: int, rng: np.random.Generator) -> FloatArray:
         """(c, count) joint draws at the cells, without noise, given (n, 1) or (n, count) values of mean 0.
 
         A prior draw from random features, moved by its errors at the rows (Matheron's rule).
@@ -111,12 +108,16 @@ class Conditioned(NamedTuple):
         weight = weight * rng.standard_normal((features, count))
         missed = values - np.cos(self.rows @ omega + phase) @ weight
         missed -= np.sqrt(self.noise)[:, None] * rng.standard_normal(missed.shape)
-        update = cho_solve(self.factor, missed).astype(np.float32)
-        angle = self.cells @ omega
-        angle += phase
-        wave = angle.astype(np.float32)
-        np.cos(wave, out=wave)
-        return np.asarray(wave @ weight.astype(np.float32) + self.across.astype(np.float32) @ update)
+        update = cho_solve(self.factor, missed)
+        drawn = self.across @ update
+        for start in range(0, len(self.cells), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            angle = self.cells[block] @ omega
+            angle += phase
+            # Cosines in single precision are fast and accurate enough; sums are not, because a sum of a
+            # thousand terms would depend on their order, and so on the processor.
+            drawn[block] += np.cos(angle.astype(np.float32)).astype(np.float64) @ weight
+        return np.asarray(drawn)
 
 
 def embed(X: FloatArray, read: BoolArray, cardinalities: Sequence[int], partly: Sequence[int]) -> Kernel:
@@ -201,7 +202,8 @@ def fit_kernel(trials: Kernel, score: FloatArray, sets: int, rng: np.random.Gene
     value, vector = np.linalg.eigh((curvature + curvature.T) / 2.0)
     # The width of a direction without curvature is that of the prior.
     width = 1.0 / np.sqrt(np.maximum(value, 1.0 / spread.max() ** 2))
-    drawn = best + (rng.standard_normal((sets, d + 2)) * width) @ vector.T
+    # The symmetric root: eigenvectors of equal eigenvalues, and signs of eigenvectors, are arbitrary.
+    drawn = best + rng.standard_normal((sets, d + 2)) @ ((vector * width) @ vector.T)
     return [_parameters(t) for t in np.clip(drawn, low, high)]
 
 
@@ -216,6 +218,8 @@ def _length_centre(size: int) -> FloatArray:
 
 
 def _parameters(t: FloatArray) -> Parameters:
+    # An ascent ends a little elsewhere on another processor.
+    t = np.round(t, 6)
     return Parameters(np.exp(t[:-2]), float(np.exp(2 * t[-2])), float(np.exp(2 * t[-1])))
 
 

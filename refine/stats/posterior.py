@@ -27,7 +27,7 @@ from refine.stats._common import (
     subsample,
 )
 from refine.stats.kernel import Conditioned, Kernel, Parameters, embed, fit_kernel
-from refine.utils.arrays import row_codes
+from refine.utils.arrays import rounded, rounded_scores, row_codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,7 @@ T = TypeVar("T")
 
 _FEWEST = 5  # fewest configurations for a process
 _TAIL = 0.1
+_SLACK = 1e-6  # draws that fall short of a bound by less reach it
 _EDGE = 4.0  # largest score; normal deviations beyond carry no information
 
 
@@ -108,7 +109,7 @@ class Posterior(NamedTuple):
         """(S, c) mask of candidates within epsilon >= 0, in units of the metric, of the best of the draw."""
         bound = self.lowest_within(self.scores.max(axis=1), epsilon)
         # Single precision: the bound must not lie above the best itself.
-        return np.asarray(self.scores >= (bound - 1e-6).astype(np.float32)[:, None])
+        return np.asarray(self.scores >= (bound - _SLACK).astype(np.float32)[:, None])
 
     def share_met(self) -> FloatArray:
         """(c,) probability of a slack of 0 or more, for the posterior of a slack.
@@ -171,7 +172,7 @@ def scored(X: FloatArray, y: FloatArray, exact: bool = False, power: bool = Fals
     return ScoredTrials(first, score, np.asarray(knots), shown, slope)
 
 
-def _on_scale(scores: FloatArray | Float32Array, source: ScoredTrials, target: ScoredTrials) -> FloatArray:
+def _on_scale(scores: FloatArray, source: ScoredTrials, target: ScoredTrials) -> FloatArray:
     """Scores of one scale as scores of another, through the values at either.
 
     Both beyond the best value by their slope.
@@ -276,14 +277,12 @@ class FrozenResiduals:
         if not 0.0 <= self.times < np.inf:
             raise AnalysisError(f"times: must be finite and >= 0, got {self.times!r}; 3 is the default")
 
-    def __call__(
-        self, draws: NDArray[np.float32], left: LeaveOneOut, rng: np.random.Generator
-    ) -> NDArray[np.float32]:
+    def __call__(self, draws: FloatArray, left: LeaveOneOut, rng: np.random.Generator) -> FloatArray:
         """(S, c) draws, in scores, with a deviation added to every cell, of the size that `left` gives."""
         deviation = rng.standard_t(self.freedom, draws.shape)
         deviation *= np.hypot(self.deviation(left), self.times * self.local(left))
         deviation *= np.sqrt(1.0 - 2.0 / self.freedom)
-        return np.asarray(draws + deviation, dtype=np.float32)
+        return np.asarray(draws + deviation)
 
     def local(self, left: LeaveOneOut) -> FloatArray:
         """(c,) standard deviation of the errors near every cell beyond `deviation`, in scores.
@@ -453,7 +452,7 @@ class MixedPosterior:
             trees = self.forest_draws
         upper_half = self.upper_half > 0 and prior is None
         sd = np.zeros(0)
-        parts: list[tuple[Float32Array, FloatArray, FloatArray]] = []
+        parts: list[tuple[FloatArray, FloatArray, FloatArray]] = []
         if trees:
             parts.append(self._forest(features.table, score, weights, cell_features.table, rng))
         if exact or self.process_draws or not trees:
@@ -475,8 +474,7 @@ class MixedPosterior:
             if upper_half:
                 drawn = (self._redrawn(features, raised_score, cell_features, drawn[0]), *drawn[1:])
             # The prior mean is added on both scales, because each has mean 0 and deviation 1.
-            offset = thought_cells.astype(np.float32)
-            mapped = (_on_scale(drawn[0] + offset, raised, trials) - offset).astype(np.float32)
+            mapped = _on_scale(drawn[0] + thought_cells, raised, trials) - thought_cells
             mapped_mean = _on_scale(drawn[1] + thought_cells, raised, trials) - thought_cells
             mapped_known = _on_scale(drawn[2] + thought, raised, trials) - thought
             parts.append((mapped, mapped_mean, mapped_known))
@@ -490,7 +488,10 @@ class MixedPosterior:
         mean = mean + thought_cells
         known_mean = known_mean + thought
         if prior is not None:
-            scores = np.clip(scores + thought_cells.astype(np.float32), -_EDGE, _EDGE)
+            scores = np.clip(scores + thought_cells, -_EDGE, _EDGE)
+        scores = rounded_scores(scores)
+        mean = rounded(mean)
+        known_mean = rounded(known_mean)
         if exact:
             if read is not None:
                 of_cells = np.concatenate([cells, read_cells], axis=1)
@@ -509,7 +510,7 @@ class MixedPosterior:
             values=trials.values,
             slope=trials.slope,
             n=m,
-            sd=sd,
+            sd=rounded(sd),
         )
 
     def _forest(
@@ -519,7 +520,7 @@ class MixedPosterior:
         weights: FloatArray,
         cells: FloatArray,
         rng: np.random.Generator,
-    ) -> tuple[Float32Array, FloatArray, FloatArray]:
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         from scipy.special import ndtr, ndtri
 
         from refine.stats.forest import fit_forest
@@ -530,7 +531,7 @@ class MixedPosterior:
             weights = weights[rows] * further_weights
         table = features.astype(np.float32)
         # Ranks instead of scores: the means of the trees must not depend on the few best values.
-        target = np.asarray(ndtr(score[rows]))
+        target = rounded(ndtr(score[rows]))
         if np.all(weights == 1.0):
             unequal = None
         else:
@@ -542,18 +543,21 @@ class MixedPosterior:
             rng,
         )
         edge = ndtr(_EDGE)
-        predicted = forest.predict(cells.astype(np.float32)).astype(np.float32)
-        pick = np.zeros((self.forest_draws, self.trees), dtype=np.float32)
+        predicted = forest.predict(cells.astype(np.float32))
         chosen = np.argsort(rng.random((self.forest_draws, self.trees)), axis=1)[:, : self.members]
-        np.put_along_axis(pick, chosen, np.float32(1.0 / self.members), axis=1)
-        drawn = ndtri(np.clip(pick @ predicted, 1.0 - edge, edge)).astype(np.float32)
-        mean = np.asarray(ndtri(np.clip(predicted.mean(axis=0, dtype=np.float64), 1.0 - edge, edge)))
+        # Sums in one order: cells that share their leaves are exactly equal.
+        average = np.zeros((self.forest_draws, len(cells)))
+        for member in chosen.T:
+            average += predicted[member]
+        average /= self.members
+        drawn = np.asarray(ndtri(np.clip(average, 1.0 - edge, edge)))
+        mean = np.asarray(ndtri(np.clip(predicted.mean(axis=0), 1.0 - edge, edge)))
         predicted_rows = forest.predict(table).mean(axis=0)
         return drawn, mean, np.asarray(ndtri(np.clip(predicted_rows, 1.0 - edge, edge)))
 
     def _process(
         self, features: Kernel, score: FloatArray, cells: Kernel, draws: int, rng: np.random.Generator
-    ) -> tuple[tuple[Float32Array, FloatArray, FloatArray], LeaveOneOut, FloatArray]:
+    ) -> tuple[tuple[FloatArray, FloatArray, FloatArray], LeaveOneOut, FloatArray]:
         from scipy.linalg import cho_solve, solve_triangular
 
         rows = np.arange(score.size)
@@ -570,7 +574,7 @@ class MixedPosterior:
         # Means and squares of the expectations; the squares give the deviations if nothing is drawn.
         mean, square = np.zeros((2, len(cells.table)))
         row_means = np.zeros(score.size)
-        parts = [np.zeros((0, len(mean)), dtype=np.float32)]
+        parts = [np.zeros((0, len(mean)))]
         expected = np.zeros((len(sets), rows.size))
         variance = np.zeros(rows.size)
         near = np.zeros((len(cells.table), rows.size))
@@ -597,7 +601,7 @@ class MixedPosterior:
             variance += np.maximum(alone - parameters.noise, 0.0) / len(sets)
             near += (across / parameters.variance) ** 4 / len(sets)
             drawn = process.paths((score[rows] - centre)[:, None], int(paths), self.features, rng)
-            parts.append((drawn + np.float32(centre)).T)
+            parts.append((drawn + centre).T)
         left_out = LeaveOneOut(score[rows], expected.mean(axis=0), variance + expected.var(axis=0), near)
         if draws:
             sd = np.zeros(0)
@@ -605,9 +609,7 @@ class MixedPosterior:
             sd = np.sqrt(np.maximum(square - mean**2, 1e-12))
         return (np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, row_means), left_out, sd
 
-    def _redrawn(
-        self, features: Kernel, score: FloatArray, cells: Kernel, drawn: Float32Array
-    ) -> Float32Array:
+    def _redrawn(self, features: Kernel, score: FloatArray, cells: Kernel, drawn: FloatArray) -> FloatArray:
         """(S, c) draws; a share is replaced above the median of the scores by draws of the better half."""
         median = np.median(score)
         better = np.flatnonzero(score >= median)
@@ -620,7 +622,7 @@ class MixedPosterior:
         (of_better, _, _), _, _ = self._process(features.take(better), standard, cells, len(drawn), rng)
         replaced = rng.permutation(len(drawn)) < round(self.upper_half * len(drawn))  # (S,)
         above = replaced[:, None] & (drawn >= median)
-        return np.where(above, of_better * unit + mean, drawn).astype(np.float32)
+        return np.where(above, of_better * unit + mean, drawn)
 
 
 # The latest fit, with the state of the generator after the fit: a review asks for several sets of candidates
@@ -729,12 +731,13 @@ def constrained(posterior: Posterior, slacks: Sequence[Posterior], feasible: Boo
 
 def _bound(slack: Posterior) -> float:
     """The score from which on a slack is 0 or more."""
-    # Scores rise with slack, so the bound lies between the largest broken and the smallest met slack.
+    # Scores rise with slack, so the bound lies between the largest broken and the smallest met slack. Draws
+    # are rounded: a bound just below a multiple does not depend on last bits.
     if slack.values[0] >= 0.0:
         return -np.inf
     if slack.values[-1] < 0.0:
         return np.inf
-    return float(np.interp(0.0, slack.values, slack.knots))
+    return float(np.interp(0.0, slack.values, slack.knots)) - _SLACK
 
 
 _SHAPE = 0.2  # variance, in scores, by which a prior mean may miss the shape of the values

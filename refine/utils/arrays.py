@@ -20,6 +20,7 @@ Bools = npt.NDArray[np.bool_]
 Column = npt.NDArray[np.generic]  # values of one kind, such as floats, or objects
 
 _MOST_CODES = 2**62
+_SCORE_STEP = 2.0**-17  # a power of two: single precision holds multiples up to 128
 
 
 def objects(values: Sequence[object]) -> Column:
@@ -64,6 +65,19 @@ def order_of(X: Floats, y: Floats) -> Ints:
         y: (n,) values.
     """
     return np.asarray(np.lexsort((row_codes(X[:, ::-1]), y)), dtype=np.int64)
+
+
+def rounded(values: Floats) -> Floats:
+    """Numbers rounded to nine decimals, so that equal numbers compare as equal on every processor.
+
+    The last bits of a sum depend on the width of a processor's registers, and decided between equals.
+    """
+    return np.asarray(np.round(values, 9) + 0.0)
+
+
+def rounded_scores(scores: Floats) -> npt.NDArray[np.float32]:
+    """Scores rounded to multiples of :data:`_SCORE_STEP`, as :func:`rounded` does."""
+    return np.asarray(np.rint(scores / _SCORE_STEP) * _SCORE_STEP, dtype=np.float32)
 
 
 def spaced_rows(total: int, count: int) -> Ints:
