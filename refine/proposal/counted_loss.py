@@ -8,7 +8,10 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
+from refine.analysis.conditions import reading
+from refine.analysis.evidence import level_positions
 from refine.proposal.posterior import cardinalities_of, learned_rows
+from refine.utils.arrays import Bools
 
 # From this number of parameters on, a better region is often too small for any trial to hit. From the number
 # of choices of that size on, look-alike configurations form the top. See docs/benchmarks/claims.md.
@@ -18,6 +21,8 @@ LARGE_CHOICE = 8
 
 # From this explained share of the variance of left-out trials on, the model knows a space of many parameters.
 _EXPLAINED = 0.9
+
+_CONFIGURATIONS = 2000  # random configurations among which the largest number of parameters is counted
 
 
 class CountedLoss(NamedTuple):
@@ -55,13 +60,27 @@ COUNTED = {counted.basis: counted for counted in (CountedLoss(), _BY_PARAMETERS,
 
 
 def counted_loss(analysis: Analysis) -> CountedLoss:
-    """The loss of claims on spaces of the kind of an analysis; unread parameters do not count."""
-    sizes = [e.parameter.cardinality for e in analysis.parameters if e.read != 0]
-    if len(sizes) >= MANY_PARAMETERS and explained(analysis) < _EXPLAINED:
+    """The loss of claims on spaces of the kind of an analysis, by the parameters that one trial can read."""
+    large = np.array(cardinalities_of(analysis)) >= LARGE_CHOICE
+    if _most_read(analysis, np.ones_like(large)) >= MANY_PARAMETERS and explained(analysis) < _EXPLAINED:
         return _BY_PARAMETERS
-    if sum(size >= LARGE_CHOICE for size in sizes) >= MANY_CHOICES:
+    if _most_read(analysis, large) >= MANY_CHOICES:
         return _BY_CHOICES
     return CountedLoss()
+
+
+def _most_read(analysis: Analysis, counted: Bools) -> int:
+    """Largest number of some parameters, (parameters,) mask, that one configuration reads.
+
+    Among the trials and randomly drawn configurations.
+    """
+    counted = counted & np.array([e.read != 0 for e in analysis.parameters])
+    rng = np.random.default_rng(0)
+    drawn = [rng.choice(level_positions(e.parameter), _CONFIGURATIONS) for e in analysis.parameters]
+    read = reading(analysis.parameters, np.concatenate([analysis.X, np.column_stack(drawn)]))
+    if read is None:
+        return int(counted.sum())
+    return int(read[:, counted].sum(axis=1).max())
 
 
 def explained(analysis: Analysis) -> float:

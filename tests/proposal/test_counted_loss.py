@@ -47,6 +47,15 @@ def test_parameters_that_no_trial_reads_do_not_count(space, unread, rng):
     assert counted_loss(refine.analyze(space, frame, read={unread: False})) == CountedLoss()
 
 
+def test_parameters_that_no_configuration_has_at_once_do_not_add_up(rng):
+    settings = {
+        f"{kind}{j}": refine.Float(0.0, 1.0, 10, when=f"kind == '{kind}'") for kind in "ab" for j in range(6)
+    }
+    space = refine.Space({"kind": ["a", "b"], **settings})
+    frame = pd.DataFrame(space.columns(draw(Sobol(), space, 60, seed=0))).assign(value=rng.normal(size=60))
+    assert counted_loss(refine.analyze(space, frame)) == CountedLoss()
+
+
 def test_many_parameters_with_values_that_the_model_explains_keep_the_chance_of_the_model():
     analysis = analysis_of(TEN, slope, noise=0.0)
     proposal = refine.propose(analysis)
