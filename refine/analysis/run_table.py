@@ -10,8 +10,10 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.judgement import Judgement, judgement
+from refine.analysis.noise import show_no_noise
 from refine.analysis.winner import Candidate, Field, Judged
 from refine.errors import AnalysisError, closest
+from refine.stats.resolution import two_values
 from refine.trials.goal import Goal
 from refine.utils.arrays import Floats
 
@@ -95,7 +97,7 @@ def judge_runs(
     step = stats.smallest_step(y)
     noise = stats.NoiseEstimate(sd, step, source, freedom or len(runs), floor=floor)
     draws = None
-    if repeats.deterministic:
+    if show_no_noise(repeats, y):
         noise = noise._replace(sd=0.0, source="deterministic", n=repeats.equal)
     elif variances is not None:
         run_values = [goal.sign * np.array(runs_of[1:] or runs_of) for runs_of in pair.values()]
@@ -138,6 +140,10 @@ def _variances(y: Floats, labels: Sequence[str]) -> Floats | None:
         inside = freedom * sd**2
     else:
         inside = 0.0
+    if freedom and not inside and two_values(y):
+        # Jeffreys' estimate of a share, of the runs that differ from the others of their configuration.
+        share = 0.5 / (freedom + 1)
+        return np.full(_DRAWS, share * (1 - share) * float(np.ptp(y)) ** 2)
     widest = max(widest, 4 * inside / max(freedom, 1))
     if not widest:
         return None

@@ -94,3 +94,14 @@ def test_a_run_compared_with_itself_is_refused():
     names, values = runs_of_thirty()
     with pytest.raises(AnalysisError, match="compared with itself"):
         judge_runs(names, values, LOSS, ["3"], ["3"])
+
+
+def test_a_few_equal_repeats_of_a_metric_with_two_values_do_not_show_that_there_is_no_noise():
+    names = [*map(str, range(12)), *"111000"]
+    solved = [0, 1, 0, 1, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0]
+    judgement = judge_runs(names[:15], solved[:15], Goal("solved", "maximize"), ["1"], ["0"])
+    assert judgement.noise.source == "replicates"
+    assert judgement.basis != "noiseless"
+    assert judgement.low < judgement.difference < judgement.high
+    judgement = judge_runs(names, solved, Goal("solved", "maximize"), ["1"], ["0"])
+    assert judgement.low < judgement.difference < judgement.high
