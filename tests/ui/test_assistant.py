@@ -118,17 +118,6 @@ def test_a_client_looks_suggests_and_runs_within_the_budget(store, study):
     async def steps(client, call):
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert {*LOOKS, *ACTS} == set(tools)
-        assert {
-            "ask",
-            "settle",
-            "try_out",
-            "judge",
-            "suggest",
-            "create_round",
-            "run",
-            "grow",
-            "accept",
-        } == set(ACTS)
         assert all(tool.description for tool in tools.values())
         refused = await call("accept", round_id=first, edits={}, note="yes")
         assert re.match("error: .*refine mcp STORE --may-accept", refused, re.DOTALL)
@@ -558,7 +547,7 @@ def test_a_question_is_answered_or_refused_as_in_python(store):
         (question,) = tree.questions(suggest=False).asked
         assert (question.answers[0].author, question.answers[0].guess) == ("agent:ann", 0.8)
     assert assistant.ask("lr <= 2").startswith("Question: lr <= 2")
-    with pytest.raises(RefineError, match="not allowed"):
+    with pytest.raises(RefineError, match=r"lr\.real is"):
         assistant.ask("lr.real <= 2")
 
 

@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 
@@ -135,15 +136,11 @@ def test_the_guide_shows_evidence_and_checks_before_a_decision(walk, store):
     person = Person("dropout", "", "", "a", "a", "a", "", "d", note)
     outcome = walk(store, person)
     shown = "\n".join(person.shown)
-    for text in (
-        "Parameters with an effect:",
-        "dropout: has an effect",
-        "If you go on anyway, search only:",
-        "that something better by over",
-        "Checks of round",
-        "If you accept",
-    ):
-        assert text in shown
+    analysis = outcome.round.analyze()
+    review = outcome.round.propose(keep=False)
+    evidence = (analysis.page(), analysis.page().why("dropout"), review.page(), review.checks().page())
+    for page in (*evidence, review.preview().page()):
+        assert page.title in shown
     assert "\nNext " not in shown  # the next question says that
     assert outcome.round.node.parent is None
     assert outcome.script.splitlines()[-1] == f"review.decline(note={note!r})"
@@ -176,16 +173,12 @@ def test_wrong_answers_are_asked_again_with_the_way_out(walk, store):
     )
     outcome = walk(store, person)
     assert not person.answers
+    repeated = [question for question, following in pairwise(person.asked) if question == following]
+    assert len(repeated) == 6
     screens = "\n".join(person.shown)
-    for text in (
-        "why() knows no topic 'drpout'; did you mean 'dropout'?",
-        "risk must be a probability from 0.01 to below 1, got 5.0",
-        "edit: dropout: low must be < high, got (0.5, 0.2); swap them?",
-        "edit: unknown parameter 'drop'",
-        "a whole number >= 1 is needed, got 'many'",
-        "answer one of a = accept, d = decline, e = edit, q = quit; got 'yes'",
-    ):
-        assert text in screens
+    for wrong in ("'drpout'", "got 5.0", "got (0.5, 0.2)", "'drop'", "got 'many'", "got 'yes'"):
+        assert wrong in screens
+    assert "a = accept, d = decline, e = edit, q = quit" in screens
     assert (outcome.round.space["dropout"].high, outcome.round.n) == (0.2, 20)
     assert outcome.script.count("review.edit") == 2
 
