@@ -98,6 +98,16 @@ def headline(review):
     return f"{verdict_sentence(worth).partition(':')[0]}. If you go on: {change}"
 
 
+def round_shown(page):
+    """The id of the round that the page shows."""
+    return page.locator(".refine-head code").inner_text()
+
+
+def python(page):
+    """The decision as Python."""
+    return page.locator(".refine-python pre").text_content()
+
+
 def handle(page, parameter, side):
     return page.locator(f'[data-parameter="{parameter}"] [data-side="{side}"]')
 

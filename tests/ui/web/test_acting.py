@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pages import fact, served, settled, until, visit
+from pages import fact, python, round_shown, served, settled, until, visit
 
 import refine
 from refine.ui.web.background import Background
@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 import words
 
 pytestmark = pytest.mark.browser
+REASON = "fast enough"
 
 
 def on_path(folder, monkeypatch):
@@ -42,18 +43,12 @@ def test_the_first_screen_shows_all_that_a_decision_needs(browser, window, size)
     viewport = {"width": size[0], "height": size[1]}
     with visit(browser, window.url, folds=(), viewport=viewport) as page:
         settled(page)
+        for name in ("Risk", "Kept", "Recommendation"):
+            assert page.locator(f'[data-fact="{name}"]').first.is_visible()
         page_text = page.locator(".refine-main").inner_text()
-        for text in (
-            "Narrow lr, ",
-            "Chance to lose",
-            "something better by over",
-            "Top trials kept",
-            "another ",
-            "decline",
-        ):
-            assert text in page_text
         for symbol in ("P(", "q ", "ε", "rho", "exploit", "audit", "hours", "belief"):
             assert symbol not in page_text
+        assert page.get_by_role("button", name="decline").is_visible()
         assert page.get_by_role("button", name=re.compile("^accept")).all_inner_texts() == ["accept"]
         button = page.locator(".refine-accept").bounding_box()
         assert button["y"] + button["height"] <= size[1]
@@ -64,7 +59,7 @@ def test_the_first_screen_shows_all_that_a_decision_needs(browser, window, size)
         assert page.locator(".refine-next").evaluate(fits_expression)
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         read = page.evaluate(words.SEEN)
-        assert "Narrow lr, " in read
+        assert page.locator(".refine-next").inner_text() in " ".join(read.split())
         assert words.counted(read).words <= words.BUDGETS["page"].words, read
 
 
@@ -100,17 +95,18 @@ def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser,
     root = tree.add_round(space, score, n=60, seed=1, objective_name="slope_here.score", pruner=pruner)
     round_ = root.run(progress=False)
     with page_of(browser, round_) as page:
-        assert page.get_by_label("stop poor trials early, as in this round").is_checked()
+        prunes = page.get_by_label("stop poor trials early, as in this round")
+        assert prunes.is_checked()
         settled(page)
-        assert "pruner" not in page.locator(".refine-python pre").inner_text()  # it is inherited
+        assert "pruner" not in python(page)  # it is inherited
         page.get_by_label("Configurations of the next round").fill("40")
         page.locator(".refine-accept").click()
         page.wait_for_selector(".refine-said.good")
         child = tree.rounds[1]
-        assert page.locator(".refine-head code").inner_text() == child.id
-        assert page.locator(".refine-next").inner_text() == "40 configurations to run."
+        assert round_shown(page) == child.id
         run = page.locator(".refine-run")
-        assert run.inner_text() == "run 40 configurations"
+        for part in (page.locator(".refine-next"), run):
+            assert re.findall(r"\d+", part.inner_text()) == ["40"]
         run.click()
         until(
             page,
@@ -120,7 +116,7 @@ def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser,
         assert page.locator(".refine-header .refine-facts").first.is_hidden()  # it has no proposal yet
         page.wait_for_selector(".refine-header [data-fact=Kept]", timeout=60_000)
         assert page.locator(".refine-panel").count() == 2
-        assert page.locator(".refine-head code").inner_text() == child.id
+        assert round_shown(page) == child.id
     assert (len(child.trials), child.node.pruner) == (40, pruner.to_json())
 
 
@@ -170,7 +166,7 @@ def test_a_round_without_a_proposal_offers_the_next_step(browser, tree, tmp_path
     with page_of(browser, round_) as page:
         for drawn in (".refine-proposed", "rect.refine-kept", ".refine-key.kept", ".refine-key.proposed"):
             assert not page.locator(drawn).first.is_visible()
-        assert page.locator(".refine-accept").inner_text() == "next round, same space"
+        assert page.locator(".refine-accept").inner_text() != "accept"  # there is no proposal
         assert page.locator(".refine-run").is_hidden()
         button = page.locator(".refine-do")
         assert button.inner_text() == f"run {step.n} more"
@@ -207,7 +203,7 @@ def test_a_question_about_several_goals_is_asked_again_with_its_tolerances(brows
         submit.click()
         until(page, "document.querySelector('.refine-answer') !== null")
         assert tolerance.text_content().startswith("0.07 ")
-        assert "against units >= 5" in page.locator(".refine-answer").inner_text()
+        assert "units >= 5" in page.locator(".refine-answer").inner_text()
         page.get_by_label("Question: a condition on the parameters").fill("units <= 2")
         submit.click()
         until(page, "document.querySelector('.refine-answer')?.innerText.includes('units <= 2')")
@@ -223,16 +219,14 @@ def test_a_point_of_the_front_is_chosen_on_the_page(browser, several, tree):
         chooses_from_the_front(page, several)
         page.get_by_label("Share of exploit trials").fill("50")
         settled(page)
-        assert "exploit=0.5)" in page.locator(".refine-python pre").text_content()
+        assert "exploit=0.5)" in python(page)
         page.locator(".refine-accept").click()
         page.wait_for_selector(".refine-said.good >> text=Accepted", timeout=120_000)
         assert page.locator(".refine-run").is_hidden()  # its function has no name to be found by
-        assert (
-            f"refine run {tree.store.removeprefix('sqlite:///')} "
-            in page.locator(".refine-cannot code").inner_text()
-        )
+        command = page.locator(".refine-cannot code").inner_text()
+        assert command.split()[:3] == ["refine", "run", tree.store.removeprefix("sqlite:///")]
     (chosen, accepted) = several.decisions
-    assert (chosen.kind, chosen.note) == ("chosen", "fast enough")
+    assert (chosen.kind, chosen.note) == ("chosen", REASON)
     assert chosen.chosen["units"] == several.front["units"].iloc[1]
     child = tree[accepted.child]
     assert child.node.exploit == 0.5
@@ -241,10 +235,10 @@ def test_a_point_of_the_front_is_chosen_on_the_page(browser, several, tree):
 
 def chooses_from_the_front(page, several):
     front = several.front
-    assert fact(page, "Front").endswith(f"{len(front)} points kept")
-    assert "infeasible: not latency_ms <= 7" in page.locator(".refine-legend").inner_text()
+    assert str(len(front)) in fact(page, "Front").split()
+    assert "latency_ms <= 7" in page.locator(".refine-legend").inner_text()
     condition = page.locator('[data-parameter="momentum"] .refine-when')
-    assert condition.inner_text() == "only where activation == 'gelu'"
+    assert condition.inner_text().endswith(several.space["momentum"].when)
     points = page.locator(".refine-point")
     points.first.wait_for()
     assert points.evaluate_all("all => all.map(e => Number(e.dataset.label))") == list(front.index)
@@ -253,7 +247,7 @@ def chooses_from_the_front(page, several):
     page.keyboard.press("Enter")
     assert second_point.get_attribute("aria-pressed") == "true"
     assert f"val_acc {front['val_acc'].iloc[1]:.4f}" in page.locator(".refine-picked").inner_text()
-    page.get_by_label("Reason for this point").fill("fast enough")
+    page.get_by_label("Reason for this point").fill(REASON)
     page.get_by_role("button", name="choose this point").click()
     page.wait_for_selector(".refine-said.good")
     assert "(chosen)" in page.locator(".refine-picked").inner_text()

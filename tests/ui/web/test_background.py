@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import subprocess
 import time
 
@@ -86,9 +87,9 @@ def test_a_round_runs_pauses_and_resumes_in_the_background(round_of, background)
     job = ended(session)
     assert job["text"] == "ended"
     last = job["log"].splitlines()[-1]
-    assert last.startswith(f"3 trials ended, {40 - before - 3} left; best so far: value ")
+    assert re.findall(r"\d+", last)[:2] == ["3", str(40 - before - 3)]
     assert session.handle({"type": "pulse"})["progress"][round_.id]["ended"] == before + 3
-    assert "none is running" in session.handle({"type": "pause"})["error"]
+    assert "running" in session.handle({"type": "pause"})["error"]
 
 
 def test_a_round_ends_in_order_with_the_server(round_of, background):
@@ -120,8 +121,8 @@ def test_the_page_repeats_the_best_trials_and_logs_the_reason_of_a_failure(round
     failing = round_of(n=12, name="objectives_here.broken")
     session.handle({"type": "run", "round": failing.id})
     job = ended(session)
-    assert job["text"] == "stopped: the log says why"
-    assert "ValueError: not today" in job["log"]
+    assert job["text"].startswith("stopped")
+    assert "ValueError" in job["log"]
 
 
 def test_a_round_that_cannot_run_says_why_and_shows_the_command(round_of, tree, tmp_path, background):
@@ -135,14 +136,15 @@ def test_a_round_that_cannot_run_says_why_and_shows_the_command(round_of, tree, 
     assert "--command" in background.runnable(program)["why"]
     assert "--command 'python train.py {x}'" in background.runnable(program)["command"]
     elsewhere = round_of(name="nowhere_to_be_found.score")
-    assert "module nowhere_to_be_found" in background.runnable(elsewhere)["why"]
+    assert "nowhere_to_be_found" in background.runnable(elsewhere)["why"]
     with pytest.raises(ReviewError, match="nowhere_to_be_found"):
         background.start(elsewhere, "run", {})
     assert background.job() is None
     session = Session(script)  # as in a notebook
-    assert session.handle({"type": "round", "round": script.id})["run"] == {
+    run = session.handle({"type": "round", "round": script.id})["run"]
+    assert "notebook" in run.pop("why")
+    assert run == {
         "able": False,
-        "why": "A notebook runs rounds in its cells:",
         "objective": "",
         "command": f"tree['{script.id}'].run()",
         "left": script.n,
@@ -193,7 +195,7 @@ def test_a_round_does_not_grow_beyond_the_budget(tree, round_of, background):
     session = Session(round_, background=background)
     assert session.handle({"type": "round", "round": round_.id})["grow"]["n"] == 4
     wrong = session.handle({"type": "grow", "round": round_.id, "n": 5})
-    assert "ask for n=4 or fewer" in wrong["error"]
+    assert " n=4 " in wrong["error"]
     assert session.handle({"type": "pulse"})["job"] is None
     tree.budget = 12
     assert session.handle({"type": "round", "round": round_.id})["grow"] is None

@@ -31,9 +31,8 @@ def test_the_script_is_one_small_module_without_imports():
 
 def test_the_licences_of_bundled_packages_are_included():
     text = (STATIC / "LICENSES.txt").read_text()
-    assert "Mike Bostock" in text
-    assert "d3-selection" in text
-    assert "Permission to use, copy, modify" in text
+    for part in ("d3-selection", "Copyright", "Permission"):
+        assert part in text
 
 
 def test_the_bill_of_materials_and_the_licences_list_the_same_packages():

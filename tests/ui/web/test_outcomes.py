@@ -40,13 +40,10 @@ def test_a_child_is_compared_with_its_forecast_and_its_parent(session, family):
     assert expected["text"].startswith("forecast ")
     assert "parent" in expected["text"]
     better = child.best["value"] > root.best["value"]
-    compared = "better" if better else "worse"
     brought = expected["brought"]
     assert brought["number"] == f"{child.best['value']:.4f}"
-    assert brought["text"].startswith(
-        f"{compared} than the {root.best['value']:.4f} of its parent; forecast "
-    )
-    assert brought["tone"] == ("" if better else "warn")
+    assert f"{root.best['value']:.4f}" in brought["text"].split()
+    assert ("better" in brought["text"].split(), brought["tone"]) == (better, "" if better else "warn")
     first = session.handle({"type": "round", "round": root.id})["expected"]
     assert (first["text"], first["forecast"], first["brought"]) == ("", None, None)
 
@@ -85,11 +82,7 @@ def test_the_track_record_counts_tested_claims(session, family):
     track = session.handle({"type": "track", "round": root.id})
     tested = [e.refuted for e in tree.calibration().entries if e.refuted is not None]
     assert track["held"] == ""  # fewer than ten claims are no record
-    if tested:
-        assert track["text"].startswith(f"{len(tested)} claim")
-        assert track["text"].endswith("; too few to judge")
-    else:
-        assert track["text"] == "no claim checked yet"
+    assert track["text"] == record_text(tested.count(False), len(tested))
     assert track["rows"][0][:2] == [root.id, family[2].id]
 
 
@@ -124,12 +117,11 @@ def test_a_question_is_answered_and_settled_by_a_round(tree, root):
     listed = session.handle({"type": "questions", "round": root.id, "suggest": True})
     assert [q["question"] for q in listed["asked"]] == ["units <= 8"]
     wrong = session.handle({"type": "ask", "round": root.id, "question": "unit <= 8"})
-    assert "did you mean 'units'" in wrong["error"]
+    assert "'units'" in wrong["error"]
     settled = session.handle({"type": "settle", **request})
+    assert ("error" in settled) == (not answer["needed"])
     if answer["needed"]:
         assert tree[settled["child"]].n == answer["needed"]
-    else:
-        assert "is settled" in settled["error"]
 
 
 def test_a_question_on_the_page_keeps_its_tolerance_and_its_second_region(root):
@@ -140,7 +132,8 @@ def test_a_question_on_the_page_keeps_its_tolerance_and_its_second_region(root):
     assert facts["Tolerance"].startswith("0.25")
     assert answer["epsilon"] == 0.25
     (listed,) = session.handle({"type": "questions", "round": root.id})["asked"]
-    assert listed["text"] == "units == 8 against units == 16"
+    assert listed["text"].startswith(question["question"])
+    assert listed["text"].endswith(question["better"])
     assert listed.items() >= question.items()
 
 
@@ -160,7 +153,7 @@ def test_a_question_on_the_page_keeps_its_tolerances_of_several_goals(tree):
     repeated = {name: listed[name] for name in ("question", "given", "better", "epsilon")}
     assert session.handle({"type": "ask", "round": root.id, **repeated})["facts"] == answer["facts"]
     wrong = session.handle({"type": "ask", "round": root.id, **question, "epsilon": {"gain": "0.1"}})
-    assert "epsilon.gain must be a number" in wrong["error"]
+    assert "epsilon.gain" in wrong["error"]
 
 
 def test_own_configurations_are_checked_before_they_run(session, family):

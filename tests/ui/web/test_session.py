@@ -65,7 +65,7 @@ def test_everything_is_json(session_shown):
         [*map(session_shown.handle, ({"type": "tree"}, about(session_shown, type="round")))], allow_nan=False
     )
     assert session_shown.handle({"type": "start"})["shown"] == root.id
-    assert session_shown.handle({"type": "tree"})["rounds"][0]["note"] == "first look"
+    assert session_shown.handle({"type": "tree"})["rounds"][0]["note"] == root.node.note != ""
     pulse = session_shown.handle({"type": "pulse"})
     assert pulse["progress"] == {root.id: {"ended": 120, "planned": 120, "text": "", "best": ""}}
     assert pulse["versions"] == {root.id: shown(session_shown)["version"]}
@@ -176,7 +176,7 @@ def test_a_preview_on_the_page_equals_the_preview_in_python(session_shown):
     assert f"Round       {facts['Round']}" in to_text(expected.page(), width=1000)
     risks = {entry["name"]: entry["text"] for entry in answer["risks"]}
     assert all(f"{name:<12}{text}" in to_text(review.page(), width=1000) for name, text in risks.items())
-    assert facts["Space"].startswith(f"{percent(expected.volume_kept)} of the present space is kept")
+    assert facts["Space"].startswith(percent(expected.volume_kept))
     assert answer["code"] == (
         f'review = tree["{root.id}"].propose(risk=0.05)\n'
         "review = review.edit(dropout=(0, 0.3), optimizer=['Adam'], lr=(0.5, 2.5))\n"
@@ -354,7 +354,7 @@ def test_runs_again_are_other_evidence(tree, root, way):
     else:
         round_.replicate(5, 3, progress=False)
     assert session.handle({"type": "pulse"})["versions"] != pulse["versions"]
-    assert "trials changed" in session.handle(message)["error"]
+    assert round_.id in session.handle(message)["error"]
     assert round_.decisions == ()
     digest = shown(session, round_)["review"]["proposal"]
     assert digest == round_.propose().proposal.digest != message["proposal"]
@@ -377,12 +377,12 @@ def test_trials_that_are_left_out_or_deleted_are_other_evidence(session, root, t
     root.exclude([number], "other data")
     # The side shows no trial that counts no more.
     assert best() == f"120/120 · best {root.best['value']:.4f}" != first
-    assert "trials changed" in session.handle(message)["error"]
+    assert root.id in session.handle(message)["error"]
     root.include([number])
     assert best() == first
     message |= about(session)
     tree.delete_trials(root, [0])  # one that was not the last
-    assert "trials changed" in session.handle(message)["error"]
+    assert root.id in session.handle(message)["error"]
     assert root.decisions == ()
 
 
@@ -453,6 +453,5 @@ def test_the_tile_of_top_trials_says_whether_those_cut_off_are_better(session, r
     preview = review.preview()
     kept_tile = answer["tiles"][1]
     assert kept_tile["number"] == f"{10 - len(preview.lost)} of 10"
-    assert ("Cut off, but no better" in kept_tile["text"]) == (
-        preview.expected is not None and preview.expected.loss <= 0
-    )
+    tie = preview.expected is not None and preview.expected.loss <= 0
+    assert ("better" in kept_tile["text"]) == tie

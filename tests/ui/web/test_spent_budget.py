@@ -31,7 +31,7 @@ def test_a_spent_budget_refuses_another_round_and_still_states_the_risk(spent):
     _, preview = asked(spent["last"])
     assert preview["refused"]
     assert preview["plan"]["n"] == 0
-    assert preview["warning"].startswith("The budget")
+    assert "budget" in preview["warning"]
     assert "Risk" in [fact["name"] for fact in preview["risks"]]
     assert preview["code"].endswith("tree.confirm()") or preview["code"].endswith("tree.winner()")
 
@@ -39,8 +39,8 @@ def test_a_spent_budget_refuses_another_round_and_still_states_the_risk(spent):
 @pytest.mark.slow
 def test_the_recommendation_does_not_blame_the_space_for_a_spent_budget(spent):
     review, _ = asked(spent["last"])
-    assert "every configuration" not in review["outlook"]["text"]
-    assert "budget" in review["outlook"]["text"]
+    text = review["outlook"]["text"]
+    assert ("budget" in text, "configuration" in text) == (True, False)
 
 
 @pytest.mark.slow
@@ -67,7 +67,8 @@ def test_the_head_states_the_blind_spot_and_a_check_without_enough_trials_and_le
     with served(root) as running, visit(browser, running.url, folds=(), viewport=viewport) as page:
         settled(page)
         head = page.locator(".refine-header")
-        assert "missed" in page.locator('[data-fact="Blind spot"]').first.inner_text()
+        blind_spot = page.locator('[data-fact="Blind spot"]').first
+        assert "missed" in blind_spot.inner_text()
         link = head.get_by_role("link", name="1 check needs more trials: too few good trials")
         assert not page.locator('[data-check="enough"]').is_visible()
         link.click()

@@ -47,15 +47,11 @@ def compare(page, first, second):
     row_texts = rows(page)
     assert [text.split(" (")[0][2:] for text in row_texts[""][:2]] == [SHOWN, SHOWN]
     assert row_texts["trials"][:2] == ["100", "60"]
-    assert [text.split("% ")[-1] for text in row_texts["kept"]] == [
-        "its first space",
-        "of its first space",
-        "",
-    ]
+    assert ["%" in text for text in row_texts["kept"]] == [False, True, False]  # only a child keeps a share
     bests = [f"{tree['last'].best['value']:.4f}" for tree in (first, second)]
     assert [text.split(" ")[0] for text in row_texts["best"][:2]] == bests
     assert (row_texts["momentum"][0], row_texts["momentum"][2]) == ("–", "only ◇")
-    assert row_texts["epochs"][2] == "the same"
+    assert row_texts["epochs"][0] == row_texts["epochs"][1]
     assert page.locator(".refine-side h2").count() == 2
     drawn = page.locator("figure .refine-name").all_text_contents()
     assert sorted(drawn) == ["dropout", "lr", "optimizer", "units"]
@@ -135,6 +131,6 @@ def test_studies_that_cannot_be_compared_are_refused(studies, tmp_path):
         with pytest.raises(NotFoundError, match="'empty'"):
             first.export_page(tmp_path / "no.html", beside=tree("empty"))
     assert not (tmp_path / "no.html").exists()
-    assert Session(first["last"]).handle({"type": "tree", "study": "other"}) == {
-        "error": "study='other' needs a page of two studies, got a page of one; leave study out"
-    }
+    refused = Session(first["last"]).handle({"type": "tree", "study": "other"})
+    assert refused.keys() == {"error"}
+    assert "study='other'" in refused["error"]
