@@ -81,10 +81,10 @@ def test_the_command_tree_prints_the_text_of_python(study):
 
 def test_show_prints_a_round_and_the_commands_that_follow(study):
     text = good("show", study.store, "first")
-    title, _, rest = text.partition("\n")
-    assert re.findall(r"\b\d+\b", title.removeprefix(f"round {study.root} of [bold]fruit")) == ["24", "57"]
+    title = text.split("\n")[0].removeprefix(f"round {study.root} of [bold]fruit")
+    assert re.findall(r"\d+", title) == ["24", "57"]
     assert "100 %: 24 complete" in text
-    assert re.search(r" 1\.0000 .*lr = 2 and optimizer = ", rest)
+    assert re.search(r" 1\.0000 .*lr = 2 and ", text)
     assert re.search(r"^lr +float +0.5, 0.75, .* 2.75, ... 5 \(19 levels\)$", text, flags=re.MULTILINE)
     assert f'{study.child}, "{NOTE}"' in text
     place = f"{study.store} {study.root}"
@@ -211,13 +211,13 @@ def test_a_store_that_is_none(tmp_path):
 @pytest.mark.slow
 def test_a_server_that_is_not_there_keeps_its_password_to_itself():
     text = refused("tree postgresql://ada:secret@127.0.0.1:1/refine")
-    assert text.startswith("store postgresql+psycopg://ada:***@127.0.0.1:1/refine: ")
+    assert text.split()[1] == "postgresql+psycopg://ada:***@127.0.0.1:1/refine:"
     assert "secret" not in text
 
 
 def test_a_store_with_several_trees_asks_for_one(study):
     wrong = refused("tree", study.store, "--tree", "friut")
-    assert wrong.startswith(f"store sqlite:///{study.store}: ")
+    assert f" sqlite:///{study.store}: " in wrong
     assert wrong.endswith(": [bold]fruit")
     several = refused("tree", study.with_later)
     assert "([bold]fruit, later)" in several

@@ -279,8 +279,8 @@ def test_every_command_that_runs_takes_a_program(study_folder):
     good("run c.db --space x.toml -n 3 -q --command", program)
     assert f"again: --command '{program}'" in refused("replicate c.db last")
     assert "3 equal" in good("replay c.db last --all --command", program)
-    both = refused("replay c.db last --objective a:b --command", program)
-    assert {"--objective", "--command"} <= set(both.split())
+    message = refused("replay c.db last --objective a:b --command", program)
+    assert {"--objective", "--command"} <= set(message.split())
 
 
 REFUSED = """
