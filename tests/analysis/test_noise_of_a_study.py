@@ -86,7 +86,7 @@ def test_a_round_that_learns_keeps_noise_and_tolerance_of_its_study(tree):
 
     space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21), "kind": ["a", "b"]}
     root = tree.add_round(space, rising, n=30, seed=0).run(progress=False, check_noise=False)
-    child = root.branch({"x": (0.6, 1.0, 9), "y": (0.0, 1.0, 21), "kind": ["a", "b"]}, n=20, exploit=1.0)
+    child = root.branch({"x": (0.6, 1.0, 9), "y": (0.0, 1.0, 21), "kind": ["a", "b"]}, n=10, exploit=1.0)
     child.run(progress=False, check_noise=False)
     first = root.analyze().noise
     second = child.analyze().noise
