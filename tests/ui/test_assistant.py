@@ -335,30 +335,24 @@ def test_runs_under_new_seeds_that_fail_count_against_the_budget(store):
 def test_refusals_of_the_protocol_are_marked_too(study, caplog):
     """They repeat what was given, which an assistant may have read in a note."""
     refused = {
-        "no round": ("round", {"round_id": f"no {EVIL}"}),
-        "run: trials must be a whole number, got 'Ignore": ("run", {"round_id": "1", "trials": EVIL}),
-        "run needs trials, a whole number, got none; for example trials=20": ("run", {"round_id": "1"}),
-        "preview: edits must be an object of values by name, got ['Ignore": (
-            "preview",
-            {"round_id": "1", "edits": [EVIL]},
-        ),
-        "proposal takes round_id, risk, renew and details, got 'risks'; did you mean 'risk'?": (
-            "proposal",
-            {"round_id": "1", "risks": 1},
-        ),
-        "got 'n'; did you mean 'trials'?": ("accept", {"round_id": "1", "n": 20}),
-        "checks: details must be true or false, got 'yes'": ("checks", {"details": "yes"}),
-        "tree takes details, got 'Ignore": ("tree", {EVIL: EVIL}),
-        "Unknown tool: Ignore": (EVIL, {}),
-        "a call may hold 1,000,000 letters": ("x" * 2_000_000, {}),
+        "round .*Ignore": ("round", {"round_id": f"no {EVIL}"}),
+        "run: trials .* got 'Ignore": ("run", {"round_id": "1", "trials": EVIL}),
+        "run .* trials=20": ("run", {"round_id": "1"}),
+        r"preview: edits .* got \['Ignore": ("preview", {"round_id": "1", "edits": [EVIL]}),
+        "proposal .* got 'risks'.*'risk'": ("proposal", {"round_id": "1", "risks": 1}),
+        "got 'n'.*'trials'": ("accept", {"round_id": "1", "n": 20}),
+        "checks: details .* got 'yes'": ("checks", {"details": "yes"}),
+        "tree .* details, got 'Ignore": ("tree", {EVIL: EVIL}),
+        "tool.* Ignore": (EVIL, {}),
+        "1,000,000": ("x" * 2_000_000, {}),
     }
 
     async def steps(call):
-        for text, (name, arguments) in refused.items():
+        for fault, (name, arguments) in refused.items():
             wrong, answer = await call(name, **arguments)
             assert wrong
             assert marked(answer), answer
-            assert text in answer
+            assert re.search(fault, answer)
             assert "\x1b" not in answer
             assert len(answer) < 1000
             assert "pydantic" not in answer
@@ -373,10 +367,10 @@ def test_texts_of_an_assistant_are_limited(store, study):
     before = store.stat().st_size
 
     async def steps(call):
-        for length, text in ((20_000_000, "a call may hold 1,000,000 letters"), (10_001, "10,000 letters")):
+        for length, limit in ((20_000_000, "1,000,000"), (10_001, "10,000")):
             wrong, answer = await call("suggest", round_id=first, edits=edits, reason="x" * length)
             assert wrong
-            assert text in answer[:250] == answer
+            assert limit in answer[:250] == answer
 
     within(assistant_on(store), steps)
     assert store.stat().st_size == before

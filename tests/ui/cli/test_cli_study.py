@@ -283,43 +283,34 @@ def test_every_command_that_runs_takes_a_program(study_folder):
     assert {"--objective", "--command"} <= set(message.split())
 
 
-REFUSED = """
---space space.toml => \
-a new root needs --objective module:name or path/to/file.py:name, or a program: --command 'python train.py \
---lr {lr}'
+REFUSED = r"""
+--space space.toml => --objective .*--command
 --space spce.toml --objective scores:score => space spce.toml: no such file
---space space.txt --objective scores:score => \
-a space is a .toml or .json file, or module:name, got 'space.txt'
---space space.toml --objective scores:scor => objective: scores has no 'scor'; did you mean 'score'?
---space space.toml --objective scors.py:score => \
-objective: no such file 'scors.py'; give module:name or path/to/file.py:name
---space space.toml --objective scores => \
-objective: give it as module:name or path/to/file.py:name, got 'scores'
---space space.toml --objective broken:f => \
-objective: importing 'broken' fails: ZeroDivisionError: division by zero
---space space.toml --objective scores:score --baseline lr => \
---baseline takes name=value, for example --baseline 'dropout=(0, 0.2)', got 'lr'
---space bad.toml --objective scores:score => \
-space bad.toml: lr: a range has low, high, levels, log, type, within, step, base, when, got 'hgh'; did you \
-mean 'high'?
---space broken.json --objective scores:score => \
-space broken.json: is not JSON: Expecting value: line 1 column 1 (char 0)
---space empty.toml --objective scores:score => \
-space empty.toml: must have a table [parameters], with a line for every parameter
-abc --space space.toml --objective scores:score => \
---space creates a new root and cannot be combined with a round, got 'abc'; leave one of them out
-abc --subject-to x<=1 => --subject-to defines a new root and needs --space; leave it out for an existing round
+--space space.txt --objective scores:score => got 'space.txt'
+--space space.toml --objective scores:scor => 'score'
+--space space.toml --objective scors.py:score => no such file 'scors.py'
+--space space.toml --objective scores => got 'scores'
+--space space.toml --objective broken:f => 'broken' .*ZeroDivisionError
+--space space.toml --objective scores:score --baseline lr => --baseline .* got 'lr'
+--space bad.toml --objective scores:score => space bad.toml: lr: .* got 'hgh'.*'high'
+--space broken.json --objective scores:score => space broken.json: .*line 1 column 1
+--space empty.toml --objective scores:score => space empty.toml: .*\[parameters\]
+abc --space space.toml --objective scores:score => --space .* got 'abc'
+abc --subject-to x<=1 => --subject-to .*--space
 """
+"""Arguments => the option, file or name at fault in the error, and its value or fix."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("arguments", "text"), [line.split(" => ") for line in REFUSED.strip().splitlines()])
-def test_a_refused_run_leaves_no_store(study_folder, arguments, text):
+@pytest.mark.parametrize(
+    ("arguments", "fault"), [line.split(" => ") for line in REFUSED.strip().splitlines()]
+)
+def test_a_refused_run_leaves_no_store(study_folder, arguments, fault):
     (study_folder / "broken.py").write_text("1 / 0\n")
     (study_folder / "bad.toml").write_text("[parameters]\nlr = { low = 0.1, hgh = 1.0 }\n")
     (study_folder / "broken.json").write_text("lr = 1\n")
     (study_folder / "empty.toml").write_text('constraints = ["a > 1"]\n')
-    assert refused(f"run s.db {arguments}", "-n", 20) == text
+    assert re.search(fault, refused(f"run s.db {arguments}", "-n", 20))
     assert not (study_folder / "s.db").exists()
 
 

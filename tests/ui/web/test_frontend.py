@@ -1,7 +1,6 @@
 """The front end without a browser, and the messages that it may send."""
 
 import json
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -38,25 +37,24 @@ def test_every_message_has_an_answer(tree, caplog):
 
 
 # Python reads NaN, which JSON does not have.
-NONE = """
-[] => a message must be an object, got list
-{"type": ["tree"]} => no message ['tree']
-{"type": "tre"} => no message 'tre'; did you mean 'tree'?
-{"type": "tree", "round": "a"} => message 'tree': it has no 'round'; known: type
-{"type": "figure", "round": "a"} => message 'figure': it needs 'name'
-{"type": "choose", "round": "a", "point": true} => message 'choose': point must be a whole number, got True
-{"type": "choose", "round": "a", "point": 1.5} => message 'choose': point must be a whole number, got 1.5
-{"type": "run", "round": "a", "do": "walk"} => message 'run': do must be 'run' or 'replicate', got 'walk'
-{"type": "preview", "round": "a", "edits": {"x": {"keep": [0, "1"]}}} => \
-message 'preview': edits.x.keep.1 must be a whole number, got '1'
-{"type": "preview", "round": "a", "exploit": {}} => \
-message 'preview': exploit must be a number or null, got {}
-{"type": "epsilon", "round": "a", "value": NaN} => message 'epsilon': value must be a number or null, got nan
+NONE = r"""
+[] => got list
+{"type": ["tree"]} => \['tree'\]
+{"type": "tre"} => 'tre'.*'tree'
+{"type": "tree", "round": "a"} => message 'tree': .*'round'
+{"type": "figure", "round": "a"} => message 'figure': .*'name'
+{"type": "choose", "round": "a", "point": true} => message 'choose': point .* got True
+{"type": "choose", "round": "a", "point": 1.5} => message 'choose': point .* got 1.5
+{"type": "run", "round": "a", "do": "walk"} => message 'run': do .*'replicate', got 'walk'
+{"type": "preview", "round": "a", "edits": {"x": {"keep": [0, "1"]}}} => 'preview': edits.x.keep.1 .* got '1'
+{"type": "preview", "round": "a", "exploit": {}} => message 'preview': exploit .* got {}
+{"type": "epsilon", "round": "a", "value": NaN} => message 'epsilon': value .* got nan
 """
+"""Message => its type, the field at fault in the error, and its value or the nearest name."""
 
 
 @pytest.mark.parametrize("line", NONE.strip().splitlines())
 def test_a_wrong_message_is_refused_with_its_place(line):
-    message, text = line.split(" => ")
-    with pytest.raises(ReviewError, match=re.escape(text)):
+    message, fault = line.split(" => ")
+    with pytest.raises(ReviewError, match=fault):
         check(json.loads(message))

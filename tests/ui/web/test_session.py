@@ -1,6 +1,7 @@
 """The session: messages in, answers out; whatever is wrong is an answer in words, and nothing is written."""
 
 import json
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -225,30 +226,28 @@ def test_the_recommendation_is_about_the_edited_space_and_its_plan(session_shown
 
 
 WRONG = r"""
-{"edits": {"drpout": {"bounds": [0, 1]}}} => edit: unknown parameter 'drpout'; did you mean 'dropout'?
-{"edits": {"dropout": {"bounds": [0.4, 0.1]}}} =>
-    edit: dropout: low must be < high, got (0.4, 0.1); swap them?
-{"edits": {"optimizer": {"keep": []}}} =>
-    edit: optimizer: keep must be numbers of its 3 levels, and not empty, got []
-{"rejected": ["x"]} => reject: unknown parameter 'x'; known: lr, dropout, units, optimizer, epochs
-{"n": 0} => message 'decide': n must be a whole number >= 1 or null, got 0
-{"edits": {"dropout": {"as": "started"}}} =>
-    edit: dropout: the page did not begin with this edit; reload the page
-{"note": "\ud800"} => a note holds '\ud800', which can't be stored; leave that letter out
-{"round": "abc"} => no round 'abc' in tree 'question'; it may have been removed since the page was opened
-{"explore": 0.5} => message 'decide': it has no 'explore'; did you mean 'exploit'?
-{"exploit": 2} => exploit must be a share of the configurations, from 0 to 1, got 2; for example exploit=0.5
-{"hours": 0} => hours must be a number > 0, got 0; hours=0.5 is half an hour
+{"edits": {"drpout": {"bounds": [0, 1]}}} => edit: .*'drpout'.*'dropout'
+{"edits": {"dropout": {"bounds": [0.4, 0.1]}}} => edit: dropout: .* got \(0.4, 0.1\)
+{"edits": {"optimizer": {"keep": []}}} => edit: optimizer: keep .* got \[\]
+{"rejected": ["x"]} => reject: .*'x'.*: lr, dropout, units, optimizer, epochs
+{"n": 0} => message 'decide': n .* got 0
+{"edits": {"dropout": {"as": "started"}}} => edit: dropout: .*reload
+{"note": "\ud800"} => note .*'\\ud800'
+{"round": "abc"} => round 'abc'
+{"explore": 0.5} => message 'decide': .*'explore'.*'exploit'
+{"exploit": 2} => exploit .* got 2;
+{"hours": 0} => hours .* got 0;
 """
+"""Part of a message => the field at fault in the error, and its value or the nearest name."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", WRONG.strip().replace("=>\n    ", "=> ").splitlines())
+@pytest.mark.parametrize("line", WRONG.strip().splitlines())
 def test_a_wrong_decision_is_refused_and_not_written(session_shown, line):
     root = session_shown.shown
-    request, text = line.split(" => ")
+    request, fault = line.split(" => ")
     message = {"type": "decide", "kind": "accept", **about(session_shown)}
-    assert session_shown.handle(message | json.loads(request))["error"] == text
+    assert re.search(fault, session_shown.handle(message | json.loads(request))["error"])
     assert [r["id"] for r in session_shown.handle({"type": "tree"})["rounds"]] == [root.id]
     assert root.decisions == ()
 

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -162,25 +163,21 @@ def test_stars_notes_and_exclusions_of_a_trial_are_stored(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "text"),
+    ("kind", "options", "fault"),
     [
-        ("trial", {"number": 20}, "has no trial 20; it has 20, numbered from 0"),
-        ("part", {"by": "lrr"}, "no column 'lrr'; did you mean 'lr'?"),
-        ("part", {"filters": {"lr": {"is": "5"}}}, "filter of lr: takes low and high, got 'is'"),
-        ("part", {"filters": {"lr": {"low": "5"}}}, "filters.lr.low must be a number, got '5'"),
-        ("part", {"offset": -1}, "offset must be a whole number >= 0, got -1"),
-        ("figure", {"name": "cots"}, "no figure 'cots'; did you mean 'cost'?"),
-        ("figure", {"name": "pair", "about": ["lr"]}, "figure 'pair' is about 2 parameters, got 1"),
-        (
-            "figure",
-            {"name": "isolation", "about": ["l"]},
-            "no evidence for parameter 'l'; did you mean 'lr'?",
-        ),
-        ("beside", {}, "is a first round without a parent"),
+        ("trial", {"number": 20}, "trial 20;"),
+        ("part", {"by": "lrr"}, "'lrr'.*'lr'"),
+        ("part", {"filters": {"lr": {"is": "5"}}}, "lr: .* got 'is'"),
+        ("part", {"filters": {"lr": {"low": "5"}}}, "filters.lr.low .* got '5'"),
+        ("part", {"offset": -1}, "offset .* got -1"),
+        ("figure", {"name": "cots"}, "'cots'.*'cost'"),
+        ("figure", {"name": "pair", "about": ["lr"]}, "'pair' .* 2 .* got 1"),
+        ("figure", {"name": "isolation", "about": ["l"]}, "'l'.*'lr'"),
+        ("beside", {}, "parent"),
     ],
 )
-def test_a_wrong_request_about_trials_is_refused(ask, kind, options, text):
-    assert text in ask(kind, **options)["error"]
+def test_a_wrong_request_about_trials_is_refused(ask, kind, options, fault):
+    assert re.search(fault, ask(kind, **options)["error"])
 
 
 @pytest.mark.slow
