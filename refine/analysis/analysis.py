@@ -371,7 +371,10 @@ class Analysis(Shown):
         if not (share and step > 0) or self.noise.paired_source == "folds" or np.abs(values).max() > 1:
             return 0
         count = round(1 / step)
-        if count < _FEWEST_ROWS or any(_in_steps(e.parameter, step) for e in self.parameters):
+        grids = [e.parameter.grid for e in self.parameters if isinstance(e.parameter, Range)]
+        gaps = [np.diff(np.asarray(grid, dtype=float)).min() for grid in grids if len(grid) > 1]
+        # A range with levels one step apart may cause the steps of the metric.
+        if count < _FEWEST_ROWS or any(np.isclose(gap, step) for gap in gaps):
             return 0
         error = np.abs(values * count - np.rint(values * count)).max()
         if error <= 1e-6 * max(count, 1000) and abs(step * count - 1) < 0.01 / count + 1e-4:
@@ -391,13 +394,6 @@ class Analysis(Shown):
 
 # Fewest rows of a validation set that are inferred from the steps of a metric.
 _FEWEST_ROWS = 30
-
-
-def _in_steps(parameter: Parameter, step: float) -> bool:
-    """True for a range with levels one step apart."""
-    if not isinstance(parameter, Range) or parameter.size < 2:
-        return False
-    return bool(np.isclose(np.diff(np.asarray(parameter.grid, dtype=float)).min(), step))
 
 
 class FirstRound(NamedTuple):
@@ -425,6 +421,11 @@ class TrialSources(NamedTuple):
 def _checked(sources: TrialSources, value: str) -> TrialSources:
     """The tables, with ``earlier`` and ``elsewhere`` as pandas tables; AnalysisError for a wrong type."""
     count = len(sources.frame)
+    if not is_whole(sources.pooled, 0, count):
+        raise AnalysisError(
+            f"pooled must be a whole number from 0 to {count}, the number of rows of earlier rounds at the "
+            f"head of the table, got {sources.pooled!r}"
+        )
     if sources.read is not None and not isinstance(sources.read, Mapping):
         raise AnalysisError(
             "read must be a mapping of parameters to masks of the rows, got "
@@ -723,7 +724,6 @@ def _tables_of(
     frame = _judged(frame, space, constraints)
     other_tables = [t for t in (sources.earlier, sources.elsewhere) if t is not None]
     other_tables = [_judged(table, space, constraints) for table in other_tables]
-    _check_pooled(pooled, len(frame))
     finished = [sign * _finished_values(table, value) for table in (frame, *other_tables)]
     limit = explosion_limit(np.concatenate(finished))
     n_exploded = 0
@@ -928,14 +928,6 @@ def _counted(met: Bools) -> dict[str, Any]:
     """Numbers of trials that meet (constraints, n) constraints, as attributes of :class:`Feasibility`."""
     met_each = tuple(int(n) for n in met.sum(axis=1))
     return {"met": met_each, "feasible": int(met.all(axis=0).sum()), "finished": met.shape[1]}
-
-
-def _check_pooled(pooled: int, count: int) -> None:
-    if not is_whole(pooled, 0, count):
-        raise AnalysisError(
-            f"pooled must be a whole number from 0 to {count}, the number of rows of earlier rounds at the "
-            f"head of the table, got {pooled!r}"
-        )
 
 
 def _check_feasible(

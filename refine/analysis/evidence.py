@@ -497,33 +497,25 @@ def adjusted(evidence: Sequence[ParameterEvidence], spent: float) -> tuple[Param
     effect_q = _q_values([[e.p] for e in evidence], spent)
     edge_q = _q_values([[edge.p for edge in e.edges] for e in evidence], spent)
     cost_q = _q_values([[e.cost_p] for e in evidence], spent)
-    failure_q = _failure_q(evidence, spent)
+    level_p = [[level.bad_p for level in e.levels] for e in evidence]
+    trend_p = [[] if e.bad is None else [e.bad.p] for e in evidence]
+    failure_q = _q_values([*level_p, *trend_p], spent)
     needed = stats.good_trials_to_judge(max(1, len(evidence)), ALPHA)
     complete = []
     for i, e in enumerate(evidence):
-        level_q, trend_q = failure_q[i]
-        levels = [level._replace(bad_q=q) for level, q in zip(e.levels, level_q, strict=True)]
+        levels = [level._replace(bad_q=q) for level, q in zip(e.levels, failure_q[i], strict=True)]
+        trend_q = failure_q[len(evidence) + i]
         complete.append(
             e._replace(
                 q=effect_q[i][0],
                 edge_q=tuple(edge_q[i]),
                 levels=tuple(levels),
-                bad_trend_q=trend_q,
+                bad_trend_q=trend_q[0] if trend_q else np.nan,
                 cost_q=cost_q[i][0],
                 needed=needed,
             )
         )
     return tuple(complete)
-
-
-def _failure_q(evidence: Sequence[ParameterEvidence], spent: float) -> list[tuple[list[float], float]]:
-    """Per parameter the q-values of its levels' failures, and of the trend; NaN without a trend."""
-    level_p = [[level.bad_p for level in e.levels] for e in evidence]
-    trend_p = [[] if e.bad is None else [e.bad.p] for e in evidence]
-    family = _q_values([*level_p, *trend_p], spent)
-    trends = family[len(evidence) :]
-    level_q = family[: len(evidence)]
-    return [(q, trend[0] if trend else np.nan) for q, trend in zip(level_q, trends, strict=True)]
 
 
 def _q_values(p_values: Sequence[Sequence[float]], spent: float) -> list[list[float]]:

@@ -78,12 +78,13 @@ def optimism_of(
     if runs.label in repeats.groups:
         estimate = stats.NewSeeds()(sign * best, sign * repeats.values, repeats.groups, runs.label)
         seeds = _turned(estimate, sign)
-    examples = _corrected(runs, metric, sign, seed)
-    if isinstance(examples, Reason):
+    scored = scores_of(runs.examples, runs.values, metric)
+    if isinstance(scored, Reason):
         corrected = None
-        why_not = examples
+        why_not = scored
     else:
-        corrected = examples
+        bootstrap = stats.ExampleBootstrap(seed=seed)
+        corrected = _turned(bootstrap(lambda weights: sign * scored.scores(weights), scored.n), sign)
         why_not = None
     folds = _on_folds(runs, sign)
     if folds is not None:
@@ -122,15 +123,6 @@ def _turned(estimate: T, sign: float) -> T:
     return estimate._replace(best=sign * estimate.best, value=sign * estimate.value, low=low, high=high)
 
 
-def _corrected(runs: Runs, metric: Metric, sign: float, seed: int) -> stats.Corrected | Reason:
-    """The bootstrap over examples, or the reason for its absence."""
-    scored = scores_of(runs.examples, runs.values, metric)
-    if isinstance(scored, Reason):
-        return scored
-    bootstrap = stats.ExampleBootstrap(seed=seed)
-    return _turned(bootstrap(lambda weights: sign * scored.scores(weights), scored.n), sign)
-
-
 def paired_error_of(examples: Scored, values: Mapping[str, float], metric: Metric) -> float:
     """Standard error of the difference of two good models over the validation examples; 0 if unknown.
 
@@ -156,7 +148,10 @@ def scores_of(examples: Scored, values: Mapping[str, float], metric: Metric) -> 
         return Reason("no_predictions")
     by_row = {key: e for key, e in examples.items() if isinstance(e, RowScores)}
     if by_row:
-        return _same_rows(by_row)
+        scored = next(iter(by_row.values()))
+        on_same_rows = {key: e.scores for key, e in by_row.items() if e.total == scored.total}
+        means = row_means(np.stack(list(on_same_rows.values())))
+        return ScoredRows(list(on_same_rows), means, len(scored.scores), scored.total)
     predicted = {key: e for key, e in examples.items() if isinstance(e, Examples)}
     first = next(iter(predicted.values()))
     comparable = {key: e for key, e in predicted.items() if e.predictions.shape == first.predictions.shape}
@@ -176,15 +171,3 @@ def scores_of(examples: Scored, values: Mapping[str, float], metric: Metric) -> 
     if not np.median(errors) <= tolerance * max(1.0, float(np.median(np.abs(list(values.values()))))):
         return Reason("not_reproduced", about)
     return ScoredRows(list(comparable), scores, count, first.total)
-
-
-def _same_rows(by_row: Mapping[str, RowScores]) -> ScoredRows:
-    """The models scored on the rows of the first one."""
-    first = next(iter(by_row.values()))
-    scores_by_label = {key: e.scores for key, e in by_row.items() if e.total == first.total}
-    return ScoredRows(
-        list(scores_by_label),
-        row_means(np.stack(list(scores_by_label.values()))),
-        len(first.scores),
-        first.total,
-    )
