@@ -165,10 +165,10 @@ def scored(X: FloatArray, y: FloatArray, exact: bool = False, power: bool = Fals
     score = np.asarray(np.bincount(group, weights=weight * knots[value_number]), dtype=np.float64)
     first = rows[np.flatnonzero(new)]
     slope = top_slope(knots, values, total)
-    if exact:
-        shown = values
-    else:
-        shown = _without_best(knots, values, slope)
+    shown = values
+    if not exact and values.size > 2:
+        expected_best = values[-2] + slope * (knots[-1] - knots[-2])
+        shown = np.r_[values[:-1], min(float(values[-1]), float(expected_best))]
     return ScoredTrials(first, score, np.asarray(knots), shown, slope)
 
 
@@ -232,13 +232,6 @@ def top_slope(knots: FloatArray, values: FloatArray, total: float) -> float:
     if i.size:
         return float(np.median((height[j] - height[i]) / (top_knots[j] - top_knots[i])))
     return 0.0
-
-
-def _without_best(knots: FloatArray, values: FloatArray, slope: float) -> FloatArray:
-    if values.size < 3:
-        return values
-    guess = values[-2] + slope * (knots[-1] - knots[-2])
-    return np.r_[values[:-1], min(float(values[-1]), float(guess))]
 
 
 class LeaveOneOut(NamedTuple):
