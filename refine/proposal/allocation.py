@@ -128,17 +128,6 @@ def _with_more(analysis: Analysis, failed: Bools) -> Bools | None:
     return None
 
 
-def _front_first(scores: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Candidates of one joint draw of several goals.
-
-    The front in random order, then the rest by a random weighting of goals.
-    """
-    weights = rng.dirichlet(np.ones(scores.shape[1]))
-    order = np.argsort(-(scores @ weights), kind="stable")
-    on = stats.non_dominated(scores)
-    return np.concatenate([rng.permutation(np.flatnonzero(on)), order[~on[order]]])
-
-
 def believed_rows(
     belief: Belief, space: Space, n: int, seed: int, skip: frozenset[str] = frozenset()
 ) -> Indices:
@@ -301,7 +290,12 @@ def _along_front(
     rng = np.random.default_rng(seed)
     chosen = list[np.intp]()
     for i in rng.permutation(len(posteriors[0].scores))[:n]:
-        order = _front_first(np.stack([p.scores[i] for p in posteriors], axis=-1), rng)
+        # The front in random order, then the rest by a random weighting of goals.
+        scores = np.stack([p.scores[i] for p in posteriors], axis=-1)
+        weights = rng.dirichlet(np.ones(len(posteriors)))
+        on_front = stats.non_dominated(scores)
+        by_weight = np.argsort(-(scores @ weights), kind="stable")
+        order = np.concatenate([rng.permutation(np.flatnonzero(on_front)), by_weight[~on_front[by_weight]]])
         chosen += islice((j for j in order if j not in chosen and new(j)), 1)
     return chosen
 
@@ -328,12 +322,16 @@ def _candidates(
 
 
 def _placed(analysis: Analysis, space: Space, parts: list[Indices]) -> tuple[Indices, Floats]:
-    """Distinct cells and their positions.
+    """Distinct cells and their unit-scale positions on the analysed axes.
 
     Without cells whose choice is unknown to the analysis, and without cells whose result is known.
     """
     rows = np.unique(np.concatenate(parts), axis=0)
-    positions = _positions(analysis, space, rows)
+    columns = space.columns(rows)
+    positions = np.zeros((len(rows), len(analysis.parameters)))
+    for j, e in enumerate(analysis.parameters):
+        if e.name in space:
+            positions[:, j] = _extended(analysis, e.name, columns[e.name])
     usable = np.isfinite(positions).all(axis=1)
     rows = rows[usable]
     positions = positions[usable]
@@ -373,19 +371,6 @@ def neighbours(space: Space, centres: Indices, seed: int) -> Indices:
         parts.append(rows)
     rows = np.asarray(space.canonical(np.unique(np.concatenate(parts), axis=0)))
     return np.unique(rows[space.valid(rows)], axis=0).astype(np.int32)
-
-
-def _positions(analysis: Analysis, space: Space, rows: Indices) -> Floats:
-    """(c, parameters) unit-scale positions of cells on the analysed axes.
-
-    NaN for a choice unknown to the analysis.
-    """
-    columns = space.columns(rows)
-    positions = np.zeros((len(rows), len(analysis.parameters)))
-    for j, e in enumerate(analysis.parameters):
-        if e.name in space:
-            positions[:, j] = _extended(analysis, e.name, columns[e.name])
-    return positions
 
 
 def audit_configurations(

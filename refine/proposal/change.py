@@ -247,7 +247,8 @@ def beyond(
     assert isinstance(old, Range)
     reason_of_end = {edge.side: piled_up(e, edge, q) for edge, q in e.piled_up}
     side = _improves_towards(analysis, e)
-    if side and side not in reason_of_end and optima is not None and side in _ends_with_the_best(e):
+    ends_with_best = [edge.side for edge in e.edges if edge.best]
+    if side in ends_with_best and side not in reason_of_end and optima is not None:
         at_end = stats.Axis(level_positions(old)).index(optima) == (old.size - 1 if side == "high" else 0)
         share = float(at_end.mean())
         if share >= NEAR:
@@ -275,10 +276,6 @@ def beyond(
         reasons += _limited(e.name, old, wider, end)
         new = wider or new
     return Widening(new, tuple(reasons))
-
-
-def _ends_with_the_best(e: ParameterEvidence) -> set[str]:
-    return {edge.side for edge in e.edges if edge.best}
 
 
 def _opened(name: str, old: Range, wider: Range, side: str) -> Reason:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,19 +56,13 @@ def slowest_parameter(analysis: Analysis) -> tuple[str, float] | None:
 
     ``None`` if no parameter has a proven effect on durations, or if the factor is below :data:`PAYS`.
     """
-    factors = {
-        e.name: _factor([level.seconds for level in e.levels if level.timed >= _TIMED])
-        for e in analysis.parameters
-        if e.cost_q <= ALPHA
-    }
+    factors = {}
+    for e in analysis.parameters:
+        medians = [level.seconds for level in e.levels if level.timed >= _TIMED]
+        timed = [seconds for seconds in medians if np.isfinite(seconds) and seconds > 0]
+        if e.cost_q <= ALPHA and len(timed) > 1:
+            factors[e.name] = max(timed) / min(timed)
     name = max(factors, key=factors.__getitem__, default=None)
     if name is None or factors[name] < PAYS:
         return None
     return name, factors[name]
-
-
-def _factor(seconds: Sequence[float]) -> float:
-    timed = [value for value in seconds if np.isfinite(value) and value > 0]
-    if len(timed) < 2:
-        return 1.0
-    return max(timed) / min(timed)

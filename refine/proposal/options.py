@@ -88,26 +88,24 @@ def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = 
             option_proposal = proposal.at(risk)
         if rows and rows[-1].space == option_proposal.space:
             rows[-1] = replace(rows[-1], up_to=risk)
-        else:
-            rows.append(_option(option_proposal, analysis, allow_degenerate))
+            continue
+        changes = option_proposal.changes
+        top, top_kept = kept_of_top(analysis, option_proposal.space, allow_degenerate)
+        levels = {c.name: level_values(c.old)[~c.new.contains(level_values(c.old))] for c in changes}
+        rows.append(
+            Option(
+                risk,
+                risk,
+                leaves={name: tuple(map(label, dropped)) for name, dropped in levels.items() if len(dropped)},
+                volume_kept=option_proposal.volume_kept,
+                probability=option_proposal.claim.probability,
+                top=top,
+                top_kept=top_kept,
+                old=option_proposal.old,
+                space=option_proposal.space,
+            )
+        )
     claim = proposal.claim
     return Options(
         tuple(rows), proposal.risk, claim.epsilon, proposal.metric, proposal.subject_to, bool(claim.others)
-    )
-
-
-def _option(proposal: Proposal, analysis: Analysis, allow_degenerate: bool) -> Option:
-    top, top_kept = kept_of_top(analysis, proposal.space, allow_degenerate)
-    levels = {c.name: level_values(c.old)[~c.new.contains(level_values(c.old))] for c in proposal.changes}
-    leaves = {name: tuple(map(label, dropped)) for name, dropped in levels.items() if len(dropped)}
-    return Option(
-        proposal.risk,
-        proposal.risk,
-        leaves=leaves,
-        volume_kept=proposal.volume_kept,
-        probability=proposal.claim.probability,
-        top=top,
-        top_kept=top_kept,
-        old=proposal.old,
-        space=proposal.space,
     )

@@ -89,21 +89,15 @@ def condition_in(
     for condition in conditions:
         for name in sorted(condition.names - set(space)):
             raise SpaceError(f"{role} {_shown(condition)}: {space.unknown_name(name)}")
-        _check_compares(space, condition, role)
+        parameter = space.get(str(condition))
+        if parameter is not None and not all(isinstance(value, bool) for value in parameter.grid):
+            raise SpaceError(
+                f"{role} {str(condition)!r} names a parameter without a value; "
+                f"write {condition} == {bare(parameter.grid[0])!r}"
+            )
     combined = _combined(conditions, "and")
     assert combined is not None
     return combined
-
-
-def _check_compares(space: Space, condition: Constraint, role: str) -> None:
-    """Raises SpaceError if a condition is the name of a parameter that is neither true nor false."""
-    parameter = space.get(str(condition))
-    if parameter is None or all(isinstance(value, bool) for value in parameter.grid):
-        return
-    example = bare(parameter.grid[0])
-    raise SpaceError(
-        f"{role} {str(condition)!r} names a parameter without a value; write {condition} == {example!r}"
-    )
 
 
 def with_conditions(space: Space, question: Constraint, given: Constraint | None) -> Constraint | None:

@@ -73,8 +73,12 @@ def suggested_questions(evidence: Evidence, proposal: Proposal) -> tuple[Suggest
     cuts = _cuts(evidence, proposal)
     regions = (_thin_region(evidence, proposal), _interaction(evidence, proposal, cuts))
     questions = [question for question in regions if question is not None]
-    unsure = _unsure_cuts(evidence, cuts)
-    return (*unsure[: MOST - len(questions)], *questions)
+    unsure = sorted((cut for cut in cuts if _doubt(cut) >= _DOUBT), key=lambda cut: -_doubt(cut))
+    of_cuts = [
+        _question(evidence, CUT, (cut.name,), cut.expression, cut.inside, cut.probability)
+        for cut in unsure[: MOST - len(questions)]
+    ]
+    return (*of_cuts, *questions)
 
 
 def region_text(name: str, old: Parameter, mask: Bools) -> str:
@@ -170,12 +174,6 @@ def _question(
 
 def _doubt(cut: _Cut) -> float:
     return min(cut.probability, 1 - cut.probability)
-
-
-def _unsure_cuts(evidence: Evidence, cuts: Sequence[_Cut]) -> list[SuggestedQuestion]:
-    """The cuts with a doubtful loss, the most doubtful cut first."""
-    unsure = sorted((cut for cut in cuts if _doubt(cut) >= _DOUBT), key=lambda cut: -_doubt(cut))
-    return [_question(evidence, CUT, (c.name,), c.expression, c.inside, c.probability) for c in unsure]
 
 
 def _thin_region(evidence: Evidence, proposal: Proposal) -> SuggestedQuestion | None:
