@@ -7,7 +7,7 @@ import pytest
 import refine
 from refine.design.space_filling import Sobol, draw
 from refine.proposal.counted_loss import CountedLoss, counted_loss, explained
-from refine.report.pages.proposal import COUNTED_ON, claim_sentence, risk_text
+from refine.report.pages.proposal import COUNTED_ON, claim_sentence, risk_view
 
 TEN = refine.Space(dict.fromkeys([f"x{j}" for j in range(10)], (0.0, 1.0, 10)))
 CHOICES = refine.Space({f"op{j}": list("abcdefgh") for j in range(4)})
@@ -30,7 +30,7 @@ def test_many_parameters_with_values_that_the_model_hardly_explains_state_the_co
     assert proposal.volume_kept < 1
     assert proposal.claim.basis == "parameters"
     assert proposal.claim.probability == pytest.approx(0.8)
-    assert "about 1 in 5" in risk_text(proposal.claim)
+    assert "about 1 in 5" in risk_view(proposal.claim).text
     assert COUNTED_ON["parameters"] in claim_sentence(proposal)
     changed = next(c for c in proposal.changes if c.kind != "keep")
     assert changed.risk > 0.19
@@ -73,7 +73,7 @@ def test_several_large_choices_state_three_times_the_odds_of_a_loss():
     claim = refine.propose(analysis).claim
     assert claim.probability <= 0.9
     assert claim.basis == "choices"
-    assert COUNTED_ON["choices"] in risk_text(claim)
+    assert COUNTED_ON["choices"] in risk_view(claim).text
 
 
 def test_an_answer_is_no_surer_than_the_smallest_loss_of_a_claim_and_keeps_its_odds():

@@ -7,7 +7,7 @@ import pytest
 
 import refine
 from refine.proposal.proposal import Claim, Proposal
-from refine.report.pages.proposal import CLAIMED_DATA, factor_text, risk_text
+from refine.report.pages.proposal import CLAIMED_DATA, factor_text, risk_view
 from refine.report.pages.reasons import limit_texts
 from tests.reading import codes_of, facts_of
 
@@ -99,4 +99,4 @@ def test_a_factor_is_left_out_of_claims_on_a_linear_scale(tree):
 
 def test_a_factor_near_one_keeps_its_digits():
     claim = Claim(0.9, 1e-6, "decades", factor=1.0004)
-    assert "1 + 0.0004" in risk_text(claim)
+    assert "1 + 0.0004" in risk_view(claim).text

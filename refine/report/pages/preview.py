@@ -9,7 +9,7 @@ from typing import NamedTuple
 from refine.analysis.reason import Reason
 from refine.proposal.options import Option, Options
 from refine.proposal.preview import Preview
-from refine.report.pages.proposal import risk_text, short_bounds
+from refine.report.pages.proposal import risk_view, short_bounds
 from refine.report.pages.reasons import fill, judged_text, sentence, top_trials_cut, values_cut
 from refine.space.edits import level_text
 from refine.space.encoding import label
@@ -37,7 +37,7 @@ def preview_page(preview: Preview) -> Page:
     if not math.isnan(preview.seconds):
         time = f"{about_duration(preview.seconds)} with {plural(preview.workers, 'worker')}"
     facts: list[Fact] = [
-        ("Kept", kept_cell(preview)),
+        ("Kept", kept_view(preview).cell),
         ("Risk", _risk(preview)),
         ("Round", _next_round(preview)),
         ("Time", time),
@@ -77,11 +77,6 @@ class KeptView(NamedTuple):
     cell: Cell
     fraction: str  # ``3 of 10``
     brief: str  # ``with the best trial. Cut off, but no better (0.902 to 0.970)``
-
-
-def kept_cell(preview: Preview) -> Cell:
-    """The top trials kept and cut off: see :func:`kept_view`."""
-    return kept_view(preview).cell
 
 
 def kept_view(preview: Preview) -> KeptView:
@@ -126,17 +121,18 @@ def _best_text(preview: Preview, warning: Reason) -> str:
 
 
 def _risk(preview: Preview) -> Cell:
+    text = risk_view(preview.claim, cuts=preview.volume_kept != 1).text
     if preview.volume_kept == 1:
-        return Cell(risk_text(preview.claim, cuts=False))
+        return Cell(text)
     if math.isnan(preview.probability):
-        return Cell(risk_text(preview.claim), "warn")
+        return Cell(text, "warn")
     if preview.claim.certain:
-        return Cell(risk_text(preview.claim), "bad" * preview.throws)
+        return Cell(text, "bad" * preview.throws)
     proposed = chance_words(1 - preview.proposed_probability)
     compared = ""
     if chance_words(1 - preview.probability) != proposed:
         compared = f" (proposed: {proposed})"
-    return Cell(f"{risk_text(preview.claim)}{compared}", "bad" * preview.throws)
+    return Cell(f"{text}{compared}", "bad" * preview.throws)
 
 
 def _next_round(preview: Preview) -> str:

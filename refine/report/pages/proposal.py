@@ -71,7 +71,7 @@ def proposal_page(proposal: Proposal) -> Page:
     views = {c.name: change_view(c, proposal.claim.epsilon) for c in proposal.changes}
     facts: list[Fact] = [
         *unchanged_facts(proposal, changed),
-        ("Risk", risk_text(proposal.claim, proposal.risk, cuts_off(proposal.old, proposal.space))),
+        ("Risk", risk_view(proposal.claim, proposal.risk, cuts_off(proposal.old, proposal.space)).text),
         *unseen_facts(proposal.claim),
     ]
     if not proposal.tested:
@@ -272,11 +272,6 @@ class RiskView(NamedTuple):
     loss: str  # ``that something better by over 0.01 is cut off``, without sources, or a reason
 
 
-def risk_text(claim: Claim, asked_risk: float = math.nan, cuts: bool = True) -> str:
-    """The risk of losing a better value in full: see :func:`risk_view`."""
-    return risk_view(claim, asked_risk, cuts).text
-
-
 def risk_view(claim: Claim, asked_risk: float = math.nan, cuts: bool = True) -> RiskView:
     """The risk of losing a better value, the tolerance, and the data behind the claim.
 
@@ -404,7 +399,7 @@ def unseen_facts(claim: Claim) -> list[Fact]:
 
 def safe_text(claim: Claim) -> str:
     """Risk and blind spot of a claim as sentences."""
-    texts = filter(None, (risk_text(claim), blind_spot_text(claim)))
+    texts = filter(None, (risk_view(claim).text, blind_spot_text(claim)))
     return " ".join(f"{upper(text)}." for text in texts)
 
 

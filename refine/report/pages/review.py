@@ -12,7 +12,7 @@ from refine.analysis.conditions import as_read, declared, unread_in
 from refine.proposal.change import Change
 from refine.report.pages.analysis import best_clause, shared_facts, trials_clause, weak_text
 from refine.report.pages.checks import failed_text, verdict_cell, waiting_text, worth_page
-from refine.report.pages.preview import kept_cell, kept_view
+from refine.report.pages.preview import kept_view
 from refine.report.pages.proposal import (
     NOTHING,
     ChangeView,
@@ -210,7 +210,7 @@ def chance_text(review: Review) -> str:
 
 def risk_facts(review: Review) -> list[Fact]:
     """The facts Risk, Front, Kept, Blind spot and Noise of a review as it stands."""
-    top_trials = kept_cell(review.preview())
+    top_trials = kept_view(review.preview()).cell
     facts: list[Fact] = [("Risk", Cell(risk_of(review).text, top_trials.tone))]
     if len(review.round.goals) > 1:
         analysis = review.analysis
