@@ -264,19 +264,13 @@ def compared_text(cost: float, epsilon: float) -> str:
     """A cost in words, in decimals that show two digits of the tolerance."""
     if not math.isfinite(cost):
         return "-"
-    cost = _rounded(cost, epsilon)
+    if epsilon:
+        cost = round(cost, 1 - math.floor(math.log10(epsilon)))
     if difference(abs(cost)) == "0":
         return "equal"
     if cost > 0:
         return f"{difference(cost)} worse"
     return f"{difference(-cost)} better"
-
-
-def _rounded(cost: float, epsilon: float) -> float:
-    """A finite cost in decimals that show two digits of the tolerance."""
-    if not epsilon:
-        return cost
-    return round(cost, 1 - math.floor(math.log10(epsilon)))
 
 
 def _side_cell(answer: Answer, side: Side) -> Cell:
@@ -380,21 +374,14 @@ def asked_grid(questions: Sequence[AskedQuestion]) -> Grid:
     """A row per question, with the latest answer."""
     head = ("question", "tolerance", "answer", "doubt", "trials", "before", "asked by")
     authors = {answer.author for question in questions for answer in question.answers}
-    return Grid(head, [_asked_row(question, authors) for question in questions], right=(1, 4))
-
-
-def _asked_row(question: AskedQuestion, authors: set[str]) -> Row:
-    latest = question.answers[-1]
-    before = " > ".join(map(_answer_text, question.answers[:-1][-3:]))
-    return (
-        question_text(question),
-        difference(latest.epsilon),
-        Cell(_answer_text(latest), _TONES[latest.verdict]),
-        _doubt_text(latest),
-        f"{latest.trials:,}",
-        before or "-",
-        whom(latest.author, authors),
-    )
+    rows: list[Row] = []
+    for question in questions:
+        *earlier, latest = question.answers
+        answer = Cell(_answer_text(latest), _TONES[latest.verdict])
+        before = " > ".join(map(_answer_text, earlier[-3:])) or "-"
+        numbers = difference(latest.epsilon), answer, _doubt_text(latest), f"{latest.trials:,}"
+        rows.append((question_text(question), *numbers, before, whom(latest.author, authors)))
+    return Grid(head, rows, right=(1, 4))
 
 
 def _answer_text(answer: StoredAnswer) -> str:

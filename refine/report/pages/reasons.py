@@ -327,15 +327,6 @@ def _dropped_levels(v: SimpleNamespace) -> str:
     return f"the {len(v.go)} levels dropped"
 
 
-def _refuted(v: SimpleNamespace) -> str:
-    margin = by_over(v.epsilon, "more than")
-    return (
-        f"An audit trial outside this space, with {v.parameter} = {v.value}, reached {score(v.reached)}; the "
-        f"best trial inside has {score(v.inside)}, worse{margin}. This refutes the earlier narrowing, so the "
-        "proposal restores the value."
-    )
-
-
 def _size(v: SimpleNamespace) -> str:
     if not v.left:
         return f"Nothing is left to run: all {v.size:,} configurations of the new space were run."
@@ -589,7 +580,11 @@ _SENTENCES: dict[str, Say] = {
         "is dropped. "
         "An edit that restores the choice brings the parameter back."
     ),
-    "refuted": _refuted,
+    "refuted": lambda v: (
+        f"An audit trial outside this space, with {v.parameter} = {v.value}, reached {score(v.reached)}; the "
+        f"best trial inside has {score(v.inside)}, worse{by_over(v.epsilon, 'more than')}. This refutes the "
+        "earlier narrowing, so the proposal restores the value."
+    ),
     # Further suggestions.
     "flat": (
         "No level of {parameter} makes a difference beyond the tolerance ({epsilon:difference}), and a "

@@ -288,11 +288,18 @@ def _folds(review: Review) -> list[Fold]:
     if review._worth is not None:
         about = worth_page(review._worth)
         folds.append(Fold("Another round", [Text(about.title), *about.blocks], "worth"))
+    suggestions: list[Block] = []
+    if review.suggestions:
+        legend = (
+            f"risk: that the best inside is not {within_text(review.original.claim)} the best in the present "
+            "space, for all on the same evidence."
+        )
+        suggestions = [suggestions_grid(review), Text(legend, "faint", Action("review.take", 1))]
     folds += _condition_folds(review)
     folds += [
         Fold("Noise", [Text(f"Noise: {noise_text(analysis.noise)}.")], "noise"),
         Fold("Your changes", _changes(review), "edits"),
-        Fold("Suggestions", _suggestions(review), "suggestions"),
+        Fold("Suggestions", suggestions, "suggestions"),
         Fold("Belief", [belief_block(belief) for belief in (analysis.belief,) if belief], "belief"),
         Fold("Caution", [Text(sentence(c), "warn") for c in analysis.cautions], "caution"),
     ]
@@ -309,17 +316,6 @@ def followed_sentence(review: Review) -> str:
     decided = join([*review.edited, *review.rejected])
     relaxed = join([f"{c.name} to {bounds_text(c.new)}" for c in review.followed])
     return f"Without the proposed change of {decided}, the evidence supports less: relaxed {relaxed}."
-
-
-def _suggestions(review: Review) -> list[Block]:
-    """A table of the suggestions next to the proposal; empty without suggestions."""
-    if not review.suggestions:
-        return []
-    legend = (
-        f"risk: that the best inside is not {within_text(review.original.claim)} the best in the present "
-        "space, for all on the same evidence."
-    )
-    return [suggestions_grid(review), Text(legend, "faint", Action("review.take", 1))]
 
 
 def suggestions_grid(review: Review) -> Grid:
