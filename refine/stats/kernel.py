@@ -120,11 +120,17 @@ class Conditioned(NamedTuple):
         return np.asarray(drawn)
 
 
+def partly_read(*masks: BoolArray) -> list[int]:
+    """Numbers of the columns that a row of some (n, d) masks of values read does not read."""
+    everywhere = np.all([mask.all(axis=0) for mask in masks], axis=0)
+    return [int(j) for j in np.flatnonzero(~everywhere)]
+
+
 def embed(X: FloatArray, read: BoolArray, cardinalities: Sequence[int], partly: Sequence[int]) -> Kernel:
     """Embed (n, d) rows; `read` is (n, d), whether the objective read a value.
 
     `partly` are numbers of columns that some rows don't read, of these rows or of rows to be compared with
-    them.
+    them: see :func:`partly_read`.
     """
     blocks = []
     owner = []

@@ -26,7 +26,7 @@ from refine.stats._common import (
     same_length,
     subsample,
 )
-from refine.stats.kernel import Conditioned, Kernel, Parameters, embed, fit_kernel
+from refine.stats.kernel import Conditioned, Kernel, Parameters, embed, fit_kernel, partly_read
 from refine.utils.arrays import rounded, rounded_scores, row_codes
 
 if TYPE_CHECKING:
@@ -423,7 +423,7 @@ class MixedPosterior:
                 f"X: at least 5 different configurations are needed, got {m}; run more trials first"
             )
         read_cells = read_mask(candidates_read, cells.shape)
-        partly = [j for j in range(table.shape[1]) if not (was_read[:, j].all() and read_cells[:, j].all())]
+        partly = partly_read(was_read, read_cells)
         rng = np.random.default_rng(self.seed)
         rows, weights = _thin(trials.score, max(self.forest_rows, self.process_rows), rng)
         row_numbers = trials.rows[rows]

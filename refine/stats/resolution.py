@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refine.stats._common import BoolArray, FloatArray, IntArray, checked, column, matrix, same_length
-from refine.stats.kernel import embed, fit_kernel
+from refine.stats.kernel import embed, fit_kernel, partly_read
 from refine.stats.posterior import ScoredTrials, read_mask, scored
 
 if TYPE_CHECKING:
@@ -218,8 +218,7 @@ def _left_over(
         take = np.r_[order[:best], rng.choice(order[best:], size=rows - best, replace=False)]
     row_numbers = trials.rows[take]
     score = score[take]
-    partly = [j for j in range(table.shape[1]) if not was_read[:, j].all()]
-    features = embed(table[row_numbers], was_read[row_numbers], cardinalities, partly)
+    features = embed(table[row_numbers], was_read[row_numbers], cardinalities, partly_read(was_read))
     parameters = fit_kernel(features, score, 1, rng)[0]
     x = features.scaled(parameters.lengths)
     inverse = np.linalg.inv(parameters.covariance(x, x) + (parameters.noise + 1e-8) * np.eye(len(x)))

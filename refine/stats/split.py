@@ -11,7 +11,7 @@ import numpy as np
 
 from refine.errors import AnalysisError
 from refine.stats._common import FloatArray, check_count, matrix, same_length
-from refine.stats.kernel import embed, fit_kernel
+from refine.stats.kernel import embed, fit_kernel, partly_read
 from refine.stats.optimism import Scorer
 from refine.stats.posterior import read_mask
 
@@ -116,7 +116,7 @@ def deviations_at(
         return np.zeros((len(deviations), len(cells)))
     was_read = read_mask(read, table.shape)
     read_cells = read_mask(candidates_read, cells.shape)
-    partly = np.flatnonzero(~(was_read.all(axis=0) & read_cells.all(axis=0))).tolist()
+    partly = partly_read(was_read, read_cells)
     tried = embed(np.where(was_read, table, 0.0), was_read, cardinalities, partly)
     features = embed(np.where(read_cells, cells, 0.0), read_cells, cardinalities, partly)
     standard = deviations / np.maximum(sd, _LEAST_SD * typical)

@@ -14,7 +14,7 @@ import numpy as np
 
 from refine.errors import AnalysisError
 from refine.stats._common import BoolArray, FloatArray, checked, column, matrix, same_length, subsample
-from refine.stats.kernel import Conditioned, Kernel, embed, fit_kernel
+from refine.stats.kernel import Conditioned, Kernel, embed, fit_kernel, partly_read
 from refine.stats.posterior import read_mask, same_rows
 from refine.utils.arrays import row_codes
 
@@ -135,7 +135,7 @@ class ValueProcess:
         if even is not None:
             is_even = np.asarray(even, dtype=np.bool_)[first]
         scale = ValueScale.of(means, is_even, on_log)
-        partly = [j for j in range(table.shape[1]) if not (row_read[:, j].all() and cell_read[:, j].all())]
+        partly = partly_read(row_read, cell_read)
         trials = embed(table[first], row_read[first], cardinalities, partly)
         places = embed(cells, cell_read, cardinalities, partly)
         drawn = scale.back(self._drawn(trials, scale.to(means), counts.astype(np.float64), places))
