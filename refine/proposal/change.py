@@ -202,6 +202,13 @@ def short_of_failures(evidence: ParameterEvidence, new: Range, neighbour: int) -
     return new
 
 
+def reaches_beyond(old: Parameter, new: Parameter) -> bool:
+    """True if a range reaches beyond its old ends."""
+    if isinstance(old, Range) and isinstance(new, Range):
+        return bool(new.low < old.low or new.high > old.high)
+    return False
+
+
 # A trend leads beyond an end if this share of the posterior's draws have their best value at the end. With
 # the range narrowed onto the end, the smaller share NEAR is enough, and the box does not cut the end off.
 BEYOND = 0.5

@@ -20,7 +20,15 @@ from refine.analysis.reason import Reason, plain
 from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, did_you_mean
 from refine.proposal.alternatives import Advice, Offer, advice, left_to_run, offers
-from refine.proposal.change import Change, beyond, reasons_of, reopened, short_of_failures, without_unread
+from refine.proposal.change import (
+    Change,
+    beyond,
+    reaches_beyond,
+    reasons_of,
+    reopened,
+    short_of_failures,
+    without_unread,
+)
 from refine.proposal.counted_loss import CountedLoss, counted_loss
 from refine.proposal.path import RISKS, BoxPath, KeptLevels, box_path_given, box_path_of
 from refine.proposal.posterior import Region, Surrogate, fall_next_to_learning, surrogate_of
@@ -612,7 +620,7 @@ def digest_of_stored(content: Mapping[str, object]) -> str:
 
 
 def _kind_of_change(old: Parameter, new: Parameter) -> str:
-    if isinstance(old, Range) and isinstance(new, Range) and (new.low < old.low or new.high > old.high):
+    if reaches_beyond(old, new):
         return "widen"
     if new == old:
         return "keep"

@@ -28,6 +28,7 @@ from refine.analysis.selection import (
     space_filling_trials,
     stays,
 )
+from refine.proposal.change import reaches_beyond
 from refine.report.figures.axes import (
     CellAxis,
     Scale,
@@ -465,7 +466,7 @@ def decision(
     if changed:
         text = f"{label.capitalize()} changes, with the trials by rank"
         marks.append(kept_mark("kept"))
-    if any(_widened(e.parameter, new[e.name]) for e in shown if e.name in new):
+    if any(reaches_beyond(e.parameter, new[e.name]) for e in shown if e.name in new):
         marks.append(untried_mark())
     title(drawn[0, 0], text, marks, risk, columns=6, lift=(29 / 9 + 1.3 * (lines - 1)) * points(9))
     return drawn
@@ -503,13 +504,6 @@ def _towards(value: float, middle: float, digits: int) -> float:
         return rounded
     step = 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1)
     return float(f"{rounded - math.copysign(step, value - middle):.{digits}g}")
-
-
-def _widened(old: Parameter, new: Parameter) -> bool:
-    """True if a range reaches beyond its old ends."""
-    if isinstance(old, Range) and isinstance(new, Range):
-        return new.low < old.low or new.high > old.high
-    return False
 
 
 def _panel_head(ax: Axes, name: str, change: str, inches: float) -> None:

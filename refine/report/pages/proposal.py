@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refine.proposal.alternatives import Offer
-from refine.proposal.change import Change
+from refine.proposal.change import Change, reaches_beyond
 from refine.proposal.counted_loss import LARGE_CHOICE, MANY_CHOICES, MANY_PARAMETERS
 from refine.proposal.proposal import Claim, Proposal
 from refine.report.pages.reasons import (
@@ -242,7 +242,7 @@ def changes_text(old: Space, new: Space) -> ChangesText:
 def _reaches_beyond(old: Parameter, new: Parameter) -> bool:
     """True if a parameter has new values."""
     if isinstance(old, Range) and isinstance(new, Range):
-        return bool(new.low < old.low or new.high > old.high)
+        return reaches_beyond(old, new)
     return _loses_values(new, old)
 
 
