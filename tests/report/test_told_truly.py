@@ -24,7 +24,7 @@ from refine.report.pages.analysis import weak_text
 from refine.report.pages.calibration import outcome_text
 from refine.report.pages.checks import says, verdict_sentence
 from refine.report.pages.proposal import claim_sentence
-from refine.report.pages.reasons import noise_text, short_reason, top_trials_cut
+from refine.report.pages.reasons import noise_text, sentences, short_reason, top_trials_cut
 from refine.review.calibration import DecisionComparison, SpaceResult
 from refine.stats import NoiseEstimate
 from refine.utils.format import coarse, score, signed
@@ -236,7 +236,8 @@ def test_a_trend_of_a_minimised_metric_says_whether_it_is_good(direction, way, m
 
 def test_an_effect_without_an_estimate_is_left_out():
     values = {"effect": math.nan, "q": 1.0, "parameter": "flag"}
-    assert sentences([Reason("not_seen", values)]) == "No effect of flag was detected: q = 1."
+    text = sentences([Reason("not_seen", values)])
+    assert ("nan" in text, "q = 1." in text) == (False, True)
 
 
 def test_noise_of_a_large_metric_has_two_digits():
