@@ -467,3 +467,14 @@ def test_the_share_kept_of_a_constrained_space_is_said_to_be_one_before_constrai
     claim = claim_sentence(proposal)
     for text in (claim, str(proposal.details)):
         assert re.search(r"\d % .*\bbefore .*\bconstraints .*\bconditions\b", text)
+
+
+def test_shares_of_a_constrained_space_are_those_before_constraints(tree):
+    space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
+    limited = refine.Space(space, constraints=["x + y < 1.5"])
+    root = tree.add_round(limited, lambda p: p["x"], n=60, seed=1).run(progress=False)
+    review = root.propose().edit(x=(0.5, 1.0))
+    child = review.accept(n=5)
+    texts = [review.original.page().title, str(review.preview().details), str(review.details)]
+    texts.append(str(tree.diff(root, child)))
+    assert all("before constraints" in text for text in texts)

@@ -48,7 +48,7 @@ from refine.report.markdown.script import configuration_code, reproduce
 from refine.report.pages.analysis import COUPLED, coupled_pairs
 from refine.report.pages.checks import curves_page, question
 from refine.report.pages.proposal import claim_text, next_text
-from refine.report.pages.reasons import feasible_sentence
+from refine.report.pages.reasons import before_limits, feasible_sentence
 from refine.report.pages.records import spread_text
 from refine.report.pages.space import CAUTION, front_text, space_grid
 from refine.report.pages.tree import declared_text, value_text
@@ -263,7 +263,7 @@ def _claimed(facts: RoundReportInputs, d: Decision, about: Proposal | None) -> s
         adjective = "suggested"
     region = f"the {adjective} space"
     if d.volume_kept is not None:
-        region = f"the {adjective} {percent(d.volume_kept)} of this space"
+        region = f"the {adjective} {percent(d.volume_kept)} of this space{before_limits(facts.node.space)}"
     if d.probability is None:
         return f"No risk is stated for {region}."
     claim = Claim(d.probability, d.epsilon or 0.0, "none")

@@ -30,7 +30,7 @@ from refine.report.markdown.script import reproduce
 from refine.report.pages.analysis import effect_sentences
 from refine.report.pages.answer import HOW_TO_READ, answers_grid
 from refine.report.pages.calibration import calibration_page, entry_sentences
-from refine.report.pages.reasons import by
+from refine.report.pages.reasons import before_limits, by
 from refine.report.pages.tree import tree_page, value_text
 from refine.report.plots import nodes_of, populations, values_of
 from refine.review.calibration import Entry
@@ -121,8 +121,9 @@ def _summary(rounds: Sequence[RoundOverview], way: list[str], narrated: int) -> 
     best = score(None if last.best is None else last.best["value"])
     parts.append(f"The best observed {last.round.metric} is {best}, in round {last.id}, {after}.")
     if decisions:
-        kept_share = percent(by_id[way[0]].round.space.volume_kept(last.round.space))
-        parts.append(f"Its space keeps {kept_share} of the first one.")
+        first_space = by_id[way[0]].round.space
+        kept_share = percent(first_space.volume_kept(last.round.space))
+        parts.append(f"Its space keeps {kept_share} of the first one{before_limits(first_space)}.")
     if narrated < len(rounds):
         only = f"Only the last {narrated} rounds on the way list their findings here"
         parts.append(f"{only}; for any other, read its own report.")

@@ -10,7 +10,7 @@ from refine.analysis.reason import Reason
 from refine.proposal.options import Option, Options
 from refine.proposal.preview import Preview
 from refine.report.pages.proposal import risk_view, short_bounds
-from refine.report.pages.reasons import fill, judged_text, sentence, top_trials_cut, values_cut
+from refine.report.pages.reasons import before_limits, fill, judged_text, sentence, top_trials_cut, values_cut
 from refine.space.edits import level_text
 from refine.space.encoding import label
 from refine.space.parameters import Parameter, Range
@@ -47,7 +47,9 @@ def preview_page(preview: Preview) -> Page:
         facts.insert(0, ("Edited", edits))
     kept_share = percent(preview.volume_kept)
     proposed = percent(preview.proposed_volume_kept)
-    lines = [f"{kept_share} of the present space is kept (proposed: {proposed})."]
+    lines = [
+        f"{kept_share} of the present space{before_limits(preview.space)} is kept (proposed: {proposed})."
+    ]
     if preview.left:
         lines.append(
             f"{plural(preview.n, 'evenly drawn trial')} would hit the best 5 % of the space with probability "

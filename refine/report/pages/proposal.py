@@ -14,6 +14,7 @@ from refine.proposal.counted_loss import LARGE_CHOICE, MANY_CHOICES, MANY_PARAME
 from refine.proposal.proposal import Claim, Proposal
 from refine.report.pages.reasons import (
     QUIET,
+    before_limits,
     judged_text,
     sentence,
     sentences,
@@ -80,8 +81,8 @@ def proposal_page(proposal: Proposal) -> Page:
     blocks: list[Block] = [Facts(facts)]
     if changed:
         judged = f" by {proposal.metric}".removesuffix(" by value")
-        kept_share = percent(proposal.volume_kept)
-        title = f"Proposal from {plural(proposal.n, 'trial')}{judged}: keeps {kept_share} of the space."
+        share = f"{percent(proposal.volume_kept)} of the space{before_limits(proposal.old)}"
+        title = f"Proposal from {plural(proposal.n, 'trial')}{judged}: keeps {share}."
         blocks.insert(0, changes_grid([views[c.name].row for c in changed], "Search next:"))
     return Page(title, blocks, proposal.calls, proposal_folds(proposal, views))
 
@@ -438,7 +439,7 @@ def proposal_folds(
         blocks.append(Text(_RISK_LEGEND, "faint"))
     origin = (
         f"Proposed at a risk of {percent(proposal.risk)} on {plural(proposal.n, 'trial')}; "
-        f"{percent(proposal.volume_kept)} of the space is kept{_before(proposal.old)}. "
+        f"{percent(proposal.volume_kept)} of the space is kept{before_limits(proposal.old)}. "
         f"Proposal {proposal.digest}, on evidence {proposal.evidence}."
     )
     blocks.append(Text(origin, "faint"))
@@ -514,19 +515,11 @@ def _scope_sentence(proposal: Proposal) -> str:
     return text
 
 
-def _before(space: Space) -> str:
-    """A limit of shares of a space: they multiply the shares of the parameters, one by one."""
-    limits = ["constraints"] * bool(space.constraints) + ["conditions"] * bool(space.conditions)
-    if not limits:
-        return ""
-    return f" before {join(limits)}"
-
-
 def _claimed(proposal: Proposal) -> str:
     if not proposal.old.diff(proposal.space):
         return "No claim: nothing is cut off."
     kept_text = f"the {percent(proposal.volume_kept)} of the space kept"
-    if before := _before(proposal.old):
+    if before := before_limits(proposal.old):
         kept_text = f"the space kept ({percent(proposal.volume_kept)}{before})"
     if math.isnan(proposal.claim.probability):
         return f"The risk of keeping only {kept_text} is not known: {UNKNOWN_RISK[proposal.claim.basis]}."

@@ -15,6 +15,7 @@ from refine.analysis.evidence import GOOD
 from refine.analysis.reason import Reason
 from refine.proposal.change import HARDLY, Change
 from refine.review.decision import user
+from refine.space.space import Space
 from refine.stats import NoiseEstimate
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Cell, Fact, Text
@@ -686,6 +687,14 @@ _SENTENCES: dict[str, Say] = {
     "best_lost": "The best trial ({metric} {best:score}) is cut off; {inside_text}. {cut}.",
     "some_outside": "{cut}.",
 }
+
+
+def before_limits(space: Space) -> str:
+    """A limit of shares of a space: they multiply the shares of the parameters, one by one."""
+    limits = ["constraints"] * bool(space.constraints) + ["conditions"] * bool(space.conditions)
+    if not limits:
+        return ""
+    return f" before {join(limits)}"
 
 
 def judged_text(metric: str, subject_to: Sequence[object]) -> str:

@@ -33,6 +33,7 @@ from refine.report.pages.proposal import (
     within_text,
 )
 from refine.report.pages.reasons import (
+    before_limits,
     belief_block,
     belief_facts,
     limit_texts,
@@ -366,7 +367,8 @@ def _changes(review: Review) -> list[Block]:
         if isinstance(new, Range):
             levels = levels_text(new.grid)
         rows.append((name, kind, bounds_text(review.original.space[name]), bounds_text(new), levels))
-    kept_text = f"Your space keeps {percent(review.volume_kept)} of the present one."
+    share = f"{percent(review.volume_kept)} of the present one{before_limits(review.proposal.old)}"
+    kept_text = f"Your space keeps {share}."
     blocks: list[Block] = [
         Grid(("parameter", "decision", "proposed", "yours", "levels"), rows),
         Text(f"{kept_text} {safe_text(review.claim)}"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from refine.analysis.population import RoundComparison
-from refine.report.pages.reasons import upper
+from refine.report.pages.reasons import before_limits, upper
 from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text, strip
 from refine.space.parameters import Parameter
@@ -158,7 +158,8 @@ def comparison_page(comparison: Comparison) -> Page:
     best = [score(v) for v in comparison.best]
     space = "the same for both"
     if comparison.space:
-        space = f"{difference_line(comparison.space)}; keeps {percent(comparison.volume_kept)}"
+        share = f"{percent(comparison.volume_kept)}{before_limits(comparison.rounds[0].space)}"
+        space = f"{difference_line(comparison.space)}; keeps {share}"
     facts = [("Best", f"{metric} {best[0]}, then {best[1]}"), ("Space", space)]
     if comparison.other:
         differ = inflected(len(comparison.other), "differs", "differ")
