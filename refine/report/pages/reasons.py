@@ -414,7 +414,7 @@ def _untested(v: SimpleNamespace) -> str:
     fix = ""
     if uneven := _uneven(v):
         chosen = f"Untested: results seem to have chosen these {plural(v.n, 'trial')}{uneven}"
-        fix = " If they are a random or grid sample, import them with space_filling=True."
+        fix = " If they are a random or grid sample, import them with space_filling=True (--space-filling)."
     return f"{chosen}, so p-values would mislead. The model alone proposes.{fix}"
 
 
@@ -595,14 +595,14 @@ _SENTENCES: dict[str, Say] = {
     "size": _size,
     # Cautions.
     "imported": (
-        "{n:imported trial} of {of:,} look like a random or grid sample, so tests are valid. If "
-        "results chose the trials, "
-        "import them with space_filling=False; otherwise with space_filling=True."
+        "{n:imported trial} of {of:,} look like a random or grid sample, so tests are valid. If results "
+        "chose the trials, import them with space_filling=False (--not-space-filling); otherwise with "
+        "space_filling=True (--space-filling)."
     ),
     "uneven": (
         "The trials were declared a random or grid sample, but do not look like one{uneven}. If "
         "results chose them, no "
-        "p-value holds: import them with space_filling=False."
+        "p-value holds: import them with space_filling=False (--not-space-filling)."
     ),
     "untested": _untested,
     "few_even": ("Untested: {n:trial} drawn evenly, and a test needs {least}. The model alone proposes."),
