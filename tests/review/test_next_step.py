@@ -220,3 +220,18 @@ def test_next_step_names_the_parameter_that_makes_trials_slow(rng):
     assert codes(step) == ["decide", "durations"]
     assert about(step, 1) == {"parameter": "depth", "factor": 36.0}
     assert "take 36 times" in sentences(step.reasons)
+
+
+def test_the_next_call_runs_the_trials_that_the_first_line_is_about(tree):
+    """Nothing is proposed, and another round will probably gain: detecting every effect comes second."""
+
+    def waves(p):
+        return sum(np.sin(9 * p[name] + i) for i, name in enumerate("abcdefgh"))
+
+    space = {name: (0.0, 1.0, 11) for name in "abcdefgh"}
+    review = tree.add_round(space, waves, n=20, seed=1).run(progress=False).propose()
+    assert review.next_step.reasons[0].code == "more"
+    assert review.worth().verdict == "CONTINUE"
+    first, second, *_ = review.page().calls
+    assert (first.name, first.options["n"]) == ("review.accept", review.worth().n)
+    assert second == review.next_step.action

@@ -125,6 +125,9 @@ def _calls(review: Review, touched: Sequence[Change]) -> list[Action]:
         go_on = accept_action(review.advised_round)
     advised = review._worth and worth_check(review._worth).action
     calls = [go_on, *edits, Action("review.options")]
+    searches_on = review._worth and review._worth.verdict == CONTINUE
+    if searches_on and not touched and review.next_step.reasons[0].code == "more":
+        calls.insert(0, accept_action(review.advised_round))  # the trials that the first line is about
     if advised:
         calls = [advised, go_on, *edits]
     if _over(review):
