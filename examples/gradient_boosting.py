@@ -1,4 +1,7 @@
-"""Gradient boosting with a log rate, None among depths, a step, a condition and an `or` in the space."""
+"""Gradient boosting with a log rate, None among depths, a step, a condition and an `or` in the space.
+
+python examples/gradient_boosting.py 60
+"""
 
 import sys
 
@@ -27,6 +30,6 @@ def boosting(params):
     ).mean()
 
 
-root = refine.Tree("boosting", store=sys.argv[1]).add_round(space, boosting, n=int(sys.argv[2]), seed=1)
+root = refine.Tree("boosting", store="boosting.db").add_round(space, boosting, n=int(sys.argv[1]), seed=1)
 root.run(progress=False)
 print(space, root.trials.head(), root.analyze(), root.propose(), sep="\n\n")

@@ -39,7 +39,7 @@ def run_command(command, cwd=None):
         ("four_rounds.py", "--out . --quick --workers 1", "", r"^\| people \|"),
         ("digits_rounds.py", "--out . --quick --workers 1", "", r"^\| people, .* ten best span \| 2 \|"),
         ("dask_cluster.py", "--out . --n 60", "", r"^60 trials on tcp://127\.0\.0\.1:\d+, best "),
-        ("gradient_boosting.py", "boosting.db 24", "", r"^Round \w+: 24 trials, best "),
+        ("gradient_boosting.py", "24", "", r"^Round \w+: 24 trials, best "),
         ("own_function.py", "12", "", r"^Round \w+: 12 trials, best "),
         ("sklearn_pipeline.py", "16", "", r"[Rr]ound \w+"),
         ("keras_tfdata.py", "3", "", r"3 complete"),
