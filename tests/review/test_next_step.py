@@ -228,7 +228,7 @@ def test_the_next_call_runs_the_trials_that_the_first_line_is_about(tree):
     def waves(p):
         return sum(np.sin(9 * p[name] + i) for i, name in enumerate("abcdefgh"))
 
-    space = {name: (0.0, 1.0, 11) for name in "abcdefgh"}
+    space = dict.fromkeys("abcdefgh", (0.0, 1.0, 11))
     review = tree.add_round(space, waves, n=20, seed=1).run(progress=False).propose()
     assert review.next_step.reasons[0].code == "more"
     assert review.worth().verdict == "CONTINUE"
