@@ -300,7 +300,7 @@ def next_to_a_wall(params, trial):
     return 0.5 * rate + 0.6 * depth * (rate < 0.4) - wall + noise
 
 
-@pytest.mark.parametrize(("seed", "code"), [(8, "steep"), (4, "opened")])
+@pytest.mark.parametrize(("seed", "code"), [(8, "steep"), pytest.param(4, "opened", marks=pytest.mark.slow)])
 def test_few_learning_trials_next_to_a_wall_cut_nothing_off(seed, code):
     space = refine.Space({"rate": (0.0, 1.0, 10), "depth": (0.0, 1.0, 10), "other": (0.0, 1.0, 10)})
     with refine.Tree("wall", store="sqlite://") as tree:

@@ -44,6 +44,7 @@ def test_the_tolerance_advised_against_noise_settles_the_question(noisy, better)
     assert noisy.ask("x >= 5", better=better, epsilon=float(advised.group(1))).settled
 
 
+@pytest.mark.slow
 def test_unrelated_values_leave_too_many_places_for_the_bests():
     table = np.random.default_rng(0).normal(size=(10, 10, 10, 10))
 

@@ -40,6 +40,7 @@ def test_a_rehearsal_is_the_same_again_and_another_seed_differs(few_functions):
     assert refine.rehearse(SPACE, budget=12, seed=1).to_json() != first
 
 
+@pytest.mark.slow
 def test_a_size_has_the_same_numbers_beside_other_sizes(few_functions):
     sizes = {}
     for budget in (20, 16, 40):

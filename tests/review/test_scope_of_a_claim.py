@@ -74,6 +74,7 @@ def test_a_score_in_the_steps_of_a_range_counts_no_rows(tree, levels):
     assert (review.proposal.claim.rows, review.proposal.claim.data) == (0, "")
 
 
+@pytest.mark.slow
 def test_no_limit_is_named_unless_one_is_known(tree):
     assert "cannot" not in str(review_of(tree, speed, "speedup").why())
     declared = review_of(tree, speed, "speedup", limits=(0, 1), seed=1)

@@ -225,6 +225,7 @@ def test_plans_cost_the_same_can_be_analysed_and_have_one_to_twenty_rounds():
         check_plan(21, 20)
 
 
+@pytest.mark.slow
 def test_the_outlook_is_about_new_data_if_scores_by_row_are_known(tree):
     def by_row(params):
         tastes = np.random.default_rng(0).normal(size=120)

@@ -49,6 +49,7 @@ def test_wrong_roles_are_refused_before_anything_is_written(tree, roles, text):
     assert len(tree) == 0
 
 
+@pytest.mark.slow
 def test_roles_travel_with_a_folder(tmp_path):
     with refine.Tree("roles", store=tmp_path / "r.db") as tree:
         tree.add_round(SPACE, bowl, n=10, roles={"kind": "scientific"})

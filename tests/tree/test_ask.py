@@ -386,6 +386,7 @@ def test_several_goals_ask_for_the_front(tree):
     assert "front" in str(tree.ask("x <= 3"))
 
 
+@pytest.mark.slow
 def test_goals_of_which_one_repeats_exactly_are_joined_by_configuration(tree):
     def measured(p):
         acc = 1 - 0.1 * (np.log10(p["lr"]) + 2) ** 2 - 1 / p["units"]
@@ -603,6 +604,7 @@ def test_questions_lists_asked_questions_with_their_answers_over_time(bowl_tree)
         assert reopened.questions(suggest=False) == listed
 
 
+@pytest.mark.slow
 def test_a_track_record_calls_the_only_author_you_and_a_report_names_everybody(tree, tmp_path):
     first = tree.add_round(SPACE, bowl, n=60, seed=1).run(progress=False)
     author = first.node.author
@@ -747,6 +749,7 @@ def test_no_answer_about_many_parameters_is_surer_than_claims_were_true():
     assert {0.2 <= question.probability <= 0.8 for question in tree.questions().suggested} <= {True}
 
 
+@pytest.mark.slow
 def test_answers_about_many_parameters_that_the_model_explains_keep_the_chance_of_the_model():
     answer = many_parameters(noise=0.0).ask("x0 <= 0.3")
     assert answer.probability < 0.05

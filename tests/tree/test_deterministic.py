@@ -99,6 +99,7 @@ def test_poor_configurations_with_unequal_folds_do_not_move_the_winner_on_new_da
     assert winner.best_value < winner.new_data.value < 2 * winner.best_value
 
 
+@pytest.mark.slow
 def test_a_round_that_may_not_repeat_the_best_does_not_fail_for_being_worse(tree):
     space = {"x": (0, 10), "y": (0, 10)}
 

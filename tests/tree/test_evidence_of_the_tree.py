@@ -91,6 +91,7 @@ def test_a_decided_proposal_is_repeated_when_its_child_has_run(root):
     assert new.proposal.evidence != review.proposal.evidence
 
 
+@pytest.mark.slow
 def test_a_proposal_on_trials_of_other_branches_is_read_again_from_the_store(root, tree, tmp_path):
     ran(root.branch(LOW, n=12))
     review = root.propose()

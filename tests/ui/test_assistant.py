@@ -485,10 +485,10 @@ def test_answers_take_at_most_4_kb_unless_details_are_asked_for(wide_study):
     ("tool", "arguments", "field"),
     [
         ("menu", {}, "rows"),
-        ("checks", {}, "checks"),
-        ("questions", {}, "suggested"),
+        pytest.param("checks", {}, "checks", marks=pytest.mark.slow),
+        pytest.param("questions", {}, "suggested", marks=pytest.mark.slow),
         ("preview", {"edits": {"lr": [1, 3]}, "trials": 8}, "top_kept"),
-        ("rehearse", {"rounds": 1, "trials": 5}, "plans"),
+        pytest.param("rehearse", {"rounds": 1, "trials": 5}, "plans", marks=pytest.mark.slow),
     ],
 )
 def test_a_look_with_details_has_data_and_all_lines_of_the_short_answer(study, tool, arguments, field):
