@@ -62,7 +62,9 @@ def test_the_advice_to_stop_comes_first_and_leads_to_the_winner(browser, tree):
         shown = page.locator(".refine-values").inner_text().split("\n")
         assert dict(zip(shown[::2], shown[1::2], strict=True)) == dict(winner.candidates[0].labels)
         page.locator('[data-parameter="optimizer"]').get_by_role("button", name="leave unchanged").click()
-        until(page, f"{NEXT}.includes('If you go on, with your edits: ')")
+        until(page, f"{NEXT} !== {text!r}")
+        edited = review.reject("optimizer")
+        assert page.locator(".refine-next").text_content() == headline(edited)
 
 
 def test_the_accept_button_and_python_make_the_advised_round(opened, root, tree):
