@@ -151,6 +151,11 @@ def unstorable(text: str) -> str:
     return ""
 
 
+def first_line(error: object) -> str:
+    """The first line of an error's message; the name of its class without a message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """The tail of an error about an unknown name.
 

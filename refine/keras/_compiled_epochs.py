@@ -20,10 +20,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from refine.errors import first_line
 from refine.keras._eligible import is_known
 from refine.keras._flat_optimizer import FlatOptimizer
 from refine.keras._keras_step import shuffled
-from refine.keras._notices import first_line
 from refine.keras._short_step import EpochProgram, Settings
 from refine.keras._traces import ShortStep, Trace, Uncacheable, _remembered, structure
 from refine.keras._types import Tensors
@@ -97,7 +97,7 @@ class CompiledStep(ShortStep):
             )
             self.train_epochs(0, 0)  # compiles
         except Exception as error:  # for example a metric of operations that XLA lacks
-            raise NotCompilable(f"XLA can't compile it ({first_line(error)})") from error
+            raise NotCompilable(f"XLA can't compile it ({first_line(error)[:200]})") from error
 
     def _padding(self, padded: Sequence[tuple[int, ...]]) -> tuple[Tensors, Tensors]:
         places = []

@@ -11,11 +11,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from refine.errors import first_line
 from refine.keras._compiled_epochs import CompiledStep, NotCompilable
 from refine.keras._data import Plan, TrainingRows, split_tail, training_rows, validation_rows
 from refine.keras._eligible import unfit
 from refine.keras._keras_step import KerasStep, Logs, build
-from refine.keras._notices import Unsupported, first_line
+from refine.keras._notices import Unsupported
 from refine.keras._pruning import is_stopped, watched
 from refine.keras._traces import ShortStep
 from refine.keras._trainable import (
@@ -83,7 +84,7 @@ def train_epochs(
     except Unsupported:
         raise
     except Exception as error:
-        raise Unsupported(f"it could not be traced ({first_line(error)})") from error
+        raise Unsupported(f"it could not be traced ({first_line(error)[:200]})") from error
     if slower:
         announce("running Keras' own step", slower)
     if compiled and (slower or uncompiled):
@@ -106,7 +107,7 @@ def _step(
                     uncompiled = str(error)
             return ShortStep(model, plan), None, uncompiled
         except Exception as error:  # noqa: BLE001  # Keras' own step reports a fault better
-            reason = f"its step has no short form ({first_line(error)})"
+            reason = f"its step has no short form ({first_line(error)[:200]})"
     return KerasStep(model, plan), reason, None
 
 

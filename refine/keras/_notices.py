@@ -15,11 +15,6 @@ class Unsupported(Exception):  # a signal, not an error
     """The training needs `Model.fit`; the text completes "... because"."""
 
 
-def first_line(error: Exception) -> str:
-    """The first line of an error's text, at most 200 letters."""
-    return str(error).strip().partition("\n")[0][:200]
-
-
 def warn_once(text: str, stacklevel: int = 2) -> None:
     """Warns unless the text was given before; ``stacklevel`` is from the caller's point of view."""
     if text not in warned_texts:

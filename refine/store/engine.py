@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from refine.errors import NotFoundError, StoreError, unstorable
+from refine.errors import NotFoundError, StoreError, first_line, unstorable
 from refine.store.schema import shown_url
 from refine.utils.action import Action
 from refine.utils.extras import load
@@ -568,8 +568,3 @@ def say_the_rest(engine: sa.Engine, name: str) -> None:
             f"store {name}: the database says: {message}; check that it is reachable and undamaged, then "
             "make the same call again"
         ) from cause
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from refine.errors import StoreError
+from refine.errors import StoreError, first_line
 from refine.space.encoding import dumps
 from refine.store.engine import inserted, lasting
 from refine.store.rows import NodeBundle, Row, blocks, identity_of, sound_rows
@@ -108,7 +108,7 @@ def merge_into(
         tries.clear()
         return lasting(store.engine, once)
     except sa.exc.SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        reason = first_line(getattr(error, "orig", None) or error)
         raise StoreError(f"store {store.name}: can't be merged into: {reason}") from None
 
 

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from refine.errors import NotFoundError, StoreError, did_you_mean
+from refine.errors import NotFoundError, StoreError, did_you_mean, first_line
 from refine.space.encoding import digest, dumps
 from refine.space.space import configuration_key, decode_configuration
 from refine.store.budget import (
@@ -41,7 +41,6 @@ from refine.store.engine import (
     checkpoint,
     engine_of,
     file_of,
-    first_line,
     inserted,
     lasting,
     may_be_written,

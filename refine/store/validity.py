@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from refine.errors import RefineError, unstorable
+from refine.errors import RefineError, first_line, unstorable
 from refine.space.encoding import decode, digest, dumps
 from refine.space.space import configuration_key, decode_configuration
 from refine.store.json_columns import level_rows, number_rows, parsed
@@ -79,8 +79,8 @@ def said(error: BaseException) -> str:
     if "integer string conversion" in text:
         return "holds a number of more digits than Python reads"
     if isinstance(error, RefineError) or (text and type(error) in (ValueError, TypeError)):
-        return text.splitlines()[0]
-    return f"{type(error).__name__}{f': {text.splitlines()[0]}' if text else ''}"
+        return first_line(error)
+    return f"{type(error).__name__}{f': {first_line(error)}' if text else ''}"
 
 
 def fault_of(table: sa.Table, row: Row) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from refine.analysis.conditions import conditioned
 from refine.analysis.finished_runs import UNKNOWN_SEED, FinishedRuns, Run, filled, infer_space, origin_of
 from refine.design.space_filling import IMPORTED
-from refine.errors import AnalysisError, SpaceError, did_you_mean
+from refine.errors import AnalysisError, SpaceError, did_you_mean, first_line
 from refine.review.decision import user
 from refine.run.identity import UNNAMED
 from refine.space.categorical import Categorical
@@ -312,8 +312,7 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
     except OSError as error:
         raise AnalysisError(f"{path}: can't be read: {error.strerror or error}; check the path") from None
     except (ValueError, UnicodeError) as error:  # an empty or unreadable file
-        reason = str(error).strip().splitlines()[0]
-        raise AnalysisError(f"{path}: is no {description}: {reason}") from None
+        raise AnalysisError(f"{path}: is no {description}: {first_line(error)}") from None
     if titles.duplicated().any():
         twice = titles[titles.duplicated()].iloc[0]
         raise AnalysisError(f"{path}: columns must have titles that differ, got {twice!r} twice; rename one")

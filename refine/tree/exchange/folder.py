@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from refine.errors import DesignError, NotFoundError, StoreError
+from refine.errors import DesignError, NotFoundError, StoreError, first_line
 from refine.store.engine import LONGEST, check_folder
 from refine.store.import_buffer import kept
 from refine.store.merge import Merged, merge_into
@@ -355,7 +355,7 @@ def _json(data: bytes, place: Path | str) -> Any:
         return json.loads(data.decode("utf-8"), parse_constant=_refused)
     except (ValueError, RecursionError) as error:
         if isinstance(error, json.JSONDecodeError):
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
         else:
             reason = type(error).__name__
         raise StoreError(f"{place}: is not JSON: {reason}; the folder is damaged") from None

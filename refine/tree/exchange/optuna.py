@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refine.design.samplers import quietly
-from refine.errors import AnalysisError, NotFoundError, RefineError, StoreError, did_you_mean
+from refine.errors import AnalysisError, NotFoundError, RefineError, StoreError, did_you_mean, first_line
 from refine.space.categorical import Categorical
 from refine.space.encoding import Reference, decode, label, value_key
 from refine.space.parameters import Integer, Parameter, Range
@@ -104,7 +104,7 @@ def open_study(study: object, study_name: str | None) -> optuna.Study:
 
 def _cannot_open(url: URL | None, shown: str, error: Exception) -> StoreError:
     """The error of a storage that can't be opened, without the password that drivers may repeat."""
-    reason = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
+    reason = first_line(getattr(error, "orig", None) or type(error).__name__)
     if url is not None and url.password:
         reason = reason.replace(str(url.password), "***")
     return StoreError(f"{shown}: can't be opened: {reason}; check the URL, or the path of a journal")

@@ -272,3 +272,12 @@ def test_whole_numbers_next_to_an_empty_row_stay_whole(tree):
     with pytest.warns(UserWarning, match="1 empty row"):
         round_ = tree.add_frame(pd.DataFrame([*rows, {}]), metric="score", direction="maximize")
     assert [type(value) for value in round_.best_params.values()] == [int, int]
+
+
+def test_a_reader_that_fails_without_a_word_is_named_by_its_error(tmp_path, monkeypatch):
+    def fails(path, **options):
+        raise pd.errors.ParserError
+
+    monkeypatch.setattr(pd, "read_csv", fails)
+    with pytest.raises(AnalysisError, match="ParserError"):
+        read_table(tmp_path / "runs.csv")
