@@ -96,6 +96,7 @@ class Answer(Shown):
     direction: str  # ``"maximize"`` or ``"minimize"``
     goals: tuple[str, ...]  # metrics of all goals; one without a front
     tolerances: Mapping[str, float]  # tolerance by goal; `epsilon` is the tolerance of the first goal
+    tolerance_sources: Mapping[str, str]  # source of the tolerance by goal, as `epsilon_source`
     subject_to: tuple[str, ...]  # metric constraints that the values meet
     round: str  # id of the round whose space and evidence answer
     trials: int  # finished trials behind the answer
@@ -351,6 +352,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         direction=analysis.direction,
         goals=tuple(t.metric for t in basis.tolerances),
         tolerances={t.metric: t.epsilon for t in basis.tolerances},
+        tolerance_sources={t.metric: t.epsilon_source for t in basis.tolerances},
         subject_to=analysis.subject_to,
         round=basis.round.id,
         trials=int(considered.sum()),

@@ -7,7 +7,13 @@ import pytest
 
 import refine
 from refine.proposal.proposal import Claim, Proposal
-from refine.report.pages.proposal import CLAIMED_DATA, factor_text, risk_view
+from refine.report.pages.proposal import (
+    CLAIMED_DATA,
+    blind_spot_share,
+    blind_spot_text,
+    factor_text,
+    risk_view,
+)
 from refine.report.pages.reasons import limit_texts
 from tests.reading import codes_of, facts_of
 
@@ -101,3 +107,10 @@ def test_a_factor_is_left_out_of_claims_on_a_linear_scale(tree):
 def test_a_factor_near_one_keeps_its_digits():
     claim = Claim(0.9, 1e-6, "decades", factor=1.0004)
     assert "1 + 0.0004" in risk_view(claim).text
+
+
+@pytest.mark.parametrize(("even", "stated"), [(1, False), (4, False), (5, True), (30, True)])
+def test_a_blind_spot_over_half_of_the_space_is_not_stated_in_numbers(even, stated):
+    claim = Claim(0.9, 0.1, "given", draws=640, even=even, scope=refine.stats.hit_share(even))
+    assert bool(blind_spot_share(claim)) == stated
+    assert ("%" in blind_spot_text(claim)) == stated

@@ -415,8 +415,9 @@ def test_an_answer_about_several_goals_states_the_tolerance_of_each(tree):
     tree.add_round({"x": (0, 9), "y": (0, 9)}, measured, n=20, metric=goals, seed=1).run(progress=False)
     answer = tree.ask("x <= 3", epsilon={"acc": 0.125, "ms": 2})
     assert answer.tolerances == {"acc": 0.125, "ms": 2}
+    assert dict(answer.tolerance_sources) == {"acc": "given", "ms": "given"}
     (line,) = [line for line in str(answer).splitlines() if line.startswith("Tolerance")]
-    assert line.split()[1:] == ["0.12", "acc", "and", "2", "ms"]
+    assert line.split(maxsplit=1)[1] == "0.12 acc (as you asked) and 2 ms (as you asked)"
 
 
 def test_a_question_asked_with_two_tolerances_is_listed_with_both(tree):
@@ -763,3 +764,26 @@ def test_a_larger_number_of_trials_is_named_only_if_it_settles_no_fewer_question
     rising, falling = [facts_of(replace(answer, outlook=outlook))["To settle"] for outlook in outlooks]
     assert "and 48" in rising
     assert "48" not in falling
+
+
+def test_the_list_of_questions_names_the_goals_of_tolerances(tree):
+    goals = [refine.Goal("acc"), refine.Goal("ms", "minimize")]
+    tree.add_round(
+        {"x": (0, 9), "y": (0, 9)}, lambda p: {"acc": -p["x"], "ms": p["x"] + p["y"]}, n=20, metric=goals
+    ).run(progress=False)
+    assert dict(tree.ask("x <= 3").tolerance_sources) == {"acc": "step", "ms": "step"}
+    assert "in the first goal" in str(tree.questions(suggest=False))
+    tree.ask("x <= 3", epsilon={"acc": 0.25, "ms": 2})
+    assert "0.25 acc and 2 ms" in str(tree.questions(suggest=False))
+
+
+def test_the_cost_of_a_region_in_which_every_trial_failed_counts_the_failures(tree):
+    def objective(p):
+        if p["x"] > 6:
+            raise ValueError("diverged")
+        return p["x"]
+
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, objective, n=40, seed=1).run(progress=False)
+    answer = tree.ask("x >= 7")
+    assert answer.inside.trials == 0 < answer.inside.failed
+    assert f"inside, all {answer.inside.failed} trials failed" in " ".join(str(answer).split())

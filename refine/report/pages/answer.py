@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from refine.proposal.counted_loss import COUNTED
 from refine.proposal.settling import ENOUGH, NOISE
@@ -252,12 +252,25 @@ def cost_text(answer: Answer) -> str:
         relation = "equal to"
     if not answer.draws:
         return f"{sides[0]} is {relation} {sides[1]}"
+    if high == "equal" and low != "equal":
+        high = "no difference"
     interval = f"{low} to {high}".replace("equal", "0")
     # The chance counts failures, and a difference of values cannot.
     condition = ""
-    if any(side.failed and not side.trials for side in (answer.inside, answer.outside)):
-        condition = "if trials of both sides finish, "
+    failed = [
+        f"{label.lower()}, {_all_trials(side.failed)} failed"
+        for label, side in zip(_labels(answer), (answer.inside, answer.outside), strict=True)
+        if side.failed and not side.trials
+    ]
+    if failed:
+        condition = f"{' and '.join(failed)}; if trials of both sides finish, "
     return f"{condition}{sides[0]} is expected to be {relation} {sides[1]} (90 % interval: {interval})"
+
+
+def _all_trials(count: int) -> str:
+    if count == 1:
+        return "the only trial"
+    return f"all {count:,} trials"
 
 
 def compared_text(cost: float, epsilon: float) -> str:
@@ -301,7 +314,12 @@ def _value_text(text: str) -> str:
 def _tolerance_text(answer: Answer) -> str:
     """The tolerance with its source; with several goals, the tolerance of each goal."""
     if len(answer.goals) > 1:
-        return join([f"{difference(epsilon)} {metric}" for metric, epsilon in answer.tolerances.items()])
+        return join(
+            [
+                f"{difference(epsilon)} {metric}{source_text(answer.tolerance_sources[metric], epsilon)}"
+                for metric, epsilon in answer.tolerances.items()
+            ]
+        )
     if not answer.epsilon:
         return "none: every loss counts"
     metric = f" {answer.metric}".removesuffix(" value")
@@ -379,7 +397,7 @@ def asked_grid(questions: Sequence[AskedQuestion]) -> Grid:
         *earlier, latest = question.answers
         answer = Cell(_answer_text(latest), _TONES[latest.verdict])
         before = " > ".join(map(_answer_text, earlier[-3:])) or "-"
-        numbers = difference(latest.epsilon), answer, _doubt_text(latest), f"{latest.trials:,}"
+        numbers = _stored_tolerance(latest), answer, _doubt_text(latest), f"{latest.trials:,}"
         rows.append((question_text(question), *numbers, before, whom(latest.author, authors)))
     return Grid(head, rows, right=(1, 4))
 
@@ -416,7 +434,7 @@ def answers_grid(questions: Sequence[AskedQuestion]) -> Grid:
     rows = [
         (
             question_text(question),
-            difference(answer.epsilon),
+            _stored_tolerance(answer),
             _answer_text(answer),
             _doubt_text(answer),
             f"{answer.trials:,}",
@@ -460,6 +478,14 @@ def _region_text(condition: str) -> str:
     if isinstance(ast.parse(condition, mode="eval").body, ast.BoolOp):
         return f"({text})"
     return text
+
+
+def _stored_tolerance(answer: StoredAnswer) -> str:
+    if isinstance(answer.tolerance, Mapping):
+        return join([f"{difference(epsilon)} {metric}" for metric, epsilon in answer.tolerance.items()])
+    if answer.goals > 1:
+        return f"{difference(answer.epsilon)} in the first goal"
+    return difference(answer.epsilon)
 
 
 def _doubt_text(answer: StoredAnswer) -> str:

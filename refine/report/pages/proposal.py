@@ -356,9 +356,12 @@ def factor_text(factor: float) -> str:
 _FAILING = 0.05  # smallest expected share of failures that is printed
 
 
+_BLIND = 0.5  # largest blind spot that is stated in numbers
+
+
 def blind_spot_share(claim: Claim) -> str:
-    """The largest share of the space that no trial would have hit; empty if unknown, 0 or the whole."""
-    if claim.even and claim.scope > 0:
+    """The largest share of the space that no trial would have hit; empty if unknown, 0 or over half."""
+    if claim.even and 0 < claim.scope <= _BLIND:
         return f"{number(100 * claim.scope, 2)} %"
     return ""
 
@@ -367,6 +370,12 @@ def blind_spot_text(claim: Claim) -> str:
     """The largest better region that no trial would have hit; empty if unknown."""
     if claim.even == 0 and not math.isnan(claim.scope):
         return "no trial was drawn evenly, so a better region of any size may have been missed"
+    if claim.scope > _BLIND:
+        verb = "was" if claim.even == 1 else "were"
+        return (
+            f"only {plural(claim.even, 'trial')} {verb} drawn evenly, too few to tell how large a better "
+            "region may have been missed"
+        )
     if share := blind_spot_share(claim):
         return f"a better region smaller than {share} of the space may have been missed"
     return ""
