@@ -61,7 +61,9 @@ def file_data(path: Path, prefix: str) -> Any:
             return tomllib.loads(text)
         return json.loads(text)
     except FileNotFoundError:
-        raise SpaceError(f"{prefix}: no such file") from None
+        raise SpaceError(
+            f"{prefix}: no such file; give the path of a .toml or .json file that exists"
+        ) from None
     except OSError as error:
         raise SpaceError(f"{prefix}: can't be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:  # invalid TOML or JSON, encoding, or too many digits

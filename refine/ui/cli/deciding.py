@@ -331,7 +331,7 @@ def _of_which(review: Review, page: Page) -> Page:
 def budget(
     target: InTree,
     out: Output,
-    value: Annotated[
+    budget: Annotated[
         str | None,
         Argument(
             metavar="BUDGET",
@@ -341,10 +341,10 @@ def budget(
 ) -> None:
     """Print or set the budget that pays for the trials of the study."""
     with target.tree() as tree:
-        if value is not None and value.lower() == "none":
+        if budget is not None and budget.lower() == "none":
             tree.budget = None
-        elif value is not None:
-            tree.budget = value
+        elif budget is not None:
+            tree.budget = budget
         state = tree.budget_state
         text = f"{plural(state.spent, 'trial')} spent; {state}{state.reserve_text()}"
         out.say(text, state.to_json())

@@ -210,8 +210,9 @@ def backup(
     file: Annotated[Path, Argument(metavar="FILE", help="Write this new file.")],
 ) -> None:
     """Back up a SQLite store into a file, also while it is written to."""
-    from refine.store.store import Store
+    from refine.store.store import Store, check_exists
 
+    check_exists(store)
     with closing(Store(store, create=False)) as database:
         database.backup(file)
     out.path(file)

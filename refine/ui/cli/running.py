@@ -46,6 +46,7 @@ from refine.ui.cli.shared import (
 )
 from refine.ui.cli.spelling import quoted
 from refine.utils.action import Action
+from refine.utils.files import made_folder, write_whole
 
 if TYPE_CHECKING:
     import refine
@@ -385,9 +386,9 @@ def init(
             f"init overwrites no file, and {folder / existing[0]} exists; choose another folder: refine "
             f"init {free}"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    made_folder(folder)
     for name, text in texts.items():
-        (folder / name).write_text(text, "utf-8")
+        write_whole(folder / name, [text])
         say(str(folder / name))
     run_line = f"refine run study.db --space space.toml {run_options} --budget 60"
     if folder != Path():

@@ -61,10 +61,9 @@ _OPTIONS = {
     r"parameters=\[\.\.\.\]": "--parameters NAME,NAME",
     r"answer\.settle\(n=(\d+)\)": r"--settle \1",
 }
-# A keyword with its value, if any, or a quoted text, in which nothing is replaced.
-_KEYWORD = re.compile(
-    r"""(?<![\w=])('[^']*'|"[^"]*")|(?<![\w.'-])(?P<keyword>[a-z_]+)=(?!=)(?P<value>'[^']*'|[^\s,;)]*)"""
-)
+# A keyword with its value, if any; or a quoted text, or known names, in which nothing is replaced.
+_QUOTED = r"""(?<![\w=])('[^']*'|"[^"]*"|known: [^;]*)"""
+_KEYWORD = re.compile(_QUOTED + r"|(?<![\w.'-])(?P<keyword>[a-z_]+)=(?!=)(?P<value>'[^']*'|[^\s,;)]*)")
 _WORDS = "refine.words"  # key of the typed words in the context of a command
 _SUBJECT = re.compile("round ([0-9a-f]{12}):")  # at the start of a message: the round of its actions
 
@@ -74,7 +73,7 @@ class _Typed(NamedTuple):
 
     Attributes:
         words: All typed words.
-        options: The options of the command, by the keywords of its calls in Python.
+        options: The options of the command, by the keywords of its calls in Python; empty for an argument.
     """
 
     words: Sequence[str]
@@ -98,7 +97,7 @@ def _as_option(typed: _Typed, match: re.Match[str]) -> str:
     option = typed.options.get(match["keyword"] or "")
     if option is None or any(match[0] in word for word in typed.words):
         return match[0]
-    return f"{option} {match['value']}".rstrip()
+    return f"{option} {match['value']}".strip()
 
 
 # Letters of tables, trees and bars -> their substitutes if the encoding of the output lacks them.
@@ -130,10 +129,14 @@ class _Commands(TyperGroup):
 
     def _typed(self, ctx: Any) -> _Typed:
         called = self.get_command(ctx, ctx.invoked_subcommand or "")
-        options = {p.name: f"--{p.name.replace('_', '-')}" for p in getattr(called, "params", ())}
-        names = {text for p in getattr(called, "params", ()) for text in p.opts}
-        known = {keyword: option for keyword, option in options.items() if option in names}
-        return _Typed(ctx.meta[_WORDS], known)
+        options = {}
+        for p in getattr(called, "params", ()):
+            option_text = f"--{p.name.replace('_', '-')}"
+            if p.param_type_name == "argument":
+                options[p.name] = ""
+            elif option_text in p.opts:
+                options[p.name] = option_text
+        return _Typed(ctx.meta[_WORDS], options)
 
     def invoke(self, ctx: Any) -> Any:
         show_in_python = warnings.showwarning

@@ -162,11 +162,34 @@ def test_a_suggested_command_runs_in_sh_whatever_its_values_are(tmp_path, value)
         ("preview", "n=5 x.db", "last"),
         ("run", "x.db", "--space", "note=a b.toml", "--objective", "m:f"),
         ("judge", "STORE", "n=5,epsilon=3", "winner"),
+        ("show", "STORE", "note=7"),
     ],
 )
 def test_an_error_repeats_typed_words_as_they_were_typed(call, store):
     message = refused(*(store[0] if word == "STORE" else word for word in call))
     assert not re.search("--(n|note|epsilon) ", message)
+
+
+def test_known_names_are_listed_as_they_are(store):
+    path, _ = store
+    good("tag", path, "last", "trial=7")
+    assert "trial=7" in refused("delete", path, "zz")
+
+
+def test_an_error_shows_arguments_without_their_names_in_python(store):
+    assert "budget=" not in refused("budget", store[0], "abc")
+
+
+@pytest.mark.parametrize(
+    ("call", "fix"),
+    [
+        (("init", "/proc/refine"), "give another folder"),
+        (("run", "x.db", "--space", "missing.toml", "--objective", "m:f"), "file that exists"),
+        (("backup", "missing.db", "copy.db"), "give the path or URL of a store that exists"),
+    ],
+)
+def test_an_error_about_a_missing_place_names_a_fix(call, fix):
+    assert refused(*call).endswith(fix)
 
 
 ROOT = Path(__file__).parents[3]
