@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, Unpack
 
-from refine.errors import DesignError
+from refine.analysis.pooling import Bridge, added_since, bridges_beside
+from refine.errors import DesignError, SpaceError
 from refine.run.options import RunKeywords
 from refine.run.protocols import Objective
 from refine.run.runner import TaskSource
 from refine.space.categorical import surface
 from refine.space.encoding import label
-from refine.space.space import configuration_key, encode_configuration
+from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
 from refine.space.user_configurations import given_configurations
 from refine.tree.round_record import RoundRecord
 from refine.tree.running import run_extended
@@ -37,8 +38,8 @@ def try_out(
     They count as given: they may be best and inform the posterior, but enter no test, because they are not a
     random sample. A configuration that ran in this round is not repeated; a warning names the call to repeat
     the configuration, if there is one: not if values repeat exactly, or the trial may not be called best.
-    A configuration inside the space that completed in an earlier round of the path runs again with a warning,
-    or is skipped if values are declared to repeat exactly.
+    A configuration inside the space that completed in another round, and is evidence here, runs again with a
+    warning, or is skipped if values are declared to repeat exactly.
 
     Args:
         configurations: Values by name, inside or outside the space, on a level or between levels.
@@ -104,28 +105,46 @@ def _untried(round_: RoundRecord, configurations: _Configurations) -> _Configura
 
 
 def _ended_before(round_: RoundRecord, configurations: _Configurations) -> dict[str, str]:
-    """Hash of a configuration that completed earlier on the path of a round -> id of the latest round.
+    """Hash of a configuration that completed in another round -> id of the round, the latest of the path.
 
-    Trials outside the space of the round are left out, because they do not count in the round.
+    Rounds count if their trials are evidence for the round: see
+    :func:`refine.analysis.pooling.bridges_beside` and :func:`refine.analysis.pooling.added_since`. Trials
+    outside the space of the round are left out, because they do not count in the round.
     """
     context = round_.context
-    inside = [key for key, c in configurations.items() if round_.space.holds(c)]
+    space = round_.space
+    inside = {key for key, c in configurations.items() if space.holds(c)}
+    if not inside:
+        return {}
+    nodes = context.nodes
+    path = [stored.node for stored in context.path(round_.node)]
+    bridges = bridges_beside(path, [stored.node for stored in nodes.values()])
+    for node, added in zip(path[:-1], added_since(space, path), strict=False):
+        if added is not None:
+            bridges[node.id] = Bridge(added, {})
     rounds: dict[str, str] = {}
-    for stored in context.path(round_.node)[:-1]:
-        columns = context.store.records([stored.pk]).columns
-        complete = {
-            key
-            for key, state in zip(columns["key"], columns["state"], strict=True)
-            if state == State.COMPLETE
-        }
-        rounds.update({key: stored.node.id for key in inside if key in complete})
+    for node_id, bridge in bridges.items():
+        records = bridge.translated(space, context.store.records([nodes[node_id].pk]))
+        for encoded, state in zip(records.configurations, records.columns["state"], strict=True):
+            if state == State.COMPLETE:
+                key = _key_in(space, encoded)
+                if key in inside:
+                    rounds[key] = node_id
     return rounds
+
+
+def _key_in(space: Space, encoded: Mapping[str, object]) -> str:
+    """The hash of an encoded configuration in a space; empty if the space does not have it."""
+    try:
+        return configuration_key(space.frozen(decode_configuration(encoded)))
+    except SpaceError:
+        return ""
 
 
 def _without_repeats(
     round_: RoundRecord, configurations: _Configurations, rounds: Mapping[str, str]
 ) -> _Configurations:
-    """The configurations to run, after a warning of those that completed in earlier rounds.
+    """The configurations to run, after a warning of those that completed in other rounds.
 
     Args:
         round_: The round.

@@ -122,6 +122,27 @@ def test_an_idea_that_ran_in_the_parent_round_is_skipped_if_values_repeat_exactl
     assert child.trials["x"].tolist() == [4.1]
 
 
+def test_an_idea_that_ran_on_another_branch_is_repeated_with_a_warning(round_):
+    idea = {"x": 4.1, "z": "a"}
+    first, second = (round_.branch({**SPACE, "x": (2.0, high, 9)}, n=3) for high in (6.0, 7.0))
+    first.try_out([idea], progress=False)
+    with pytest.warns(RefineWarning, match=f"ran already in round {first.id}, .* is a repeat"):
+        second.try_out([idea], progress=False)
+    assert second.trials["x"].tolist() == [4.1]
+
+
+def test_an_idea_that_ran_before_a_parameter_was_added_is_repeated_with_a_warning(round_):
+    idea = {"x": 4.1, "z": "a"}
+    round_.try_out([idea], progress=False)
+    wider = round_.branch({**SPACE, "l2": (0.0, 1.0, 3)}, previous={"l2": 0.0}, n=3)
+    with pytest.warns(RefineWarning, match=f"ran already in round {round_.id}, .* is a repeat"):
+        wider.try_out([{**idea, "l2": 0.0}], progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        wider.try_out([{**idea, "l2": 0.5}], progress=False)
+    assert wider.trials["l2"].tolist() == [0.0, 0.5]
+
+
 def test_an_idea_outside_the_space_counts_only_where_it_ran(tree):
     idea = {"x": 8.1, "z": "a"}
     root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run(progress=False)
@@ -133,15 +154,16 @@ def test_an_idea_outside_the_space_counts_only_where_it_ran(tree):
     assert child.trials["x"].tolist() == [8.1]
 
 
-def test_an_idea_with_a_known_value_plans_no_trial_that_a_model_has_to_choose(tree):
+def test_an_idea_known_from_another_branch_plans_no_trial_if_values_repeat_exactly(tree):
     idea = {"x": 4.1, "z": "a"}
     root = tree.add_round(SPACE, value, n=20, seed=3, noise="none").run(progress=False)
-    root.branch({**SPACE, "x": (2.0, 7.0, 11)}, n=5).try_out([idea], progress=False)
+    first = root.branch({**SPACE, "x": (2.0, 7.0, 11)}, n=5).try_out([idea], progress=False)
     child = root.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=8, exploit=0.5)
     planned = child.context.store.beside(child._stored.pk)
-    child.try_out([idea], progress=False)
-    assert child.trials["x"].tolist() == [4.1]
-    assert len(child.context.store.beside(child._stored.pk)) == len(planned) + 1
+    with pytest.warns(RefineWarning, match=f"ran already in round {first.id}, .* nothing is repeated"):
+        child.try_out([idea], progress=False)
+    assert not len(child.trials)
+    assert len(child.context.store.beside(child._stored.pk)) == len(planned)
 
 
 def test_an_idea_of_another_process_is_not_replaced_by_a_planned_trial(tmp_path, monkeypatch):
