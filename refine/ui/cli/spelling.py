@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Mapping
 
 from refine.errors import ReviewError
-from refine.space.literals import typed_value
 from refine.utils.action import Action, Symbol
 
 _OF_TREE = ("report", "winner", "confirm", "judge", "export", "calibration", "repair", "unlock")
@@ -186,6 +185,8 @@ def _typed(value: object) -> str:
 
 def _typed_value(value: object) -> str:
     """A value of a parameter, in Python's quotes if the shell would read another value without them."""
+    from refine.space.literals import typed_value
+
     if isinstance(value, str) and not isinstance(value, Symbol):
         with contextlib.suppress(ReviewError):
             if typed_value(value) == value:
