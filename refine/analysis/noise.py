@@ -97,7 +97,7 @@ def noise_of(
     agreement = stats.repeats([*first.values(), *runs], [*first, *labels])
     if groups is not None:
         agreement = agreement.joined(stats.repeats(y, list(groups)))
-    step = stats.smallest_step(y)
+    step = stats.smallest_step(y, finished[1])
     floor = stats.floor_of(finished[1])
     if declared == "none":
         return stats.NoiseEstimate(0.0, step, "deterministic", agreement.equal, floor=floor, freedom=math.inf)

@@ -353,10 +353,11 @@ def _gaps(y: FloatArray) -> FloatArray:
     return np.asarray(gaps[gaps > _ROUNDING * float(np.median(np.abs(y)))])
 
 
-def smallest_step(y: FloatArray) -> float:
+def smallest_step(y: FloatArray, further: FloatArray | None = None) -> float:
     """Difference between neighbouring values of a metric with equally spaced values, in its units.
 
-    0 for other metrics.
+    0 for other metrics, and if two of the ``further`` values, such as those of later trials, lie closer
+    together than half a step.
 
     Two distinct values show no step: their difference is the whole range, and as a tolerance would make the
     worse value as good as the better one. A metric counts as continuous if hardly any value occurs twice, if
@@ -369,6 +370,8 @@ def smallest_step(y: FloatArray) -> float:
     if gaps.size < 2:
         return 0.0
     gaps = np.unique(gaps)
+    if further is not None and (_gaps(further) < gaps[0] / 2).any():
+        return 0.0
     with np.errstate(over="ignore"):
         if gaps.size and not np.isfinite(gaps[-1] / gaps[0]):
             return 0.0
