@@ -268,9 +268,8 @@ def _score(author: str, entries: Sequence[Entry]) -> AuthorScore:
     compared = [c for c in comparisons if not math.isnan(c.best)]
     right = [c.right for c in edits]
     volumes = [[c.decided.volume_kept, c.proposed.volume_kept] for c in comparisons]
-    decided_volume, proposed_volume = map(
-        float, gmean(np.maximum(volumes, 1e-6))
-    )  # a share of 0 counts as one in a million
+    means = gmean(np.maximum(volumes, 1e-6))  # a share of 0 counts as one in a million
+    decided_volume, proposed_volume = np.where(np.any(volumes, axis=0), means, 0.0).tolist()
     return AuthorScore(
         author,
         len(comparisons) - suggested,

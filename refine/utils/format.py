@@ -125,7 +125,7 @@ def percent(share: float | None) -> str:
     """A share as a percentage with sensible digits."""
     if share is None or not math.isfinite(share):
         return "-"
-    value = 100 * share
+    value = float(f"{100 * share:.10g}")  # equal shares print equal digits
     if math.isclose(value, round(value), abs_tol=1e-9):
         return f"{value:.0f} %"
     if 0 < value < 0.1 or 99.9 < value < 100:
