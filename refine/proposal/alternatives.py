@@ -148,22 +148,22 @@ def advice(analysis: Analysis, space: Space, left: int, failing: float = math.na
     """
     if math.isnan(failing):
         failing = 0.0
-    else:
-        failing = min(failing, _MOST_FAILING)
+    counted = min(failing, _MOST_FAILING)
     hit = math.ceil(math.log(1 - _SURE) / math.log(1 - _HIT))
     needed = max((e.needed for e in analysis.parameters), default=0)
     reads = {e.name: _read_in(analysis, e, space) for e in analysis.parameters}
     reads = {name: share for name, share in reads.items() if 0 < share < 1}
     rarest = min(reads, key=reads.__getitem__, default=None)
     judge = math.ceil(needed / GOOD / (1 if rarest is None else reads[rarest]))
-    advised = math.ceil(max(hit, judge) / (1 - _AUDIT) / (1 - failing) / 10) * 10
+    advised = math.ceil(max(hit, judge) / (1 - _AUDIT) / (1 - counted) / 10) * 10
     n = min(advised, left)
     seconds = n * trial_seconds(analysis, space)
     counts = {"hit": hit, "hit_share": _HIT, "probability": _SURE, "judge": judge, "needed": needed}
     parameters = len(analysis.parameters) - len(unread_in(space, analysis.parameters))
     read = {"rarest": rarest, "read": None if rarest is None else reads[rarest]}
-    sizes = {"wanted": advised, "n": n, "left": left, "size": space.size, "failing": failing}
-    reason = Reason("size", {**counts, "parameters": parameters, **read, **sizes})
+    sizes = {"wanted": advised, "n": n, "left": left, "size": space.size}
+    failures = {"failing": failing, "counted": counted}
+    reason = Reason("size", {**counts, "parameters": parameters, **read, **sizes, **failures})
     return Advice(n, hit, judge, seconds, reason)
 
 

@@ -12,6 +12,7 @@ from refine.design.space_filling import Sobol, draw
 from refine.proposal.allocation import learning_from
 from refine.proposal.alternatives import advice
 from refine.proposal.posterior import posterior_of, surrogate_of
+from refine.report.pages.reasons import sentence
 from refine.utils.format import percent
 from tests.reading import facts_of
 
@@ -112,6 +113,13 @@ def test_the_advised_round_is_larger_by_the_trials_expected_to_fail(analysis):
     assert advice(analysis, SPACE, 10_000, failing=float("nan")).n == without_failures.n
     proposal = refine.propose(analysis)
     assert proposal.failing_share_of(SPACE) == proposal.claim.failing_now
+
+
+def test_a_size_that_allows_for_fewer_failures_than_expected_says_so(analysis):
+    advised = advice(analysis, SPACE, 10_000, failing=0.65)
+    assert advised.n == advice(analysis, SPACE, 10_000, failing=0.5).n
+    assert "65 % are expected to fail, and the size allows for 50 %" in sentence(advised.reason)
+    assert "allows" not in sentence(advice(analysis, SPACE, 10_000, failing=0.25).reason)
 
 
 def test_a_review_says_how_many_trials_are_expected_to_fail_and_follows_an_edit():

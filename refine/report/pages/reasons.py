@@ -340,6 +340,8 @@ def _size(v: SimpleNamespace) -> str:
     failing = getattr(v, "failing", 0.0)  # reasons of older versions have none
     if failing >= 0.005:
         needs += f"; {percent(failing)} are expected to fail"
+        if (counted := getattr(v, "counted", failing)) < failing:
+            needs += f", and the size allows for {percent(counted)}"
     text = f"{plural(v.wanted, 'trial')} are enough ({needs})."
     if v.n < v.wanted:
         text += f" The new space has {plural(v.n, 'configuration')} left to run."
