@@ -214,7 +214,8 @@ def box_path_of(
             for j, e in enumerate(evidence)
         )
         untried = tuple(
-            stats.untried(axis, tried[np.isfinite(tried[:, j]), j]) for j, axis in enumerate(axes)
+            stats.untried(axis, tried[np.isfinite(tried[:, j]), j]) & _possible(surrogate, j, axis)
+            for j, axis in enumerate(axes)
         )
         frontier = walk(
             surrogate.posterior,
@@ -241,6 +242,13 @@ def box_path_of(
                 max_risk=max(*RISKS, risk),
             )
         frozen |= uncut
+
+
+def _possible(surrogate: Surrogate, j: int, axis: stats.Axis) -> Bools:
+    """(L,) mask of the levels of parameter ``j`` that a configuration has; all unless every cell is known."""
+    if not surrogate.exhaustive:
+        return np.ones(len(axis.levels), dtype=np.bool_)
+    return np.asarray(np.isin(np.arange(len(axis.levels)), surrogate.levels[:, j]), dtype=np.bool_)
 
 
 def _best_rows(analysis: Analysis, posterior: stats.Posterior) -> list[int]:

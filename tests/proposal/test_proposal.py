@@ -126,6 +126,16 @@ def test_choices_without_trials_are_never_dropped(rng):
     assert "not_tried" in reasons_of(change)
 
 
+def test_levels_that_the_constraints_exclude_are_no_untried_levels():
+    third = (0.0, 1.0, 21)
+    space = refine.Space({"a": third, "b": third, "c": third}, ["a + b + c == 1", "c >= 0.5"])
+    frame = pd.DataFrame(space.columns(draw(Sobol(), space, 30, 1)))
+    frame["value"] = frame["a"] - frame["b"] ** 2
+    proposal = refine.propose(refine.analyze(space, frame))
+    assert proposal["a"].new.high == 0.5  # no configuration has more
+    assert not any("not_tried" in reasons_of(change) for change in proposal.changes)
+
+
 @pytest.mark.slow
 def test_other_risks_are_read_off_the_same_posterior():
     analysis = analysed(3)
