@@ -24,6 +24,7 @@ from refine.tree.round import Round
 from refine.tree.settling import check_count, outlook_about, settling_round, settling_trials
 from refine.tree.tree_record import TreeRecord
 from refine.trials.stored_answer import StoredAnswer
+from refine.utils.arrays import Floats
 from refine.utils.display import Shown
 from refine.utils.format import plural
 from refine.utils.numbers import is_real
@@ -50,8 +51,9 @@ class Side:
     trials: int  # finished trials
     failed: int  # trials without a usable model
     share: float  # share of the configurations, as measured by the candidates of the posterior
-    best: Mapping[str, str] | None  # values of the best trial by parameter, as labels; ``None`` without one
-    value: float  # its best observed value; NaN without one
+    # values of the configuration with the best mean by parameter, as labels; ``None`` without a trial
+    best: Mapping[str, str] | None
+    value: float  # its best planned value; NaN without one
     runs: int  # number of runs of this configuration, repeats included
     mean: float  # mean value of those runs; NaN without one
     expected: float  # expected best value of this side, retrained; NaN if it cannot be stated
@@ -453,6 +455,17 @@ def _settling_of(basis: Basis, available: int | None) -> _Settling:
     return _Settling(needed, 2 * _BATCH, {}, "")
 
 
+def _runs_of(evidence: Evidence, row: int) -> Floats:
+    """Values of all runs of the configuration of a trial, larger is better, repeats included."""
+    analysis = evidence.analysis
+    values = analysis.y[(analysis.configurations == analysis.configurations[row]) & evidence.usable]
+    if analysis.replicates is None:
+        return values
+    positions, repeats = analysis.replicates
+    equal = (np.abs(positions - analysis.X[row]) < 1e-9).all(axis=1)
+    return np.concatenate([values, repeats[equal]])
+
+
 def _side(evidence: Evidence, part: Masks, considered: Masks) -> Side:
     """The trials of a part of the space, and the best of them."""
     analysis = evidence.analysis
@@ -475,11 +488,9 @@ def _side(evidence: Evidence, part: Masks, considered: Masks) -> Side:
     )
     if not len(rows):
         return side
-    best = int(rows[np.argmax(analysis.y[rows])])
-    values = analysis.y[(analysis.configurations == analysis.configurations[best]) & evidence.usable]
-    if analysis.replicates is not None:
-        positions, repeats = analysis.replicates
-        values = np.concatenate([values, repeats[(np.abs(positions - analysis.X[best]) < 1e-9).all(axis=1)]])
+    runs = {row: _runs_of(evidence, row) for row in rows.tolist()}
+    best = max(runs, key=lambda row: (float(runs[row].mean()), float(analysis.y[row])))
+    values = runs[best]
     read = analysis.read_positions[best]
     unread = {e.name for e, x in zip(analysis.parameters, read, strict=True) if np.isnan(x)}
     row = evidence.trials.iloc[best]

@@ -182,6 +182,19 @@ def test_a_side_shows_the_mean_of_its_best_configuration(tree):
     assert re.search(rf" {side.mean:.3f} \([^)]* {side.runs} ", str(answer))
 
 
+def test_the_best_of_a_side_has_the_best_mean_over_its_runs(tree):
+    lucky = {"lr": 0.1, "layers": 2, "opt": "adam"}
+    table = []
+    for i in range(24):
+        params = {"lr": [0.001, 0.01, 1.0][i % 3], "layers": 1 + i % 4, "opt": ["adam", "rms"][i // 12]}
+        table.append({**params, "value": 0.8 - 0.01 * i})
+    table += [{**lucky, "value": 0.95}, {**lucky, "value": 0.25}]
+    tree.add_frame(pd.DataFrame(table), value="value", space=refine.Space(SPACE), direction="maximize")
+    side = tree.ask("opt == 'adam'").inside
+    assert side.mean == pytest.approx(0.8)
+    assert (side.best["lr"], side.runs) == ("0.001", 1)
+
+
 def test_a_cost_has_no_digits_far_below_the_tolerance(bowl_tree):
     for question in ("lr <= 1", "layers >= 2", "opt != 'sgd'"):
         line = facts_of(bowl_tree.ask(question, epsilon=0.5))["Cost"]
