@@ -301,9 +301,7 @@ class StopWhenNotWorth:
             price = math.nan
         else:
             price = self.price
-        worth = worth_of(
-            analysis, self.epsilon, space=space, n=self.n, exploit=_EXPLOIT, audit=0.0, price=price
-        )
+        worth = worth_of(analysis, self.epsilon, space=space, n=self.n, shares=(_EXPLOIT, 0.0), price=price)
         if worth is None:
             return
         study.set_user_attr(WORTH, worth.to_json())

@@ -267,11 +267,23 @@ class Review(Shown, Generic[R]):
         """The outlook of the advised round; ``None`` if the evidence does not cover its space."""
         return self._worth_of(self.advised_round)
 
+    @property
+    def _best_before(self) -> float:
+        """Best value of earlier rounds that the evidence lacks; NaN without one."""
+        best, inside = self.round._best_before()
+        return math.nan if inside else float(best)
+
     def _worth_of(self, planned: NextRound, price: float = math.nan) -> Worth | None:
         epsilon = self.original.claim.epsilon
-        shares = (planned.exploit, planned.audit)
         return worth_of(
-            self.analysis, epsilon, self.space, planned.n, *shares, price=price, budget=self.budget
+            self.analysis,
+            epsilon,
+            self.space,
+            planned.n,
+            (planned.exploit, planned.audit),
+            price=price,
+            budget=self.budget,
+            before=self._best_before,
         )
 
     def worth(

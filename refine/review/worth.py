@@ -61,6 +61,8 @@ _WIDER = 2.0
 
 _SHARE = 0.1  # share of the noise's standard deviation that repeats must gain, for CONFIRM
 
+_LUCK = 2.0  # standard deviations of the noise by which an earlier best may be lucky
+
 TOP = 5  # configurations of a race, as in :meth:`refine.Tree.confirm`
 RUNS = 15  # repeats that are simulated if no configuration is left to run
 # Values beyond the best trial are damped in units of this factor times the mean excess of the best fifth.
@@ -273,10 +275,10 @@ def worth_of(
     epsilon: float | None,
     space: Space,
     n: int,
-    exploit: float = 0.0,
-    audit: float = 0.05,
+    shares: tuple[float, float] = (0.0, 0.05),
     price: float = math.nan,
     budget: BudgetState = NO_BUDGET,
+    before: float = math.nan,
 ) -> Worth | None:
     """The outlook of a round of ``n`` trials on a space: see :meth:`refine.Review.worth`.
 
@@ -285,10 +287,11 @@ def worth_of(
         epsilon: Tolerance in units of the metric; default the tolerance of the analysis.
         space: Space of the round.
         n: Trials of the round.
-        exploit: Share of exploit trials.
-        audit: Share of audit trials.
+        shares: Shares of exploit trials and of audit trials.
         price: Cost of a trial in units of the metric; NaN without a price.
         budget: The budget of the tree, which limits repeats.
+        before: Best value of earlier rounds outside the evidence, in the metric's own sign; NaN without one.
+            A round gains only by what its best exceeds this value.
 
     Returns:
         ``None`` if the evidence does not cover the space: see :func:`refine.proposal.forecast.forecast`.
@@ -305,10 +308,12 @@ def worth_of(
         n = 0
     rises = np.zeros(1)
     probability = 0.0
+    shortfall = _shortfall(analysis, before)
     if n:
-        batch = batch_of(n, exploit, audit)
+        batch = batch_of(n, *shares)
         simulate = stats.NextRound(designs=_DESIGNS // len(aheads), seed=_SEED)
         rises = np.concatenate([simulate(*ahead.evidence, batch, ahead.deviations) for ahead in aheads])
+        rises = _above(rises, shortfall)
         probability = stats.share_of_draws(np.count_nonzero(rises > epsilon), len(rises))
     smallest = -math.inf
     largest = math.inf
@@ -319,6 +324,9 @@ def worth_of(
         smallest = 0.0  # the best known configuration keeps its value
         largest = _highest(analysis) - float(analysis.y.max())
         rises = np.clip(rises, smallest, largest)
+    if shortfall:
+        smallest = 0.0
+        largest = max(0.0, largest - shortfall)
     repeats = n or RUNS
     if budget.left is not None:
         repeats = min(repeats, budget.left)
@@ -326,7 +334,7 @@ def worth_of(
     if repeats:
         repeat = stats.RunsAgain(TOP, _SEED)
         repeat_rises = [repeat(*ahead.evidence, repeats, ahead.deviations) for ahead in aheads]
-        repeat_gain = float(np.concatenate(repeat_rises).mean())
+        repeat_gain = float(_above(np.concatenate(repeat_rises), shortfall).mean())
     sd = math.nan
     if analysis.noise.measured:
         sd = analysis.noise.sd
@@ -359,6 +367,21 @@ def worth_of(
         budget="" if budget.left is None else str(budget),
         data=claimed_data(analysis),
     )
+
+
+def _shortfall(analysis: Analysis, before: float) -> float:
+    """The best value of earlier rounds minus the best of the evidence; 0 if the noise may explain it."""
+    shortfall = analysis.sign * before - float(analysis.y.max())
+    if analysis.noise.measured:
+        shortfall -= _LUCK * analysis.noise.sd
+    return max(0.0, shortfall) if math.isfinite(shortfall) else 0.0
+
+
+def _above(rises: Floats, shortfall: float) -> Floats:
+    """Gains over the winner, which stands ``shortfall`` above the best of the evidence."""
+    if not shortfall:
+        return rises
+    return np.maximum(rises - shortfall, 0.0)
 
 
 def verdict_of(

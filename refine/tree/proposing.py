@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import TypeVar
@@ -76,7 +77,15 @@ def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Propo
         available = trials_for_rounds(analysis, budget)
         if available is not None:
             size = min(size, available)
-        outlook = worth_of(analysis, snapshot.epsilon, self.space, size, budget=budget)
+        before, inside = snapshot._best_before()
+        outlook = worth_of(
+            analysis,
+            snapshot.epsilon,
+            self.space,
+            size,
+            budget=budget,
+            before=math.nan if inside else before,
+        )
         return snapshot._checks(analysis, None, outlook)
     return Review(snapshot, proposal, analysis).checks()
 

@@ -171,12 +171,12 @@ def test_budget_pays_for_search_on_the_same_space_if_nothing_is_proposed():
 
 def test_verdict_goes_on_while_the_budget_leaves_trials_for_a_round():
     analysis, proposal = proposed(noise, n=20)
-    shares = (20, 0.8, 0.0)
+    planned = (20, (0.8, 0.0))
     epsilon = 100.0  # no round gains as much
-    alone = worth_of(analysis, epsilon, proposal.space, *shares)
+    alone = worth_of(analysis, epsilon, proposal.space, *planned)
     budget = BudgetState(budget=60, spent=21, repeats=1)
-    budgeted = worth_of(analysis, epsilon, proposal.space, *shares, budget=budget)
-    spent = worth_of(analysis, epsilon, proposal.space, 0, 0.8, 0.0, budget=budget)
+    budgeted = worth_of(analysis, epsilon, proposal.space, *planned, budget=budget)
+    spent = worth_of(analysis, epsilon, proposal.space, 0, (0.8, 0.0), budget=budget)
     assert alone.verdict != "CONTINUE"
     assert budgeted.verdict == "CONTINUE"
     assert spent.verdict != "CONTINUE"
@@ -186,7 +186,7 @@ def test_verdict_goes_on_while_the_budget_leaves_trials_for_a_round():
 def test_every_view_of_an_outlook_says_the_same_about_the_gain():
     analysis, proposal = proposed(noise, n=20)
     budget = BudgetState(budget=60, spent=21, repeats=1)
-    outlook = worth_of(analysis, 100.0, proposal.space, 20, 0.8, 0.0, budget=budget)
+    outlook = worth_of(analysis, 100.0, proposal.space, 20, (0.8, 0.0), budget=budget)
     views = [verdict_sentence(outlook), str(outlook), says(worth_check(outlook))]
     for view in views:
         assert "unlikely" in view

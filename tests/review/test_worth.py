@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -136,6 +137,22 @@ def test_an_edit_that_cuts_all_good_trials_off_does_not_pay(tree):
     assert outlook.probability < review.worth().probability
     assert outlook.verdict != "CONTINUE"
     assert outlook.high < review.round.best["value"] - 0.1  # no configuration reaches less than 0.1
+
+
+def test_a_round_gains_only_beyond_the_best_of_earlier_rounds(tree):
+    root = ran(tree, bowl_of, 40, noise="none")
+    far = root.propose().edit(x=(0.0, 0.2), kind=["a"]).accept(n=12).run(progress=False)
+    review = far.propose()
+    assert far.best["value"] < root.best["value"] - 0.1
+    outlook = review.worth()
+    assert (outlook.verdict, outlook.gain) == ("STOP", 0.0)
+    assert 0 <= outlook.low <= outlook.high
+
+
+def test_a_gain_above_no_tolerance_is_something(coarse):
+    outlook = replace(coarse.worth(), epsilon=0.0, probability=0.6)
+    assert outlook_text(outlook).endswith("will probably gain something")
+    assert outlook_text(replace(outlook, verdict="STOP")).endswith("unlikely to gain anything")
 
 
 @pytest.mark.slow

@@ -302,7 +302,7 @@ def outlook_text(outlook: Any) -> str:
     if outlook.seconds >= 1:
         cost = f" ({duration(outlook.seconds)})"
     trials = plural(outlook.n, "trial")
-    gain_text = "gain anything"
+    gain_text = "gain something" if verdict == CONTINUE else "gain anything"
     if outlook.epsilon > 0:
         gain_text = f"gain more than {difference(outlook.epsilon)}"
     price = getattr(outlook, "cost", None)
