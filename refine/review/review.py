@@ -269,7 +269,7 @@ class Review(Shown, Generic[R]):
 
     @property
     def _best_before(self) -> float:
-        """Best value of earlier rounds that the evidence lacks; NaN without one."""
+        """Best value of earlier rounds outside the evidence; NaN without such a value."""
         best, inside = self.round._best_before()
         return math.nan if inside else float(best)
 

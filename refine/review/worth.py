@@ -291,7 +291,7 @@ def worth_of(
         price: Cost of a trial in units of the metric; NaN without a price.
         budget: The budget of the tree, which limits repeats.
         before: Best value of earlier rounds outside the evidence, in the metric's own sign; NaN without one.
-            A round gains only by what its best exceeds this value.
+            Only the excess over this value is a gain.
 
     Returns:
         ``None`` if the evidence does not cover the space: see :func:`refine.proposal.forecast.forecast`.

@@ -356,7 +356,7 @@ def _gaps(y: FloatArray) -> FloatArray:
 def smallest_step(y: FloatArray, further: FloatArray | None = None) -> float:
     """Difference between neighbouring values of a metric with equally spaced values, in its units.
 
-    0 for other metrics, and if two of the ``further`` values, such as those of later trials, lie closer
+    0 for other metrics, and if two of the ``further`` values, for example of later trials, lie closer
     together than half a step.
 
     Two distinct values show no step: their difference is the whole range, and as a tolerance would make the
