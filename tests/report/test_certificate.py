@@ -168,3 +168,11 @@ def test_a_winner_without_a_tree_has_no_records(grown):
     tree, _, _ = grown
     with pytest.raises(AnalysisError, match="without a tree"):
         replace(tree.winner(), _home=None).report("anywhere")
+
+
+def test_imported_trials_are_counted_and_their_time_is_not_computing(tree, tmp_path):
+    frame = pd.DataFrame({"x": np.arange(12) / 11, "value": np.arange(12) / 11, "seconds": 0.0})
+    tree.add_frame(frame, {"x": (0.0, 1.0, 12)}, value="value")
+    text = tree.report(tmp_path).read_text()
+    assert "12 trials (12 imported)" in text
+    assert "of computing" not in text

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from refine.design.space_filling import IMPORTED
 from refine.report.markdown.rendering import Part, Raw, code, escape, joined, quote
 from refine.report.pages.reasons import by
 from refine.report.pages.space import decision_grid
@@ -50,11 +51,20 @@ def counted(counts: Mapping[Any, int], words: Mapping[str, str] | None = None) -
 
 
 def cost_text(trials: Sequence[pd.DataFrame], repeats: Sequence[pd.DataFrame]) -> str:
-    """The trials and repeats of rounds with their time: ``51 trials and 9 repeats, 1 min of computing``."""
+    """The trials and repeats of rounds with their time: ``51 trials and 9 repeats, 1 min of computing``.
+
+    Imported trials were computed elsewhere, so their time does not count.
+    """
     text = plural(sum(map(len, trials)), "trial")
     if repeat_count := sum(map(len, repeats)):
         text += f" and {plural(repeat_count, 'repeat')}"
-    seconds = [s for frame in (*trials, *repeats) for s in frame["seconds"] if math.isfinite(s)]
+    frames = [*trials, *repeats]
+    computed = [frame[frame["origin"] != IMPORTED] for frame in frames]
+    if imported := sum(map(len, frames)) - sum(map(len, computed)):
+        text += f" ({imported:,} imported)"
+    if imported and not any(map(len, computed)):
+        return text
+    seconds = [s for frame in computed for s in frame["seconds"] if math.isfinite(s)]
     if seconds:
         return f"{text}, {duration(math.fsum(seconds))} of computing"
     return f"{text}; their time was not measured"
