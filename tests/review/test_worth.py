@@ -156,17 +156,22 @@ def test_a_gain_above_no_tolerance_is_something(coarse):
 
 
 @pytest.mark.slow
-def test_repeats_lower_the_worth_of_more_repeats(tree):
+def test_repeats_lower_the_worth_of_more_repeats():
     def noisy(params, trial):
         return bowl(params, trial) + np.random.default_rng(trial.seed + 1).normal(0, 0.15)
 
-    root = ran(tree, noisy, 60, objective_name="noisy")
-    before = root.propose().worth()
-    tree.confirm(budget=40, progress=False)
-    review = root.propose()
-    positions, values = review.analysis.replicates
-    assert len(positions) == len(values) > 5
-    assert review.worth().again < before.again
+    # In a single study, repeats may also show that the best was lucky: then more of them are worth it.
+    before, after = [], []
+    for seed in range(4):
+        with refine.Tree(f"noisy {seed}", store="sqlite://") as tree:
+            root = ran(tree, noisy, 40, seed=seed, objective_name="noisy")
+            before.append(root.propose().worth().again)
+            tree.confirm(budget=30, progress=False)
+            review = root.propose()
+        positions, values = review.analysis.replicates
+        assert len(positions) == len(values) > 5
+        after.append(review.worth().again)
+    assert sum(after) < sum(before), (before, after)
 
 
 @pytest.mark.slow
