@@ -168,9 +168,9 @@ def test_repeats_lower_the_worth_of_more_repeats():
             before.append(root.propose().worth().again)
             tree.confirm(budget=30, progress=False)
             review = root.propose()
-        positions, values = review.analysis.replicates
-        assert len(positions) == len(values) > 5
-        after.append(review.worth().again)
+            positions, values = review.analysis.replicates
+            assert len(positions) == len(values) > 5
+            after.append(review.worth().again)
     assert sum(after) < sum(before), (before, after)
 
 
