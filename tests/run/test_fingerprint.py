@@ -110,7 +110,6 @@ def odd(n):
 
 PRINT = """
 import os, sys
-from refine.errors import RefineWarning
 from refine.run.fingerprint import fingerprint, _assignments, _is_own
 for folder in sys.argv[1:]:
     os.chdir(folder)
