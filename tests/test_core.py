@@ -80,7 +80,8 @@ def test_the_core_alone_runs_a_study_and_names_missing_packages(tmp_path):
     doctor = {c["what"]: c for c in json.loads(run("-m", "refine", "doctor", "--json", cwd=tmp_path))}
     assert doctor["packages"]["verdict"] == "good"
     assert doctor["workers"]["verdict"] == "good"
-    assert (doctor["keras"]["verdict"], "'refine-hpo[keras]'" in doctor["keras"]["says"]) == ("warn", True)
+    assert doctor["keras"]["verdict"] == "warn"
+    assert doctor["keras"]["says"].endswith("'refine-hpo[keras]'")
     assert "Keras" not in doctor
 
 

@@ -1,6 +1,5 @@
 """Opening a hold-out: sealed, logged, and a warning from the second time on."""
 
-import re
 import signal
 
 import pytest
@@ -41,7 +40,7 @@ def test_opening_trains_the_best_again_and_is_logged(tree, round_):
     assert opening.table["holdout"].tolist() == pytest.approx(truth)
     assert opening.runs["replicate"].tolist() == [1, 2, 3] * 2
     assert not {*opening.runs["seed"]} & {*round_.trials["seed"]}
-    assert re.search(rf"{round_.id}\b.*\bann\b", opening.page().title)
+    assert str(opening).startswith(f"hold-out of round {round_.id}, opened by ann on ")
     assert opening.to_dict()["schema"] == 1
     log = tree.log()
     assert log[["event", "round", "author", "note"]].to_numpy().tolist()[1:] == [
@@ -136,7 +135,7 @@ def test_trial_that_is_removed_after_an_opening_stays_in_its_result(tree, round_
     assert stored.table["holdout"].tolist() == opening.table["holdout"].tolist()
     assert stored.table["validation"].isna().tolist() == [True, False]
     for text in (str(stored), round_.report(tmp_path / "report").read_text()):
-        assert "removed" in text
+        assert "trial was removed" in text
     tree.export(tmp_path / "backup")
     with refine.Tree.load(tmp_path / "backup", store="sqlite://") as back:
         assert back[round_.id].holdout_results[0].table.equals(stored.table)

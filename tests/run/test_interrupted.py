@@ -164,7 +164,7 @@ def test_being_told_twice_or_for_too_long_stops_at_once(runs, calm, way, workers
         os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)  # the trials wait all the time
     assert process.returncode == -signal.SIGINT
-    assert "stopped" in err.strip().splitlines()[-1]
+    assert "stopped at once" in err.strip().splitlines()[-1]
     assert "Traceback" not in err
     assert not any(p.is_running() for p in workers_before)
     assert runs.table().empty
@@ -294,12 +294,13 @@ def test_a_process_number_that_was_given_to_another_process_holds_nothing(tree):
         # Its clock was a day ahead when it took the lease; somebody knows that it is gone.
         with engine.begin() as connection:
             connection.execute(sa.update(t.lease).values(beat=time.time() + 86_400))
-        unlocked = tree.unlock(round_, note="the node was given back", author="ann")
+        note = "the node was given back"
+        unlocked = tree.unlock(round_, note=note, author="ann")
         assert unlocked
         assert not tree.unlock(round_)
         entry = tree.log().iloc[-1]
         assert (entry["event"], entry["round"], entry["author"]) == ("unlocked", round_.id, "ann")
-        assert f" (process {other.pid} on " in entry["note"]
+        assert entry["note"].startswith(f"{note} (process {other.pid} on ")
         assert len(round_.run(n=6, progress=False).trials) == 6
         # One that lives here is stopped, not unlocked; its trial may hold the interpreter's
         # lock for long.

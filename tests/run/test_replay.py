@@ -2,7 +2,6 @@
 
 import math
 import random
-import re
 import subprocess
 
 import numpy as np
@@ -13,7 +12,6 @@ import objectives
 from refine.errors import AnalysisError, DesignError, ObjectiveError
 from refine.run.environment import commit_of, environment
 from refine.store.schema import t
-from tests.reading import numbers_in
 
 SHIFT = [0.0]
 
@@ -35,7 +33,7 @@ def test_every_trial_is_equal_to_the_bit(tree, round_):
     assert shown.planned
     assert (shown.table["difference"] == 0).all()
     assert shown.table["value_now"].tolist() == before["value"].tolist()
-    assert numbers_in(str(shown).partition(f"{round_.id}: ")[2]) == ["12", "12"]  # replayed, equal
+    assert str(shown) == f"round {round_.id}: 12 trials replayed, 12 equal to the bit"
     assert round_.trials.equals(before)  # the store is as it was
     shown = round_.replay(sample=6, seed=1)
     assert len(shown.table) == 6
@@ -58,6 +56,7 @@ def test_a_replay_names_the_trials_that_differ(tree, round_, monkeypatch):
         connection.execute(t.trial.update().where(t.trial.c.pk == pk).values(seed=1))
     shown = round_.replay(sample=1, tolerance=0.26)
     assert (shown.planned, shown.same) == (False, False)
+    assert "other configurations" in str(shown)
 
 
 def test_another_environment_and_other_code_are_named(tree, space, round_):
@@ -67,8 +66,8 @@ def test_another_environment_and_other_code_are_named(tree, space, round_):
     shown = round_.replay(sample=2)
     assert shown.environment["python"][0] == "3.9.1"
     assert shown.environment["threads"] == ("4", "1")
-    assert re.search(r"\bpython\b.* 3\.9\.1, .* 3\.", str(shown))
-    assert re.search(r"\bcode\b.* 0123456789ab, ", str(shown))
+    assert "python then 3.9.1, now 3." in str(shown)
+    assert "code then 0123456789ab, now " in str(shown)
     assert shown.same  # values are equal all the same
 
 

@@ -268,6 +268,5 @@ def test_reading_an_absent_parameter_names_its_condition(tree):
 
 def test_a_page_says_which_parameters_no_configuration_uses():
     narrowed = SPACE.replace({"optimizer": ["adam"]})
-    levels = {name.text: levels for name, _, levels in narrowed.page().blocks[0].rows}
-    assert "optimizer == 'sgd'" in levels["momentum"]
-    assert {name.text: levels for name, _, levels in SPACE.page().blocks[0].rows}["momentum"][:1] == "0"
+    assert "not used: no configuration meets optimizer == 'sgd'" in str(narrowed.page())
+    assert "not used" not in str(SPACE.page())

@@ -179,7 +179,7 @@ def test_a_side_shows_the_mean_of_its_best_configuration(tree):
     answer = tree.ask("lr <= 0.001")
     side = max(answer.inside, answer.outside, key=lambda part: part.runs)
     assert side.runs > 1
-    assert re.search(rf" {side.mean:.3f} \([^)]* {side.runs} ", str(answer))
+    assert f"best {side.mean:.3f} (mean of {side.runs} runs)" in str(answer)
 
 
 def test_the_best_of_a_side_has_the_best_mean_over_its_runs(tree):
@@ -229,8 +229,7 @@ def test_the_answer_about_two_regions_names_the_better_one(bowl_tree):
     page = str(answer)
     assert "1 in 20" in page
     assert [line.split()[0] for line in page.splitlines()[4:6]] == ["First", "Second"]
-    ((_, _, (verdict, _, _), *_),) = bowl_tree.questions(suggest=False).page().blocks[0].rows
-    assert "second" in verdict
+    assert "the second" in str(bowl_tree.questions(suggest=False))
 
 
 def test_two_regions_whose_bests_differ_by_less_than_the_tolerance_are_either(bowl_tree):
@@ -245,10 +244,9 @@ def test_regions_of_several_conditions_stand_in_brackets(bowl_tree):
     second = "(layers == 5 or opt == 'sgd')"
     assert answer.page().title == f"Question: {first} against {second}"
     undecided = replace(answer, verdict="open", probability=0.5, tie=0.0)
-    lead = undecided.page().lead.text
-    assert 0 < lead.index(first) < lead.index(second)
-    plain = replace(undecided, question="layers == 1", better="opt == 'sgd'").page().lead.text
-    assert 0 < plain.index(" layers == 1 ") < plain.index(" opt == 'sgd' ")
+    assert undecided.page().lead.text.startswith(f"Open: {first} or {second} may hold the better best, ")
+    plain = replace(undecided, question="layers == 1", better="opt == 'sgd'")
+    assert plain.page().lead.text.startswith("Open: layers == 1 or opt == 'sgd' may hold the better best, ")
 
 
 def test_a_region_that_leads_by_about_the_tolerance_is_open(bowl_tree):
@@ -270,12 +268,12 @@ def test_a_question_of_three_parts_is_shown_without_added_parentheses(bowl_tree)
 def test_a_page_leads_with_the_answer_and_rounds_the_chance(bowl_tree):
     answer = bowl_tree.ask("layers <= 1", given="opt == 'adam'")
     lines = str(answer).splitlines()
-    assert re.fullmatch(r"Question: layers <= 1\b.*\bopt == 'adam'", lines[0])
+    assert lines[0] == "Question: layers <= 1, given opt == 'adam'"
     assert "1 in" in lines[1]
     assert "%" not in lines[1]
     assert answer.to_dict()["probability"] == answer.probability
     assert "opt == 'adam'" in facts_of(answer)["Evidence"]
-    assert f" {answer.probability:.2g}, " in str(answer.why())
+    assert "model probability" in str(answer.why())
 
 
 @pytest.fixture
@@ -558,7 +556,8 @@ def test_questions_with_trials_for_repeats_alone_lead_to_confirm(tree):
 
     tree.add_round(SPACE, value, n=20, seed=1, budget=23).run(progress=False, check_noise=False)
     questions = tree.questions()
-    assert (questions.suggested, bool(questions.refusal)) == ((), True)
+    assert questions.suggested == ()
+    assert "the budget leaves no trial" in questions.refusal
     assert [str(call) for call in questions.calls] == ["tree.confirm()"]
 
 
@@ -686,7 +685,7 @@ def test_questions_travel_with_an_export_and_a_merge(bowl_tree, tmp_path):
 
 
 def test_nothing_is_suggested_before_there_is_evidence(tree):
-    assert tree.questions().refusal
+    assert "no round" in tree.questions().refusal
     tree.add_round(SPACE, bowl, n=4, seed=1).run(progress=False)
     assert tree.questions().suggested == ()
     with pytest.raises(AnalysisError, match="0 to 1, got 80"):

@@ -98,7 +98,7 @@ def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
     root = tree.add_round(SPACE, objective, n=20, belief=GOOD, exploit=0.25, objective_name="found").run(
         progress=False
     )
-    assert "believed" in str(root)
+    assert "believed by" in str(root)
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
         assert back[root.id].belief == root.belief
@@ -148,7 +148,7 @@ def test_edits_and_beliefs_are_scored_against_the_proposal(tree, tmp_path):
 
     text = str(calibration.details)
     assert "edited 1 proposal" in text
-    assert "bob" in tree.report(tmp_path).read_text()
+    assert "People and proposals" in tree.report(tmp_path).read_text()
 
 
 @pytest.mark.slow

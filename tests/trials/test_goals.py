@@ -15,7 +15,7 @@ from objectives import network
 from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.stats import hypervolume, non_dominated
 from refine.trials.goal import Goal
-from tests.reading import facts_of, numbers_in, reasons_of
+from tests.reading import facts_of, reasons_of
 
 SPACE = {
     "units": refine.Integer(8, 128, 8, within=(8, 128)),
@@ -65,7 +65,7 @@ def test_the_front_of_a_round(root):
     assert front["val_acc"].is_monotonic_decreasing
     assert front["latency_ms"].is_monotonic_decreasing
     assert f"goals: latency_ms, minimize; {len(front)} trials" in str(root)
-    assert re.search(r"val_acc\b.*\blatency_ms", facts_of(root.recommend())["Goals"])
+    assert "val_acc and latency_ms" in facts_of(root.recommend())["Goals"]
 
 
 @pytest.mark.slow
@@ -145,8 +145,8 @@ def test_the_front_of_a_tree_has_the_points_that_no_round_dominates(tree, root):
     of_child = front[front["round"] == child.id]
     assert of_child.index.isin(own_front.index).all()
     assert 0 < len(of_child) < len(own_front)
-    line = next(line for line in str(child).splitlines() if "beaten" in line)
-    assert numbers_in(line) == [str(len(own_front)), str(len(own_front) - len(of_child))]
+    beaten = len(own_front) - len(of_child)
+    assert f"{len(own_front)} trials on the round's own front, {beaten} beaten by" in str(child)
     tree.add_round(root.space, network, metric="val_acc", n=5, seed=1).run(progress=False)
     assert tree.front.equals(front)  # judged otherwise: left out
 

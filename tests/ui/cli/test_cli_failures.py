@@ -39,8 +39,7 @@ def store(tmp_path_factory):
 def test_failures_are_listed_by_kind_with_the_first_traceback(store):
     output = good("failures", *store)
     first, *lines = output.splitlines()
-    assert store[1] in first
-    assert re.findall(r"\d+", first.partition(": ")[2]) == ["10", "22"]
+    assert first == f"round {store[1]} of fragile: 10 of 22 trials did not complete"
     kinds = [line for line in lines if line.startswith("- ")]
     assert len(kinds) == 3
     failed = r"- failed, 4 trials: ValueError: \[red]too large at a \(first at x = "
@@ -220,7 +219,7 @@ def test_failed_trials_are_repeated_without_naming_the_round(store):
     path, _ = store
     rerun = ("run", path, "--objective", objective, "--quiet")
     assert "'banana'" in refused(*rerun, "--rerun", "banana")
-    assert {"--n,", "--space"} <= set(refused(*rerun).split())
+    assert "left to run" in refused(*rerun)
     # They were run, and fail as before.
     failed = run(*rerun, "--rerun", "failed", "--json").stderr
     assert TOO_LARGE in failed

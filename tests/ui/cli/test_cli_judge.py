@@ -59,10 +59,10 @@ def test_the_exit_code_is_the_verdict(store):
 @pytest.mark.slow
 def test_a_refusal_has_exit_code_1(store):
     for arguments, message in (
-        (["x=3.21"], ": refine try "),
-        (["x='3"], '"x=\'3"'),
-        (["--workers", "2"], "--budget"),
-        (["--objective", "a:b"], "--budget"),
+        (["x=3.21"], "no trial ran x = 3.21; run it first: refine try "),
+        (["x='3"], "quotes must be closed"),
+        (["--workers", "2"], "add --budget, or leave them out"),
+        (["--objective", "a:b"], "add --budget, or leave them out"),
     ):
         assert message in refused("judge", store, *arguments)
 
@@ -115,11 +115,11 @@ def test_a_log_of_runs_needs_no_store(tmp_path):
     )
     assert json.loads(other.stdout)["difference"] == data["difference"]
     for arguments, message in (
-        (["--a", "d4e5f6g", "--b", "a1b2c3d"], "d4e5f6g"),
-        (["--a", "a1b2c3", "--b", "0640555"], "'a1b2c3d'"),
-        (["--a", "a1b2c3d"], "--b"),
-        (["--a", "a", "--b", "b", "--by", "hash"], "'hash'"),
-        (["--a", "a", "--b", "b", "--budget", "3"], "--budget"),
+        (["--a", "d4e5f6g", "--b", "a1b2c3d"], "no run of it has a value"),
+        (["--a", "a1b2c3", "--b", "0640555"], "did you mean 'a1b2c3d'?"),
+        (["--a", "a1b2c3d"], "--a and --b"),
+        (["--a", "a", "--b", "b", "--by", "hash"], "has no column 'hash' (--metric or --by names it); known"),
+        (["--a", "a", "--b", "b", "--budget", "3"], "--tree and --budget are for STORE"),
     ):
         assert message in refused(f"judge --minimize --runs {log} --metric val_bpb", *arguments)
     assert "--runs FILE" in refused("judge")

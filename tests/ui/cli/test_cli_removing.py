@@ -76,7 +76,7 @@ def test_delete_asks_and_removes(store):
     assert run("delete", store, root[:6], "--trial", 0, typed="n\n").exit_code == 3
     assert trials(store) == ([20], ["root"])
     result = run(f"delete {store} {root[:6]} --trial 0 --trial 4 --yes")
-    assert result.output.startswith(f"round {root}: 2 ")
+    assert result.output == f"round {root}: 2 trials removed\n"
     result = run(f"delete {store} {root} --state complete --below --yes")
     assert (result.exit_code, "--below removes" in result.output) == (1, True)
     result = run(f"delete {store} {root} --state failed --yes --json")

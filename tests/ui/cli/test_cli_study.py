@@ -173,7 +173,7 @@ def test_a_whole_study_runs_in_the_shell(study_folder):
         assert review.accept("low", n=30).id == child["id"]
 
     assert data("run s.db -q")["id"] == child["id"]  # the newest that has something left
-    assert {"--n,", "--space"} <= set(refused("run s.db").split())
+    assert "left to run" in refused("run s.db")
     assert data("run s.db", child["id"], "-n", 35, "-q")["n"] == 35
     assert "5 equal" in good("replay s.db", child["id"], "--sample", 5)
 
@@ -279,8 +279,7 @@ def test_every_command_that_runs_takes_a_program(study_folder):
     good("run c.db --space x.toml -n 3 -q --command", program)
     assert f"again: --command '{program}'" in refused("replicate c.db last")
     assert "3 equal" in good("replay c.db last --all --command", program)
-    message = refused("replay c.db last --objective a:b --command", program)
-    assert {"--objective", "--command"} <= set(message.split())
+    assert "one of them" in refused("replay c.db last --objective a:b --command", program)
 
 
 REFUSED = r"""
