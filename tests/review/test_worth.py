@@ -161,7 +161,8 @@ def test_repeats_lower_the_worth_of_more_repeats():
         return bowl(params, trial) + np.random.default_rng(trial.seed + 1).normal(0, 0.15)
 
     # In a single study, repeats may also show that the best was lucky: then more of them are worth it.
-    before, after = [], []
+    before = []
+    after = []
     for seed in range(4):
         with refine.Tree(f"noisy {seed}", store="sqlite://") as tree:
             root = ran(tree, noisy, 40, seed=seed, objective_name="noisy")
