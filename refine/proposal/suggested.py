@@ -73,7 +73,11 @@ def suggested_questions(evidence: Evidence, proposal: Proposal) -> tuple[Suggest
     cuts = _cuts(evidence, proposal)
     regions = (_thin_region(evidence, proposal), _interaction(evidence, proposal, cuts))
     questions = [question for question in regions if question is not None]
-    unsure = sorted((cut for cut in cuts if _doubt(cut) >= _DOUBT), key=lambda cut: -_doubt(cut))
+    asked = {question.question for question in questions if question.given is None}
+    unsure = sorted(
+        (cut for cut in cuts if _doubt(cut) >= _DOUBT and cut.expression not in asked),
+        key=lambda cut: -_doubt(cut),
+    )
     of_cuts = [
         _question(evidence, CUT, (cut.name,), cut.expression, cut.inside, cut.probability)
         for cut in unsure[: MOST - len(questions)]

@@ -653,6 +653,18 @@ def test_a_question_asked_before_trials_came_is_scored_by_them(bowl_tree):
     assert (agent.author, agent.guessed) == ("agent:x", 0)
 
 
+def test_no_question_is_suggested_twice(tree):
+    def score(p):
+        crowded = p["c"] == "z" and p["b"] > 5
+        return 1 - (p["a"] - 0.7) ** 2 - 0.02 * abs(p["b"] - 3) - 0.05 * (p["c"] == "y") - 0.3 * crowded
+
+    space = {"a": (0.0, 1.0, 11), "b": refine.Integer(1, 10), "c": ["x", "y", "z"]}
+    root = tree.add_round(space, score, n=30, seed=5, noise="none", objective_name="o").run(progress=False)
+    root.propose().accept(n=20).run(progress=False)
+    suggested = [(question.question, question.given) for question in tree.questions().suggested]
+    assert len(set(suggested)) == len(suggested) >= 2
+
+
 @pytest.mark.slow
 def test_suggested_questions_can_be_asked_as_they_are(tree):
     def rough(p):
