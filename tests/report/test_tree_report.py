@@ -68,6 +68,24 @@ def test_the_report_can_lead_to_another_winner(tree, tmp_path):
 
 
 @pytest.mark.nightly
+def test_a_change_relaxed_by_an_edit_is_not_reported_as_proposed(tmp_path):
+    def score(p):
+        crowded = p["c"] == "z" and p["b"] > 5
+        return 1 - (p["a"] - 0.7) ** 2 - 0.02 * abs(p["b"] - 3) - 0.05 * (p["c"] == "y") - 0.3 * crowded
+
+    space = {"a": (0.0, 1.0, 11), "b": refine.Integer(1, 10), "c": ["x", "y", "z"]}
+    tree = refine.Tree("relaxed", store="sqlite://")
+    root = tree.add_round(space, score, n=30, seed=5, noise="none", objective_name="o").run(progress=False)
+    review = root.propose().edit(c=["y"])
+    assert [change.name for change in review.followed] == ["a"]
+    review.accept(n=12).run(progress=False)
+    rows = [
+        line for line in tree.report(tmp_path).read_text().splitlines() if line.startswith("| a | 0 to 1 |")
+    ]
+    assert len(rows) == 1
+    assert rows[0].endswith("| relaxed with an edit |")
+
+
 def test_one_html_file_holds_its_pictures_and_runs_nothing(tree, tmp_path):
     for path in (tree.report(tmp_path, html=True), tree.rounds[0].report(tmp_path, html=True)):
         text = path.read_text()

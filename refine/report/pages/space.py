@@ -129,6 +129,8 @@ def _status(name: str, decision: Decision, proposal: Proposal | None, old: Space
         return "edited"
     if name in decision.rejected:
         return "rejected"
+    if name in decision.followed:
+        return "relaxed with an edit"
     return "as proposed"
 
 
