@@ -115,9 +115,14 @@ def chance_words(probability: float | None) -> str:
 
 
 def chance_cell(probability: float | None) -> str:
-    """A model probability as one of four frequencies, for a table: ``<= 1 in 20``; ``-`` for NaN."""
+    """A model probability as one of four frequencies, for a table: ``<= 1 in 20``; ``-`` for NaN.
+
+    ``none`` for 0, the probability of a certain claim: shares of draws are never 0.
+    """
     if probability is None or not math.isfinite(probability):
         return "-"
+    if probability == 0:
+        return "none"
     return next(cell for end, _, cell in CHANCE_STEPS if probability < end)
 
 

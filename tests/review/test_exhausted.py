@@ -36,3 +36,26 @@ def test_a_wholly_run_space_with_noise_asks_for_repeats(tree):
     root = tree.add_round({"x": (0.0, 1.0, 11)}, noisy, n=11, seed=1).run(progress=False)
     review = root.propose()
     assert review.next_step.reasons[0].code == "exhausted"
+
+
+def test_a_wholly_run_space_offers_the_winner_or_new_levels_and_states_no_risk(tree):
+    root = tree.add_round(
+        {"x": list(range(1, 13)), "flag": ["on", "off"]},
+        lambda p: -((p["x"] - 3) ** 2) - 0.5 * (p["flag"] == "on") - p["x"] * 7.3 % 1,
+        n=24,
+        noise="none",
+        seed=1,
+    ).run(progress=False)
+    review = root.propose()
+    assert review.original.claim.certain
+    assert review.space["x"].size < 12
+    text = str(review)
+    assert "no risk" in text
+    assert "low risk" not in text
+    assert "search only" not in text
+    assert "add levels between those run: review.edit(name=...)" in text
+    assert "review.accept" not in text
+    assert "review.reject" not in text
+    options = str(review.options())
+    assert "none" in options
+    assert "1 in 20" not in options

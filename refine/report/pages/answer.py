@@ -493,8 +493,6 @@ def _doubt_text(answer: StoredAnswer) -> str:
         return "unknown"
     if answer.verdict == EITHER:
         return "-"
-    if answer.probability in (0.0, 1.0):  # every configuration was run
-        return "none"
     return chance_cell(min(answer.probability, 1 - answer.probability))
 
 

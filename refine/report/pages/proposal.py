@@ -163,7 +163,9 @@ def _risk_cell(change: Change) -> Cell:
     if extended and not change.volume_kept < 1:
         return Cell("extended")
     risk = _RISK_WORDS[change.sure]
-    if any(reason.code == "model_alone" for reason in change.reasons):
+    if change.risk == 0:  # every configuration was run
+        risk = Cell("no risk", "good")
+    elif any(reason.code == "model_alone" for reason in change.reasons):
         risk = Cell("untested", "warn")
     elif math.isnan(change.risk):
         risk = Cell("risk unknown", "warn")

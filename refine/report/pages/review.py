@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refine.analysis.conditions import as_read, declared, unread_in
+from refine.proposal.alternatives import left_to_run
 from refine.proposal.change import Change
 from refine.report.pages.analysis import best_clause, shared_facts, trials_clause, weak_text
 from refine.report.pages.checks import failed_text, verdict_cell, waiting_text, worth_page
@@ -79,7 +80,10 @@ def review_page(review: Review) -> Page:
         lead = verdict_cell(worth)
         if worth.verdict != CONTINUE:
             heading = "If you go on anyway, search only:"
-    if _over(review) and review.budget.left is not None:
+    all_run = _all_run(review)
+    if all_run:
+        heading = "Nothing is left to run here. The evidence would keep:"
+    elif _over(review) and review.budget.left is not None:
         heading = "With more trials, search only:"
     reason = review.next_step.reasons[0]
     facts: list[Fact] = []
@@ -94,6 +98,9 @@ def review_page(review: Review) -> Page:
         rows = [_row(review, views[c.name], followed.get(c.name)) for c in touched]
         blocks = [changes_grid(rows, heading)]
         facts = [*unchanged_facts(proposal, touched), *risk_facts(review)]
+    if all_run:
+        text = "To go on, extend the space or add levels between those run:"
+        facts.append(("", Cell(text, call=Action("review.edit", Symbol("name=...")))))
     facts += standing_facts(review)
     checks = review.checks()
     if failed := failed_text(checks):
@@ -132,12 +139,19 @@ def _calls(review: Review, touched: Sequence[Change]) -> list[Action]:
         calls = [advised, go_on, *edits]
     if _over(review):
         calls = [call for call in calls if call.name != "review.accept"]
+    if _all_run(review):  # an edit of the proposed changes leaves nothing to run either
+        calls = [call for call in calls if call not in edits]
     return list(dict.fromkeys([*calls, Action("review.why")]))
 
 
 def _over(review: Review) -> bool:
     """True if no trial is left for another round: of the space, or of the budget."""
     return review._worth is not None and not review._worth.n
+
+
+def _all_run(review: Review) -> bool:
+    """True if every configuration was run, of the present space and of the next one."""
+    return _over(review) and not left_to_run(review.analysis, review.original.old)
 
 
 def change_views(review: Review) -> dict[str, ChangeView]:
