@@ -185,6 +185,14 @@ class KerasObjective:
         self._data = data
         _freeze((data, self._sealed or (), self._pool or ()))
 
+    def __repr__(self) -> str:
+        x_train, y_train, x_val, y_val = self._data
+        train = same_rows("x", x_train, "y", y_train)
+        validation = same_rows("x", x_val, "y", y_val)
+        rows = f"{train:,} training and {validation:,} validation rows"
+        splits = f", {1 + len(self._folds)} splits" * bool(self._folds)
+        return f"KerasObjective({self.name!r}, {rows}{splits}, {self.backend})"
+
     @property
     def transformer(self) -> Any:
         """``preprocess``, fitted on the training inputs of the first split; ``None`` if not given."""

@@ -17,6 +17,7 @@ from refine.space.parameters import Parameter
 from refine.space.parsing import parameter_from_json
 from refine.space.space import Space
 from refine.stats import Forecast
+from refine.utils.display import Shown
 from refine.utils.provided import provides
 from refine.utils.types import JsonObject
 
@@ -24,8 +25,8 @@ from refine.utils.types import JsonObject
 LONGEST_NOTE = 10_000
 
 
-@dataclass(frozen=True)
-class Decision:
+@dataclass(frozen=True, repr=False)
+class Decision(Shown):
     """A decision as stored.
 
     Examples:

@@ -277,3 +277,11 @@ def test_the_dtype_policy_of_the_person_survives(data):
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     finally:
         keras.config.set_dtype_policy("float32")
+
+
+def test_an_objective_prints_its_name_rows_splits_and_backend(data):
+    objective = KerasObjective(document, *data)
+    rows = "140 training and 60 validation rows"
+    assert repr(objective) == f"KerasObjective({objective.name!r}, {rows}, {objective.backend})"
+    several = KerasObjective(document, *data, splits=3)
+    assert repr(several) == f"KerasObjective({objective.name!r}, {rows}, 3 splits, {objective.backend})"

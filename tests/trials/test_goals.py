@@ -219,3 +219,14 @@ def test_calls_that_need_one_number_are_refused_for_several_goals(tree, root):
         tree.add_round(SPACE, network, metric=GOALS, design="tpe", n=10)
     with pytest.raises(ReviewError, match="one goal"):
         tree.add_round(SPACE, network, metric="val_acc", n=11).choose(0)
+
+
+def test_a_decision_prints_its_kind_author_choice_and_note(tree):
+    root = tree.add_round(SPACE, network, metric=GOALS, n=12, seed=1).run(progress=False)
+    chosen = root.choose(int(root.front.index[0]), note="cheap", author="mia")
+    facts = facts_of(chosen)
+    assert chosen.page().title == "Decision: chosen by mia"
+    assert f"lr {root.front['lr'].iloc[0]:g}" in facts["Chosen"]
+    assert facts["Note"] == "cheap"
+    assert str(chosen) == repr(chosen)
+    assert "cheap" in chosen._repr_html_()

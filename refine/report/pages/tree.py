@@ -11,6 +11,7 @@ import numpy as np
 from refine.analysis.analysis import LEAST
 from refine.analysis.evenness import drawn_reason, evenness
 from refine.design.space_filling import IMPORTED
+from refine.report.pages.proposal import short_bounds
 from refine.report.pages.reasons import by, everybody, judged_text, sentence, upper, whom
 from refine.report.pages.records import spread_text
 from refine.report.pages.space import difference_line, space_grid
@@ -18,6 +19,7 @@ from refine.report.pages.winner import confirm_call
 from refine.review.decision import Decision
 from refine.run.environment import spread
 from refine.run.steering import how_text
+from refine.space.encoding import decode, label
 from refine.space.roles import SCIENTIFIC
 from refine.space.space import Space
 from refine.tree.lineage import declared_on
@@ -29,7 +31,7 @@ from refine.trials.frame import table
 from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.trial import AUDITS, FAILED
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Block, Branch, Cell, Items, Page, Text
+from refine.utils.display import Block, Branch, Cell, Fact, Facts, Items, Page, Text
 from refine.utils.format import about_duration, inflected, join, number, percent, plural, score
 from refine.utils.provided import page_for
 
@@ -220,6 +222,21 @@ def decision_text(d: Decision, authors: Collection[str]) -> str:
     if d.child:
         text += f": round {d.child}"
     return text
+
+
+@page_for(Decision)
+def decision_page(d: Decision) -> Page:
+    """The kind of a decision, its author and child, the chosen or edited values, and the note."""
+    facts: list[Fact] = []
+    if d.chosen is not None:
+        facts.append(("Chosen", join([f"{name} {label(decode(value))}" for name, value in d.chosen.items()])))
+    if d.edits:
+        facts.append(("Edited", join([f"{name} {short_bounds(new)}" for name, (_, new) in d.edits.items()])))
+    if d.rejected:
+        facts.append(("Rejected", join(d.rejected)))
+    if d.note:
+        facts.append(("Note", d.note))
+    return Page(f"Decision: {decision_text(d, [d.author])}", [Facts(facts)])
 
 
 def _believed(round_: Round) -> str:
