@@ -140,7 +140,7 @@ class BudgetState:
         if isinstance(self.budget, int):
             text = f"{self.left:,} of {self.budget:,} trials left"
         else:
-            text = f"{duration(self.seconds_left)} of {self.budget} left"
+            text = f"{duration(self.seconds_left)} of {_in_whole_units(self.budget)} left"
         if self.configurations is not None:
             text += f", enough for the whole space: {plural(self.configurations, 'configuration')}"
         elif isinstance(self.budget, str) and self.left is not None:
@@ -184,7 +184,7 @@ class BudgetState:
         if self.budget is not None and self.seconds_left <= 0:
             larger = f"{math.ceil(2 * seconds_of(self.budget) / 3600)} h"
             raise DesignError(
-                f"{subject}: the budget of {self.budget} is spent: the trials trained for "
+                f"{subject}: the budget of {_in_whole_units(self.budget)} is spent: the trials trained for "
                 f"{duration(self.seconds)}; raise the budget",
                 Action("tree.budget", larger),
             )
@@ -246,6 +246,13 @@ def seconds_of(text: str) -> float:
     if not parts or len(text) > _LONGEST or _PART.sub("", text).strip():
         return 0.0
     return sum(float(part[1]) * _SECONDS[part[2][0].lower()] for part in parts)
+
+
+def _in_whole_units(text: str) -> str:
+    """A training time without decimals, to compare with a measured one: ``3 min`` for ``0.05 h``."""
+    if "." not in text:
+        return text
+    return duration(seconds_of(text)).removesuffix(" 0 s").removesuffix(" 0 min")
 
 
 def first_size(budget: Budget) -> int | None:
