@@ -159,3 +159,15 @@ def test_questions_are_reported_with_their_answers(tree, tmp_path):
     assert re.search(re.escape(answer.question) + r"\b.*" + re.escape(answer.given), shown)
     assert f"| {answer.verdict} |" in section
     assert "<script>" not in text
+
+
+@pytest.mark.slow
+def test_evidence_of_a_proposal_gives_no_size_that_ignores_the_budget(tmp_path):
+    tree = refine.Tree("limited", store="sqlite://")
+    root = tree.add_round(SPACE, score, n=40, seed=1).run(progress=False)
+    root.propose().accept().run(progress=False)
+    [entry] = tree.calibration().entries
+    [advised] = entry.proposal.page().texts("n")
+    assert advised in html.unescape(tree.report(tmp_path).read_text())
+    tree.budget = 120
+    assert advised not in html.unescape(tree.report(tmp_path).read_text())

@@ -161,6 +161,8 @@ def _step(overview: RoundOverview, entry: Entry | None, narrated: bool, title: s
         parts += decision_parts(entry.decision, round_.parent.space, entry.proposal)
         if entry.proposal is not None:
             folds = [fold for fold in entry.proposal.page().folds if fold.why]
+            if round_._budget.budget is not None:  # the advised size ignores the budget
+                folds = [fold for fold in folds if fold.about != "n"]
             parts.append(Section("Evidence of the proposal", opened(folds)))
     elif node.note.strip():
         parts.append(quote(node.note))
