@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import astuple, replace
 
+import numpy as np
 import pytest
 
 import refine
@@ -254,3 +255,18 @@ def test_a_review_as_data_names_its_round_and_holds_no_address_of_memory(root):
     text = json.dumps(root.propose().to_dict(), allow_nan=False)
     assert " at 0x" not in text
     assert json.loads(text)["round"]["id"] == root.id
+
+
+def test_a_preview_compares_an_edit_with_a_proposal_only_where_one_was_made(tree):
+    space = {"a": (0.0, 1.0, 6), "b": (0.0, 1.0, 6)}
+    values = np.random.default_rng(0).normal(size=(6, 6))
+
+    def flat(params):
+        return float(values[round(5 * params["a"]), round(5 * params["b"])])
+
+    root = tree.add_round(space, flat, n=16, seed=3, noise="none").run(progress=False)
+    review = root.propose()
+    assert review.original.volume_kept == 1
+    preview = review.edit(a=(0.0, 0.4)).preview()
+    assert preview.probability < preview.proposed_probability == 1
+    assert "proposed" not in str(preview.details)

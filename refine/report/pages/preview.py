@@ -46,10 +46,10 @@ def preview_page(preview: Preview) -> Page:
     if edits := join([f"{name} {short_bounds(preview.space[name])}" for name in preview.edited]):
         facts.insert(0, ("Edited", edits))
     kept_share = percent(preview.volume_kept)
-    proposed = percent(preview.proposed_volume_kept)
-    lines = [
-        f"{kept_share} of the present space{before_limits(preview.space)} is kept (proposed: {proposed})."
-    ]
+    proposed = ""
+    if _proposes(preview):
+        proposed = f" (proposed: {percent(preview.proposed_volume_kept)})"
+    lines = [f"{kept_share} of the present space{before_limits(preview.space)} is kept{proposed}."]
     if preview.left:
         lines.append(
             f"{plural(preview.n, 'evenly drawn trial')} would hit the best 5 % of the space with probability "
@@ -132,9 +132,14 @@ def _risk(preview: Preview) -> Cell:
         return Cell(text, "bad" * preview.throws)
     proposed = chance_words(1 - preview.proposed_probability)
     compared = ""
-    if chance_words(1 - preview.probability) != proposed:
+    if _proposes(preview) and chance_words(1 - preview.probability) != proposed:
         compared = f" (proposed: {proposed})"
     return Cell(f"{text}{compared}", "bad" * preview.throws)
+
+
+def _proposes(preview: Preview) -> bool:
+    """True if the proposal cuts anything off."""
+    return preview.proposed_volume_kept != 1
 
 
 def _next_round(preview: Preview) -> str:
