@@ -189,7 +189,7 @@ def _typed_value(value: object) -> str:
 
     if isinstance(value, str) and not isinstance(value, Symbol):
         with contextlib.suppress(ReviewError):
-            if typed_value(value) == value:
+            if value and typed_value(value) == value:
                 return value
         return repr(value)
     return _typed(value)

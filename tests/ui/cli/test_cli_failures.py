@@ -132,7 +132,7 @@ def strange(p):
 STRANGE = {
     "n": (1, 8),
     "epsilon": (0.1, 0.5, 5),
-    "it's $x": ["a b", 'b"q', "$HOME", "`ls`", "1", "True", "(a", "it's; x", "ü = ñ", "n=3"],
+    "it's $x": ["a b", 'b"q', "$HOME", "`ls`", "", "1", "True", "(a", "it's; x", "ü = ñ", "n=3"],
 }
 
 
