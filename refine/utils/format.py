@@ -183,7 +183,8 @@ def about_duration(seconds: float) -> str:
 
 def bytes_text(number: float) -> str:
     """``2.13 GB``, ``300 MB``, ``12 kB``."""
-    unit, name = next(((unit, name) for unit, name in _UNITS if number >= unit), _UNITS[-1])
+    # 999.9 GB rounds to 1 TB
+    unit, name = next(((unit, name) for unit, name in _UNITS if number >= 0.9995 * unit), _UNITS[-1])
     if unit >= 1e9:
         return f"{number / unit:.3g} {name}"
     return f"{number / unit:.0f} {name}"

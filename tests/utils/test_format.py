@@ -62,3 +62,4 @@ def test_small_values_of_a_metric_keep_three_digits():
 def test_sizes_have_units_from_bytes_to_terabytes():
     sizes = 12, 4_096, 999_000_000, 2_130_000_000, 1.5e12
     assert [bytes_text(size) for size in sizes] == ["12 bytes", "4 kB", "999 MB", "2.13 GB", "1.5 TB"]
+    assert [bytes_text(size) for size in (999_900, 999_900_000, 999_900_000_000)] == ["1 MB", "1 GB", "1 TB"]
