@@ -9,7 +9,7 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import marked_unread, reading
 from refine.analysis.new_data import MOST_FACTOR, off_log_scale, on_log_scale, relative_deviations
 from refine.stats.posterior import same_rows
-from refine.utils.arrays import Floats, rounded_scores
+from refine.utils.arrays import Floats, rounded, rounded_scores
 
 
 def on_new_data(
@@ -29,13 +29,17 @@ def on_new_data(
     values = posterior.value(posterior.scores)
     shift = shift[np.arange(len(values)) % len(shift)]
     if on_log(analysis):
-        values = off_log_scale(on_log_scale(np.minimum(values, best / MOST_FACTOR)) + shift)
+        values = off_log_scale(rounded(on_log_scale(np.minimum(values, best / MOST_FACTOR)) + shift))
     else:
         values = values + shift
     scores = (np.clip(values, *analysis.limits.facing(analysis.sign)) - best) / unit
+    if on_log(analysis):  # losses near the best may differ by less than a step of rounded scores
+        drawn = scores.astype(np.float32)
+    else:
+        drawn = rounded_scores(scores)
     ends = np.array([min(scores.min(), (posterior.values[0] - best) / unit), max(scores.max(), 0.0)])
     return posterior._replace(
-        scores=rounded_scores(scores),
+        scores=drawn,
         mean=(posterior.value(posterior.mean) - best) / unit,
         known_mean=(posterior.value(posterior.known_mean) - best) / unit,
         knots=ends,

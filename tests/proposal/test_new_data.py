@@ -100,6 +100,18 @@ def test_a_factor_that_all_losses_over_decades_share_moves_no_claim():
     assert refine.propose(scored).claim.probability == refine.propose(plain).claim.probability
 
 
+def test_draws_of_losses_over_decades_differ_near_the_best_loss():
+    frame = round_of(0)[0]
+    scale = 10.0 ** (-6 + 24 * (frame["x"].to_numpy() - 0.5) ** 2)
+    losses = scale[:, None] * np.random.default_rng(0).exponential(size=(len(frame), ROWS))
+    frame["value"] = losses.mean(axis=1)
+    analysis = refine.analyze(SPACE, frame, by_row=losses, direction="minimize", scale="log")
+    posterior = surrogate_of(analysis).posterior
+    scores = posterior.scores[posterior.forest :]  # trees tie
+    ties = (scores == scores.max(axis=1, keepdims=True)).sum(axis=1)
+    assert ties.mean() < 1.1
+
+
 def test_the_tolerance_is_the_standard_error_over_the_rows():
     frame, scores = round_of(0)
     noise = refine.analyze(SPACE, frame, by_row=scores).noise
