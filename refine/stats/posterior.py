@@ -44,6 +44,7 @@ T = TypeVar("T")
 _FEWEST = 5  # fewest configurations for a process
 _TAIL = 0.1
 _SLACK = 1e-6  # draws that fall short of a bound by less reach it
+_TREE_STEP = 2.0**-40  # of the predictions of a tree, shares from 0 to 1
 _EDGE = 4.0  # largest score; normal deviations beyond carry no information
 
 
@@ -536,13 +537,13 @@ class MixedPosterior:
             rng,
         )
         edge = ndtr(_EDGE)
-        predicted = forest.predict(cells.astype(np.float32))
+        # Multiples of a power of two: their sums are exact in any order, so cells that share their leaves are
+        # equal on every processor.
+        predicted = np.rint(forest.predict(cells.astype(np.float32)) / _TREE_STEP) * _TREE_STEP
+        pick = np.zeros((self.forest_draws, self.trees))
         chosen = np.argsort(rng.random((self.forest_draws, self.trees)), axis=1)[:, : self.members]
-        # Sums in one order: cells that share their leaves are exactly equal.
-        average = np.zeros((self.forest_draws, len(cells)))
-        for member in chosen.T:
-            average += predicted[member]
-        average /= self.members
+        np.put_along_axis(pick, chosen, 1.0, axis=1)
+        average = pick @ predicted / self.members
         drawn = np.asarray(ndtri(np.clip(average, 1.0 - edge, edge)))
         mean = np.asarray(ndtri(np.clip(predicted.mean(axis=0), 1.0 - edge, edge)))
         predicted_rows = forest.predict(table).mean(axis=0)
