@@ -263,7 +263,7 @@ def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[Fact]
     return []
 
 
-NOTHING = "Nothing is proposed: on this evidence every part of the space may hold the optimum."
+NOTHING = "Nothing is proposed: the evidence supports no change of the space."
 
 
 class RiskView(NamedTuple):
