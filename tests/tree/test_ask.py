@@ -295,7 +295,7 @@ def test_a_question_on_a_conditional_parameter_compares_configurations_that_have
     assert answer.given == "model == 'svr'"
     assert answer == piped.ask("C <= 0.1", given="model == 'svr'")
     assert answer.trials == int((piped["root"].trials["model"] == "svr").sum())
-    assert answer.given in facts_of(answer)["Condition"]
+    assert f"with {answer.given}, so only such configurations" in facts_of(answer)["Condition"]
     assert set(answer.inside.best) == {"model", "C", "log_target", "junk"}
 
 
@@ -309,11 +309,14 @@ def test_parameters_of_two_models_compare_the_configurations_of_both(piped):
     answer = piped.ask("C >= 10 or depth == 4")
     assert answer.given == "model == 'svr' or model == 'gbt'"
     assert (answer.trials, answer.verdict) == (60, "yes")
+    conditions = [cell.text for label, cell in answer.page().facts if label == "Condition"]
+    assert conditions == ["C exists only with model == 'svr'", "depth exists only with model == 'gbt'"]
 
 
 def test_a_question_that_names_the_condition_compares_with_all_configurations(piped):
     answer = piped.ask("model == 'svr' and C >= 0.1")
     assert (answer.given, answer.verdict, answer.trials) == (None, "no", 60)
+    assert "other configurations count as outside" in facts_of(answer)["Condition"]
 
 
 def test_a_value_of_a_parameter_is_compared_with_its_other_values(piped):

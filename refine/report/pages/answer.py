@@ -160,9 +160,25 @@ def _empty_side(answer: Answer) -> str:
 def _condition_text(answer: Answer, name: str) -> str:
     """The part of the space with a conditional parameter, and the consequence for the answer."""
     condition = answer.conditional[name]
-    if condition in (answer.given or ""):
-        return f"{name} exists only with {condition}, so only such configurations are compared"
-    return f"{name} exists only with {condition}; other configurations count as outside"
+    text = f"{name} exists only with {condition}"
+    if answer.given is not None and _conjuncts(condition) <= _conjuncts(answer.given):
+        return f"{text}, so only such configurations are compared"
+    if answer.better is not None or condition in (answer.given or ""):
+        return text  # another region, or another part of the condition, holds configurations without it
+    return f"{text}; other configurations count as outside"
+
+
+def _conjuncts(condition: str) -> set[str]:
+    """The parts of a condition that must all hold."""
+    nodes = [ast.parse(condition, mode="eval").body]
+    parts: set[str] = set()
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
+            nodes += node.values
+        else:
+            parts.add(ast.unparse(node))
+    return parts
 
 
 def lead_text(answer: Answer) -> str:
