@@ -1,6 +1,7 @@
 """Claims about new data: the rows of the validation set are a sample, and draws carry its deviation."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -185,6 +186,13 @@ def test_the_screen_names_new_data(study):
     on_new_data = facts_of(study.winner())["New data"]
     assert numbers_in(on_new_data)[-1] == "120"
     assert any("draw" in text and "rows" in text for text in review.page().texts("claim"))
+
+
+def test_chances_and_gains_on_new_data_are_explained_below_their_numbers(study):
+    assert CLAIMED_DATA["rows"].split()[-1] in facts_of(study.rounds[0].propose().worth())["Interval"]
+    assert len(study.winner().page().texts("candidates")) == 1
+    exact = replace(study.winner(), new_data=None)
+    assert exact.page().texts("candidates") == []
 
 
 def test_the_value_of_the_winner_on_new_data_is_less_its_luck(study):

@@ -552,6 +552,10 @@ def curves_page(trials: Sequence[TrialCurves], metric: Metric, direction: str) -
 TONES = {CONTINUE: "good", CONFIRM: "warn", STOP: "warn"}  # verdict -> tone
 
 
+_SOURCES = {"rows": "validation rows", "folds": "folds"}
+_UNKNOWN_PART = "on others, the best configurations may change places"
+
+
 @page_for(Worth)
 def worth_page(outlook: Worth) -> Page:
     """The verdict on a further round with a chance, and the expected gains of the round and of repeats."""
@@ -567,6 +571,8 @@ def worth_page(outlook: Worth) -> Page:
     facts: list[Fact] = []
     if outlook.n or outlook.repeats:
         facts = [("Gain", gain)]
+        if outlook.n and outlook.data in NEW_DATA:
+            facts.append(("Interval", f"wider than on these {_SOURCES[outlook.data]} alone: {_UNKNOWN_PART}"))
     return Page(worth_sentence(outlook), [Facts(facts)], calls)
 
 

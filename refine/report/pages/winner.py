@@ -15,7 +15,7 @@ from refine.report.pages.reasons import noise_text, sentence
 from refine.space.encoding import decode
 from refine.space.literals import python_text
 from refine.utils.action import Action
-from refine.utils.display import Cell, Fact, Facts, Fold, Grid, Items, Page, Text
+from refine.utils.display import Block, Cell, Fact, Facts, Fold, Grid, Items, Page, Text
 from refine.utils.format import by_over, chance_words, coarse, difference, join, percent, plural, score
 from refine.utils.provided import page_for
 
@@ -23,6 +23,11 @@ _WIDTH = 76  # columns of code to copy
 _PLAUSIBLE = 0.1  # model probability of being the best from which on a runner-up is printed
 _AS_LIKELY = (
     0.7  # share of the winner's probability from which on a runner-up is about as likely to be the best
+)
+
+_PROBABLE_ON_NEW_DATA = (
+    "Model probabilities are for new data. A worse configuration can have a larger one if its scores by row "
+    "or fold differ more from those of the others."
 )
 
 _PROBABLY = 0.95  # model probability from which on a gain that the interval leaves open is probable
@@ -98,7 +103,10 @@ def _folds(winner: Winner) -> list[Fold]:
         order = "expected values"
         if winner.noise.deterministic:
             order = "observed values"
-        folds.append(Fold(f"The configurations with the best {order}", [_candidates(winner)], "candidates"))
+        compared: list[Block] = [_candidates(winner)]
+        if winner.new_data is not None:
+            compared.append(Text(_PROBABLE_ON_NEW_DATA, "faint"))
+        folds.append(Fold(f"The configurations with the best {order}", compared, "candidates"))
     used = [(Cell(name, "strong"), value) for name, value in best.labels.items()]
     folds.append(Fold("Values used", [Grid(("parameter", "value"), used)], why=False))
     return folds
