@@ -237,7 +237,8 @@ def test_a_trend_of_a_minimised_metric_says_whether_it_is_good(direction, way, m
 def test_an_effect_without_an_estimate_is_left_out():
     values = {"effect": math.nan, "q": 1.0, "parameter": "flag"}
     text = sentences([Reason("not_seen", values)])
-    assert ("nan" in text, "q = 1." in text) == (False, True)
+    assert "nan" not in text
+    assert "q = 1." in text
 
 
 def test_noise_of_a_large_metric_has_two_digits():
@@ -247,7 +248,7 @@ def test_noise_of_a_large_metric_has_two_digits():
 
 def test_noise_from_repeats_counts_degrees_of_freedom():
     noise = NoiseEstimate(0.0059, 0.0, "replicates", 10)
-    assert re.findall(r"[\d.]+|degrees|run|repeat\b", noise_text(noise)) == ["0.0059", "10", "degrees"]
+    assert noise_text(noise) == "0.0059 between repeats (standard deviation, 10 degrees of freedom)"
 
 
 @pytest.mark.slow
@@ -286,10 +287,9 @@ def test_the_two_values_expected_when_retrained_name_their_trials(tree):
 
 def test_a_decision_is_not_called_worse_if_both_spaces_held_the_best():
     kept_more = DecisionComparison(0.9, SpaceResult(0.1, 0.9), SpaceResult(0.4, 0.9), 5, 0.01)
-    assert (kept_more.kept(kept_more.decided), kept_more.kept(kept_more.proposed)) == (True, True)
+    assert outcome_text(kept_more) == "both spaces held the best value"
     lost = DecisionComparison(0.9, SpaceResult(0.1, 0.9), SpaceResult(0.1, 0.7), 5, 0.01)
-    assert (lost.kept(lost.decided), lost.kept(lost.proposed)) == (False, True)
-    assert outcome_text(kept_more) != outcome_text(lost)
+    assert outcome_text(lost) == "the decision cut off the best value, the proposal kept it"
 
 
 @pytest.mark.slow

@@ -180,7 +180,9 @@ def test_verdict_goes_on_while_the_budget_leaves_trials_for_a_round():
     assert alone.verdict != "CONTINUE"
     assert budgeted.verdict == "CONTINUE"
     assert spent.verdict != "CONTINUE"
-    assert numbers_in(verdict_sentence(budgeted))[:3] == ["39", "60", "20"]  # left, of the budget, next
+    assert verdict_sentence(budgeted).startswith(
+        "Go on: 39 of 60 trials left. By the model alone, another 20"
+    )
 
 
 def test_every_view_of_an_outlook_says_the_same_about_the_gain():
@@ -195,21 +197,20 @@ def test_every_view_of_an_outlook_says_the_same_about_the_gain():
 
 
 @pytest.mark.parametrize(
-    ("probability", "verdict", "chance"),
+    ("probability", "verdict", "start", "chance"),
     [
-        (0.01, "STOP", "1 in 20"),
-        (0.25, "CONTINUE", "1 in 5"),
-        (0.4, "CONTINUE", "1 in 3"),
-        (0.5, "CONTINUE", ""),
+        (0.01, "STOP", "Stop here: another", "(at most about 1 in 20 do)"),
+        (0.25, "CONTINUE", "Go on if cheap: another", "(about 1 in 5 do)"),
+        (0.4, "CONTINUE", "Go on if cheap: another", "(more than 1 in 3 do)"),
+        (0.5, "CONTINUE", "Go on: another", "will probably gain more than"),
     ],
 )
-def test_a_verdict_states_its_own_chance(probability, verdict, chance):
+def test_a_verdict_states_its_own_chance(probability, verdict, start, chance):
     analysis, proposal = proposed(noise, n=20)
     outlook = worth_of(analysis, 0.1, proposal.space, 20)
     outlook = replace(outlook, probability=probability, verdict=verdict)
-    assert ("cheap" in verdict_sentence(outlook)) == (0.2 < probability < 0.5)
+    assert verdict_sentence(outlook).startswith(start)
     assert chance in str(outlook)
-    assert (chance == "") == ("probably" in str(outlook))
 
 
 def test_next_step_names_the_parameter_that_makes_trials_slow(rng):

@@ -39,7 +39,7 @@ def test_every_branch_starts_at_the_best_of_its_parent():
     assert texts(ax) == ["root", "side", "paper", "last"]
     spans = [(p.get_x(), p.get_x() + p.get_width()) for p in ax.patches]
     assert spans == [(4.5, 6.5), (8.5, 11.5)]
-    assert ("val_acc" in ax.get_title("left"), numbers_in(ax.get_title("left"))) == (True, ["4"])
+    assert ax.get_title("left") == "Best val_acc over 4 rounds"
     inside(ax)
 
 
@@ -48,7 +48,9 @@ def test_one_round_has_no_bands_and_no_id():
     ax = figures.best_so_far(rounds, "maximize", "val_acc")
     assert _best(ax)[0][-1] == (5.5, 0.9)
     entries = [numbers_in(entry) for entry in legend(ax)]
-    assert (["0.9000", "4"] in entries, ["1"] in entries, texts(ax)) == (True, True, [])
+    assert ["0.9000", "4"] in entries
+    assert ["1"] in entries
+    assert texts(ax) == []
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("trial", "val_acc")
     assert [y for _, y in _best(figures.best_so_far(rounds, "minimize"))[0]] == [0.5, 0.4, 0.4, 0.4, 0.4]
 
