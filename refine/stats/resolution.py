@@ -370,7 +370,7 @@ def smallest_step(y: FloatArray, further: FloatArray | None = None) -> float:
     if gaps.size < 2:
         return 0.0
     gaps = np.unique(gaps)
-    if further is not None and (_gaps(further) < gaps[0] / 2).any():
+    if further is not None and further.size and (_gaps(further) < gaps[0] / 2).any():
         return 0.0
     with np.errstate(over="ignore"):
         if gaps.size and not np.isfinite(gaps[-1] / gaps[0]):

@@ -111,5 +111,6 @@ def test_an_absurd_best_value_does_not_raise_the_floor():
 def test_values_closer_than_a_step_show_that_there_is_none():
     coarse = np.tile(-np.round((np.arange(11) / 10 - 0.3) ** 2, 12), 3)
     assert smallest_step(coarse) == pytest.approx(0.01)
-    assert smallest_step(coarse, coarse) == pytest.approx(0.01)
+    for further in (coarse, np.array([])):
+        assert smallest_step(coarse, further) == pytest.approx(0.01)
     assert smallest_step(coarse, np.append(coarse, -0.0001)) == 0.0
