@@ -338,14 +338,14 @@ def test_a_copied_result_is_not_paid_for(tree):
 
 @pytest.mark.slow
 def test_a_paid_round_is_advised_if_the_verdict_without_a_budget_is_stop(tree):
-    first = tree.add_round(SPACE, truth, n=40, noise="none").run(progress=False)
+    first = tree.add_round(SPACE, truth, n=80, noise="none").run(progress=False)
     free = first.propose(keep=False)
     assert free.worth().verdict == "STOP"
-    tree.budget = 60
+    tree.budget = 100
     paid = first.propose(keep=False)
     assert paid.worth().verdict == "CONTINUE"
     assert str(paid.page().calls[0]) == "review.accept(n=20, exploit=0.9)"
-    tree.budget = 40
+    tree.budget = 80
     spent = first.propose(keep=False)
     assert spent.worth().verdict == "STOP"
     assert str(spent.page().calls[0]) == "tree.winner()"
