@@ -147,6 +147,7 @@ def test_every_result_that_prints_is_data_with_the_version_of_its_schema(study, 
     review = round_.propose(keep=False)
     results = [*words.glances(study, round_).values(), round_, round_.space, review.proposal, review.worth()]
     results += [study.ask(f"lr <= {round_.space['lr'].grid[0]}"), study.questions()]
+    results.append(study.rounds[0].decisions[-1])
     for result in (*results, review.rehearse(2), round_.replay(sample=1), copy.merge(study)):
         data = json.loads(json.dumps(result.to_dict(), allow_nan=False))
         assert data.keys() > {"schema", "page"}, result
