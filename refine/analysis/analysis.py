@@ -848,12 +848,16 @@ def _resolution(
         even_y = first_y
     elif not drawn_evenly or not even_y.size:
         even_y = spread
-    spread_of_losses = spread
-    if not (finished_y < 0).all():
-        spread_of_losses = finished_y
+    losses = -finished_y
+    if sources.replicates is not None and scale is None:  # a loss whose repeats reach 0 is not compared by factors
+        repeats = np.asarray(sources.replicates[0], dtype=float)
+        losses = np.concatenate([losses, repeats[np.isfinite(repeats)]])
+    spread_of_losses = -spread
+    if not (losses > 0).all():
+        spread_of_losses = losses
     decades = 0.0
     if sign < 0 or scale is not None:
-        decades = decades_of(-spread_of_losses, scale, -even_y)
+        decades = decades_of(spread_of_losses, scale, -even_y)
     if decades > 0:
         on_log_scale = noise_of(
             (X, -np.log10(-y)),

@@ -14,6 +14,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.evaluated import Evaluated, RanRound, Run, evaluated, values_of
 from refine.analysis.new_data import (
+    MOST_FACTOR,
     Deviations,
     OnNewData,
     off_log_scale,
@@ -324,9 +325,12 @@ class Field:
         return replace(self, noise=noise, draws=draws if self.on_log else np.clip(draws, *self.limits))
 
     def scaled(self, values: Floats) -> Floats:
-        """Values, larger is better, on the scale on which they are compared."""
+        """Values, larger is better, on the scale on which they are compared.
+
+        On a log scale, a repeat may have a loss of 0 or less, in a race that began without one.
+        """
         if self.on_log:
-            return on_log_scale(values)
+            return on_log_scale(np.minimum(values, -abs(self.best_value) / MOST_FACTOR))
         return values
 
     def unscaled(self, values: Floats) -> Floats:

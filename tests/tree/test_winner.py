@@ -169,3 +169,42 @@ def test_a_deterministic_winner_has_a_doubt_on_new_data(tree):
     assert 0 < won.within < 1
     assert np.isnan(won.within_rows)
     assert sum(candidate.probability for candidate in won.candidates) <= 1.1
+
+
+def lucky_repeats():
+    """A positive loss whose repeats lie lower, some of them below 0."""
+    seen = set()
+
+    def loss(params, trial):
+        noise = 0.1 * abs(np.random.default_rng(trial.seed).standard_normal())
+        if tuple(params.values()) in seen:
+            noise = -noise
+        seen.add(tuple(params.values()))
+        return (params["a"] - 3) ** 2 + 0.1 * params["b"] + 0.01 + noise
+
+    return loss
+
+
+LOSS_SPACE = {"a": (0.0, 8.0, 33), "b": (0.0, 3.0, 13)}
+
+
+def test_repeats_below_0_of_a_positive_loss_leave_a_winner(tree):
+    root = tree.add_round(LOSS_SPACE, lucky_repeats(), n=80, seed=1, direction="minimize")
+    root.run(progress=False, check_noise=False)
+    assert root.trials["value"].min() > 0
+    assert root.analyze().noise.floor_source == "decades"
+    root.replicate(top=5, seeds=3).run(progress=False)
+    winner = tree.winner()
+    assert min(run for candidate in winner.candidates for run in candidate.replicates) < 0
+    assert -0.1 < winner.expected < 0.2
+    low, high = winner.interval
+    assert low < winner.expected < high
+
+
+def test_a_race_goes_on_when_a_repeat_of_a_positive_loss_falls_below_0(tree):
+    root = tree.add_round(LOSS_SPACE, lucky_repeats(), n=80, seed=1, direction="minimize")
+    root.run(progress=False, check_noise=False)
+    assert root.trials["value"].min() > 0
+    winner = tree.confirm(budget=20, progress=False)
+    assert min(run for candidate in winner.candidates for run in candidate.replicates) < 0
+    assert -0.1 < winner.expected < 0.2
