@@ -617,8 +617,11 @@ def analyze(
     counts = _counts(rows, of_round, sign)
     n_tested = counts["n_space_filling"]
     n_few_even = int((rows.measurable & tables.even).sum()) - n_tested
-    resolution = _resolution(tables, [value, metric or value], sources, noise, scale)
-    new_data = new_data_of(space, sources.frame, [value, metric or value], sign, allow_degenerate, by_row)
+    names_of_value = [value, metric or value]
+    resolution = _resolution(tables, names_of_value, sources, noise, scale)
+    new_data = new_data_of(
+        space, sources.frame, names_of_value, sign, allow_degenerate, by_row, resolution.sd
+    )
     if by_row is not None and new_data is not None:
         resolution = resolution._replace(paired=new_data.paired_error, paired_source="examples")
     # With exact values, a forecast would pass for one in spite of its error.
@@ -849,7 +852,7 @@ def _resolution(
     elif not drawn_evenly or not even_y.size:
         even_y = spread
     losses = -finished_y
-    if sources.replicates is not None and scale is None:  # a loss whose repeats reach 0 is not compared by factors
+    if sources.replicates is not None and scale is None:  # repeats of 0 or less rule out factors
         repeats = np.asarray(sources.replicates[0], dtype=float)
         losses = np.concatenate([losses, repeats[np.isfinite(repeats)]])
     spread_of_losses = -spread

@@ -131,8 +131,21 @@ def from_rows(rows: ScoredRows, sign: float) -> Deviations:
     return Deviations(draws, "rows", rows.total)
 
 
-def from_folds(folds: Floats, sign: float) -> Deviations:
-    """Deviations by (k, folds) scores."""
+def from_folds(folds: Floats, sign: float, noise_sd: float = 0.0) -> Deviations:
+    """Deviations by (k, folds) scores, without the noise of retraining that the scores contain.
+
+    ``noise_sd`` is the noise of the mean over the folds, which the expected values allow for already; 0 keeps
+    all of the spread.
+    """
+    means = folds.mean(axis=1, keepdims=True)
+    common = np.median(folds - means, axis=0)  # part of a fold that all configurations share
+    own = folds - means - common
+    best = np.argsort(-sign * means[:, 0], kind="stable")[:COMPARED]
+    # Every training adds noise of its own to a fold: with J folds, J times the variance of the mean.
+    spread = float((own[best] ** 2).mean()) * folds.shape[1] / (folds.shape[1] - 1)
+    if noise_sd > 0 and spread > 0:
+        kept = max(0.0, 1 - folds.shape[1] * noise_sd**2 / spread)
+        folds = means + common + own * np.sqrt(kept)
     return Deviations(sign * stats.fold_deviations(folds), "folds", folds.shape[1])
 
 
@@ -153,6 +166,7 @@ def new_data_of(
     sign: float,
     allow_degenerate: bool,
     by_row: npt.ArrayLike | None,
+    noise_sd: float = 0.0,
 ) -> NewData | None:
     """Deviations of the best trials of a table.
 
@@ -165,6 +179,7 @@ def new_data_of(
         sign: 1 if larger values are better, else -1.
         allow_degenerate: Whether a degenerate trial may be best.
         by_row: (trials, validation rows) scores, NaN for a trial without scores.
+        noise_sd: Noise of retraining: see :func:`from_folds`.
 
     Raises:
         AnalysisError: ``by_row`` has another shape, or other means than the values.
@@ -186,7 +201,7 @@ def new_data_of(
         return None
     X = unit_positions(space, frame.iloc[best])
     if by_row is None:
-        deviations = from_folds(scores[best], sign)
+        deviations = from_folds(scores[best], sign, noise_sd)
     else:
         count = scores.shape[1]
         deviations = from_rows(ScoredRows([], row_means(scores[best]), count, count), sign)

@@ -517,7 +517,7 @@ class _Evidence(NamedTuple):
         drawn = None
         if node.method == IMPORTED:
             drawn = evenness(node.space, analysis.table, analysis.sign)
-        new_data = _read_new_data(reader, path, goal)
+        new_data = _read_new_data(reader, path, goal, analysis.noise.sd)
         return replace(
             analysis,
             codes=evidence.codes,
@@ -680,7 +680,7 @@ def _examples(reader: Reader, pk: int, keys: Sequence[str], metric: Metric) -> S
 
 
 def read_deviations(
-    reader: Reader, goal: Goal, keys_by_round: Mapping[int, Sequence[str]]
+    reader: Reader, goal: Goal, keys_by_round: Mapping[int, Sequence[str]], noise_sd: float = 0.0
 ) -> tuple[list[str], Deviations] | None:
     """Labels and deviations on new data of planned runs, by scores on the same validation rows or folds.
 
@@ -691,6 +691,7 @@ def read_deviations(
         goal: Goal of the trials.
         keys_by_round: Row of a round -> hashes of configurations. If rounds have different validation rows,
             those of the first one count.
+        noise_sd: Noise of retraining: see :func:`refine.analysis.new_data.from_folds`.
     """
     metric = goal.metric
     if metric.reduction != "last":
@@ -717,7 +718,7 @@ def read_deviations(
     folds = {label: s for label, s in folds.items() if len(s) == length and np.isfinite(s).all()}
     if len(folds) < 2 or length < 2:
         return None
-    return list(folds), from_folds(np.array(list(folds.values())), goal.sign)
+    return list(folds), from_folds(np.array(list(folds.values())), goal.sign, noise_sd)
 
 
 def _has_scores(reader: Reader, pk: int, records: Records, metric: Metric) -> bool:
@@ -729,7 +730,7 @@ def _has_scores(reader: Reader, pk: int, records: Records, metric: Metric) -> bo
     return metric.name in reader.row_totals(pk) or reader.has_examples(pk)
 
 
-def _read_new_data(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> NewData | None:
+def _read_new_data(reader: Reader, path: Sequence[StoredNode], goal: Goal, noise_sd: float) -> NewData | None:
     """Deviations on new data of the best trials of a path; ``None`` without scores by row or fold."""
     space = path[-1].node.space
     keys_by_round: dict[int, list[str]] = {}
@@ -749,7 +750,7 @@ def _read_new_data(reader: Reader, path: Sequence[StoredNode], goal: Goal) -> Ne
         labels = [f"{pk} {key}" for key in records.columns["key"]]
         positions |= dict(zip(labels, unit_positions(space, frame), strict=True))
         values |= dict(zip(labels, (goal.sign * frame["value"]).tolist(), strict=True))
-    named_deviations = read_deviations(reader, goal, keys_by_round)
+    named_deviations = read_deviations(reader, goal, keys_by_round, noise_sd)
     if named_deviations is None:
         return None
     labels, deviations = named_deviations

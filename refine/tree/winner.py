@@ -214,7 +214,7 @@ def _deviations(reader: Reader, rounds: Goals, field: Field) -> Deviations | Non
         pk = pks[candidate.round]
         keys_by_round.setdefault(pk, []).append(candidate.key)
         numbers[f"{pk} {candidate.key}"] = i
-    named_deviations = read_deviations(reader, field.goal, keys_by_round)
+    named_deviations = read_deviations(reader, field.goal, keys_by_round, field.noise.sd)
     if named_deviations is None:
         return None
     labels, deviations = named_deviations

@@ -208,3 +208,26 @@ def test_a_race_goes_on_when_a_repeat_of_a_positive_loss_falls_below_0(tree):
     winner = tree.confirm(budget=20, progress=False)
     assert min(run for candidate in winner.candidates for run in candidate.replicates) < 0
     assert -0.1 < winner.expected < 0.2
+
+
+def test_the_noise_of_retraining_in_folds_is_subtracted_once_as_luck():
+    """Each fold is trained with noise of its own, and the folds differ by nothing else."""
+
+    def truth_of(params):
+        return 1 + 3 * (params["x"] - 0.4) ** 2
+
+    def loss(params, trial):
+        noise = np.random.default_rng(trial.seed).normal(0, 0.3, 5)
+        return {"loss": (truth_of(params) + noise).tolist()}
+
+    errors = []
+    for seed in range(4):
+        with refine.Tree(f"study {seed}", store="sqlite://") as tree:
+            space = {"x": (0.0, 1.0, 41)}
+            root = tree.add_round(space, loss, n=40, seed=seed, metric="loss", direction="minimize")
+            root.run(progress=False).replicate(top=5, seeds=3).run(progress=False)
+            winner = tree.winner()
+        assert (winner.new_data.source, winner.new_data.n) == ("folds", 5)
+        assert winner.new_data.low < truth_of(winner.params) < winner.new_data.high
+        errors.append(winner.new_data.value - truth_of(winner.params))
+    assert abs(np.mean(errors)) < 0.3 / np.sqrt(5)  # the noise of a trial
