@@ -23,7 +23,7 @@ from refine.report.markdown.script import reproduce
 from refine.report.pages.analysis import weak_text
 from refine.report.pages.calibration import outcome_text
 from refine.report.pages.checks import says, verdict_sentence
-from refine.report.pages.proposal import claim_sentence
+from refine.report.pages.proposal import changes_text, claim_sentence
 from refine.report.pages.reasons import noise_text, sentences, short_reason, top_trials_cut
 from refine.review.calibration import DecisionComparison, SpaceResult
 from refine.stats import NoiseEstimate
@@ -244,6 +244,21 @@ def test_an_effect_without_an_estimate_is_left_out():
 def test_noise_of_a_large_metric_has_two_digits():
     noise = NoiseEstimate(1538930.74, 0.0, "replicates", 8)
     assert noise_text(noise).startswith("1.5e+06 between repeats")
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence", "clause"),
+    [
+        (["x", "y"], "Next round: x 0 to 0.5 and y 0 to 0.5.", "x 0 to 0.5 and y 0 to 0.5."),
+        (list("abcdefgh"), "Narrow a, b, c, d, e, f, g and h.", "narrow a, b, c, d, e, f, g and h."),
+        ([f"rate_of_layer_{i}" for i in range(5)], "Narrow 5 parameters.", "narrow 5 parameters."),
+        ([], "", ""),
+    ],
+)
+def test_changes_are_stated_by_bounds_or_by_kind_or_by_count(names, sentence, clause):
+    old = refine.Space({"other": [1, 2], **dict.fromkeys(names, (0.0, 1.0, 11))})
+    new = old.replace(dict.fromkeys(names, refine.Float(0.0, 0.5, 6)))
+    assert changes_text(old, new) == (sentence, clause)
 
 
 def test_noise_from_repeats_counts_degrees_of_freedom():

@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pages import SPACE, score
 
 import refine
-from refine.report.pages.calibration import HELD_IN_BENCHMARKS, record_text
+from refine.report.pages.calibration import HELD_IN_BENCHMARKS, held_count_text, record_text
+from refine.review.calibration import Calibration
 from refine.ui.web.session import Session
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -99,6 +101,13 @@ def test_the_track_record_counts_tested_claims(session, family):
 )
 def test_a_track_record_begins_with_ten_claims(confirmed, checked, text):
     assert record_text(confirmed, checked) == text
+
+
+@pytest.mark.parametrize(("confirmed", "text"), [(8, ""), (9, "9 of 10")])
+def test_a_tile_counts_the_claims_that_held_from_ten_checked_claims_on(confirmed, text):
+    outcomes = [True, None, *[False] * confirmed]  # a refuted claim, and one that no trial tested
+    entries = tuple(SimpleNamespace(refuted=refuted) for refuted in outcomes)
+    assert held_count_text(Calibration("study", entries)) == text
 
 
 def test_the_share_of_claims_that_held_is_that_of_the_benchmarks():

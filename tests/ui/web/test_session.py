@@ -60,6 +60,18 @@ def ask(session, kind, round_=None, **options):
 
 
 @pytest.mark.slow
+def test_the_best_value_is_that_of_the_best_clause_and_the_chance_that_of_the_tile(session_shown):
+    review = shown(session_shown)["review"]
+    metric = session_shown.shown.metric
+    assert review["best"] == f"Best {metric} {review['best_value']}"
+    assert review["best_value"].startswith(f"{session_shown.shown.best['value']:.4f} (")
+    preview = ask(session_shown, "preview")
+    assert preview["chance"] == f"{preview['tiles'][0]['number']} chance to lose"
+    rejected = [name for name, p in session_shown.shown.space.items() if p.size > 1]
+    assert ask(session_shown, "preview", rejected=rejected)["chance"] == "nothing is cut off"
+
+
+@pytest.mark.slow
 def test_everything_is_json(session_shown):
     root = session_shown.shown
     json.dumps(
