@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from pages import SPACE, score
 
 import refine
 from refine.report.pages.calibration import HELD_IN_BENCHMARKS, held_count_text, record_text
 from refine.review.calibration import Calibration
+from refine.ui.web.outcomes import expected_content
 from refine.ui.web.session import Session
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -48,6 +50,18 @@ def test_a_child_is_compared_with_its_forecast_and_its_parent(session, family):
     assert ("better" in brought["text"].split(), brought["tone"]) == (better, "" if better else "warn")
     first = session.handle({"type": "round", "round": root.id})["expected"]
     assert (first["text"], first["forecast"], first["brought"]) == ("", None, None)
+
+
+@pytest.mark.parametrize(
+    ("gain", "compared", "tone"),
+    [(0.1, "better than", ""), (0.0, "the same as", ""), (-0.1, "worse than", "warn")],
+)
+def test_the_best_of_a_round_is_compared_with_the_best_of_its_parent(family, gain, compared, tone):
+    _, root, child = family
+    best = pd.Series({"value": root.best["value"] + gain})
+    brought = expected_content(child, best, root.best)["brought"]
+    assert brought["text"].startswith(f"{compared} the {root.best['value']:.4f} of its parent; forecast ")
+    assert brought["tone"] == tone
 
 
 @pytest.mark.parametrize("exploit", [0.0, 0.5])
