@@ -577,7 +577,7 @@ def analyze(
         ),
         value,
     )
-    tables = _tables_of(space, sources, value, direction, allow_degenerate, constraints)
+    tables = _tables_of(space, sources, value, direction, allow_degenerate, constraints, scale)
     rows = tables.rows
     of_round = tables.own
     sign = tables.sign
@@ -676,7 +676,7 @@ def resolution_of(
 ) -> stats.NoiseEstimate:
     """The noise of an analysis alone, without tests; declarations and errors as for :func:`analyze`."""
     constraints = metric_constraints(goal.metric.subject_to)
-    tables = _tables_of(space, sources, "value", goal.direction, goal.allow_degenerate, constraints)
+    tables = _tables_of(space, sources, "value", goal.direction, goal.allow_degenerate, constraints, scale)
     return _resolution(tables, ["value", str(goal.metric)], sources, noise, scale)
 
 
@@ -714,6 +714,7 @@ def _tables_of(
     direction: str,
     allow_degenerate: bool,
     constraints: Sequence[MetricConstraint],
+    scale: str | None,
 ) -> _Tables:
     """Checks and cleans the arguments of :func:`analyze`."""
     check_direction(direction)
@@ -728,7 +729,7 @@ def _tables_of(
     other_tables = [t for t in (sources.earlier, sources.elsewhere) if t is not None]
     other_tables = [_judged(table, space, constraints) for table in other_tables]
     finished = [sign * _finished_values(table, value) for table in (frame, *other_tables)]
-    limit = explosion_limit(np.concatenate(finished))
+    limit = explosion_limit(np.concatenate(finished), scale)
     n_exploded = 0
     if np.isfinite(limit):
         frame, blown = _without_exploded(frame, value, sign, limit)

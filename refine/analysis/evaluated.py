@@ -110,7 +110,7 @@ def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
     infeasible = np.array([run.infeasible for run in runs], dtype=np.bool_)
     X, read, names, cardinalities = _positions(runs, rounds)
     y = rounds[0].goal.sign * np.array([run.value for run in runs])
-    limit = explosion_limit(y[good])
+    limit = explosion_limit(y[good], rounds[-1].declared.scale)
     good &= ~exploded(y, limit)
     infeasible &= ~exploded(y, limit)
     y = np.where(good | infeasible, y, y[good].min())

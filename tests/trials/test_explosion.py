@@ -38,6 +38,33 @@ def test_explosions_are_found_and_nothing_else(kind, share, rng):
         assert exploding.tolist() == [False] * (n - count) + [True] * count
 
 
+@pytest.mark.parametrize("decades", [4, 6, 8])
+@pytest.mark.parametrize("kind", ["even", "steep at one end", "steep at two ends"])
+def test_a_tail_over_decades_without_a_gap_has_no_explosion(kind, decades):
+    rng = np.random.default_rng(4)
+    share = {
+        "even": lambda n: rng.uniform(size=n),
+        "steep at one end": lambda n: rng.uniform(size=n) ** 4,
+        "steep at two ends": lambda n: rng.uniform(size=(n, 2)).max(axis=1) ** 6,
+    }[kind]
+    alarms = [
+        explosion_limit(-(10.0 ** (decades * share(n)))) > -np.inf for n in (20, 40, 100) for _ in range(200)
+    ]
+    assert np.mean(alarms) <= 0.03
+
+
+def test_a_large_loss_on_a_declared_log_scale_has_not_diverged(tree):
+    def loss(params):
+        return 10.0 ** (2 * (params["x"] - 2) ** 2 / 4 + 2 * abs(params["y"] - 0.3) - 4)
+
+    space = {"x": (-8.0, 8.0, 65), "y": (0.0, 1.0, 33)}
+    root = tree.add_round(space, loss, n=40, seed=1, direction="minimize", scale="log").run(progress=False)
+    analysis = root.analyze()
+    assert root.trials["value"].max() > 1e30
+    assert (analysis.n_exploded, analysis.explosion_limit) == (0, -np.inf)
+    assert tree.winner().params["x"] == pytest.approx(2, abs=0.5)
+
+
 @pytest.mark.parametrize("kind", SMOOTH)
 def test_a_smooth_loss_has_no_explosion(kind):
     rng = np.random.default_rng(1)
