@@ -577,7 +577,7 @@ def analyze(
         ),
         value,
     )
-    tables = _tables_of(space, sources, value, direction, allow_degenerate, constraints, scale)
+    tables = _tables_of(space, sources, value, direction, allow_degenerate, constraints, scale=scale)
     rows = tables.rows
     of_round = tables.own
     sign = tables.sign
@@ -620,7 +620,7 @@ def analyze(
     names_of_value = [value, metric or value]
     resolution = _resolution(tables, names_of_value, sources, noise, scale)
     new_data = new_data_of(
-        space, sources.frame, names_of_value, sign, allow_degenerate, by_row, resolution.sd
+        space, sources.frame, names_of_value, sign, allow_degenerate, by_row, noise_sd=resolution.sd
     )
     if by_row is not None and new_data is not None:
         resolution = resolution._replace(paired=new_data.paired_error, paired_source="examples")
@@ -676,7 +676,9 @@ def resolution_of(
 ) -> stats.NoiseEstimate:
     """The noise of an analysis alone, without tests; declarations and errors as for :func:`analyze`."""
     constraints = metric_constraints(goal.metric.subject_to)
-    tables = _tables_of(space, sources, "value", goal.direction, goal.allow_degenerate, constraints, scale)
+    tables = _tables_of(
+        space, sources, "value", goal.direction, goal.allow_degenerate, constraints, scale=scale
+    )
     return _resolution(tables, ["value", str(goal.metric)], sources, noise, scale)
 
 
