@@ -230,3 +230,22 @@ def test_a_decision_prints_its_kind_author_choice_and_note(tree):
     assert facts["Note"] == "cheap"
     assert str(chosen) == repr(chosen)
     assert "cheap" in chosen._repr_html_()
+
+
+def test_the_noise_of_each_goal_is_printed_under_its_name(tree):
+    def measured(params, trial):
+        noise = np.random.default_rng(trial.seed).normal(size=2)
+        return {"loss": (params["a"] - 3) ** 2 + 0.1 * noise[0], "size": 130 * params["a"] + 40 * noise[1]}
+
+    goals = [refine.Goal("loss", "minimize"), refine.Goal("size", "minimize")]
+    root = tree.add_round({"a": (0.0, 8.0, 65)}, measured, metric=goals, n=30, seed=1)
+    root.run(progress=False).replicate(top=5, seeds=3).run(progress=False)
+    review = root.propose()
+    loss = review.analysis.noise.sd
+    size = review.analysis.others[0].noise.sd
+    assert 0.02 < loss < 0.5
+    assert 10 < size < 200
+    text = str(review.why())
+    assert f"Noise: loss {loss:.2g} between repeats" in text
+    assert f"; size {size:.2g} between repeats" in text
+    assert "Noise of loss: " in str(tree.winner().why())

@@ -783,6 +783,13 @@ def noise_text(noise: NoiseEstimate) -> str:
     return f"{difference(noise.sd)} between repeats (standard deviation, {source})"
 
 
+def noise_of_goals(analysis: Analysis) -> str:
+    """The spread of repeats; with several goals, of each goal under its name."""
+    if not analysis.others:
+        return noise_text(analysis.noise)
+    return "; ".join(f"{goal.metric} {noise_text(goal.noise)}" for goal in (analysis, *analysis.others))
+
+
 def by(author: str) -> str:
     """`` by Ann``, or an empty text."""
     if author.strip():

@@ -38,7 +38,7 @@ from refine.report.pages.reasons import (
     belief_block,
     belief_facts,
     limit_texts,
-    noise_text,
+    noise_of_goals,
     sentence,
 )
 from refine.report.pages.space import as_choices
@@ -239,7 +239,7 @@ def risk_facts(review: Review) -> list[Fact]:
         facts.append(("Front", f"{kept_points:,} of {len(front):,} points kept"))
     facts += [("Kept", top_trials), *unseen_facts(review.proposal.claim)]
     if review.analysis.noise.deterministic:
-        facts.append(("Noise", noise_text(review.analysis.noise)))
+        facts.append(("Noise", noise_of_goals(review.analysis)))
     return facts
 
 
@@ -315,7 +315,7 @@ def _folds(review: Review) -> list[Fold]:
         suggestions = [suggestions_grid(review), Text(legend, "faint", Action("review.take", 1))]
     folds += _condition_folds(review)
     folds += [
-        Fold("Noise", [Text(f"Noise: {noise_text(analysis.noise)}.")], "noise"),
+        Fold("Noise", [Text(f"Noise: {noise_of_goals(analysis)}.")], "noise"),
         Fold("Your changes", _changes(review), "edits"),
         Fold("Suggestions", suggestions, "suggestions"),
         Fold("Belief", [belief_block(belief) for belief in (analysis.belief,) if belief], "belief"),

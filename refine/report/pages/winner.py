@@ -95,7 +95,8 @@ def winner_page(winner: Winner) -> Page:
 def _folds(winner: Winner) -> list[Fold]:
     """The evidence for the value, the configurations compared, and the values used."""
     best, *rivals = winner.candidates
-    notes = [Text(f"Noise: {noise_text(winner.noise)}.", "faint")]
+    of_goal = f" of {winner.metric}" if winner.goals else ""
+    notes = [Text(f"Noise{of_goal}: {noise_text(winner.noise)}.", "faint")]
     if math.isfinite(best.low):
         notes.append(Text("Intervals: nominal 95 %, covered 90 to 98 % in benchmarks.", "faint"))
     folds = [Fold("Evidence", [known_grid(winner), *notes])]
