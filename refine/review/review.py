@@ -73,7 +73,7 @@ class Review(Shown, Generic[R]):
     Examples:
         >>> review = root.propose()
         >>> review.space["lr"].high, round(review.volume_kept, 2)
-        (2.5, 0.07)
+        (1.5, 0.02)
     """
 
     round: R  # the round of the proposal

@@ -455,15 +455,23 @@ def _settling_of(basis: Basis, available: int | None) -> _Settling:
     return _Settling(needed, 2 * _BATCH, {}, "")
 
 
-def _runs_of(evidence: Evidence, row: int) -> Floats:
-    """Values of all runs of the configuration of a trial, larger is better, repeats included."""
+def _runs_of(evidence: Evidence) -> tuple[Floats, Floats]:
+    """Mean and number of all runs of the configuration of each trial, repeats included: both of shape (n,).
+
+    Larger means are better. Trials without a value count as no run.
+    """
     analysis = evidence.analysis
-    values = analysis.y[(analysis.configurations == analysis.configurations[row]) & evidence.usable]
-    if analysis.replicates is None:
-        return values
-    positions, repeats = analysis.replicates
-    equal = (np.abs(positions - analysis.X[row]) < 1e-9).all(axis=1)
-    return np.concatenate([values, repeats[equal]])
+    configurations = analysis.configurations
+    usable = evidence.usable
+    count = np.bincount(configurations, weights=usable.astype(float))
+    total = np.bincount(configurations, weights=np.where(usable, analysis.y, 0.0))
+    if analysis.replicates is not None:
+        for position, repeat in zip(*analysis.replicates, strict=True):
+            equal = np.flatnonzero((np.abs(analysis.X - position) < 1e-9).all(axis=1))
+            if len(equal):
+                count[configurations[equal[0]]] += 1
+                total[configurations[equal[0]]] += repeat
+    return (total / np.maximum(count, 1))[configurations], count[configurations]
 
 
 def _side(evidence: Evidence, part: Masks, considered: Masks) -> Side:
@@ -488,9 +496,8 @@ def _side(evidence: Evidence, part: Masks, considered: Masks) -> Side:
     )
     if not len(rows):
         return side
-    runs = {row: _runs_of(evidence, row) for row in rows.tolist()}
-    best = max(runs, key=lambda row: (float(runs[row].mean()), float(analysis.y[row])))
-    values = runs[best]
+    mean, runs = _runs_of(evidence)
+    best = rows[np.lexsort((-analysis.y[rows], -mean[rows]))[0]]
     read = analysis.read_positions[best]
     unread = {e.name for e, x in zip(analysis.parameters, read, strict=True) if np.isnan(x)}
     row = evidence.trials.iloc[best]
@@ -499,6 +506,6 @@ def _side(evidence: Evidence, part: Masks, considered: Masks) -> Side:
         side,
         best={name: label(row[name]) for name in varied},
         value=analysis.sign * float(analysis.y[best]),
-        runs=len(values),
-        mean=analysis.sign * float(values.mean()),
+        runs=round(float(runs[best])),
+        mean=analysis.sign * float(mean[best]),
     )
