@@ -42,7 +42,7 @@ class Change:
     Examples:
         >>> change = root.propose().proposal.changes[0]
         >>> change.name, change.kind, change.new.high, change.sure, change.reasons[0].code
-        ('lr', 'narrow', 2.5, 'sure', 'trend')
+        ('lr', 'narrow', 1.5, 'sure', 'trend')
     """
 
     name: str  # name of the parameter

@@ -124,7 +124,7 @@ class Proposal(Shown):
     Examples:
         >>> proposal = root.propose().proposal
         >>> proposal.space["lr"].high, proposal.claim.probability > 0.95
-        (2.5, True)
+        (1.5, True)
     """
 
     old: Space  # the space analysed

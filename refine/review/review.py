@@ -170,7 +170,7 @@ class Review(Shown, Generic[R]):
 
         Examples:
             >>> [(row.risk, row.up_to, row.top_kept) for row in review.options().rows]
-            [(0.01, 0.01, 5), (0.05, 0.05, 4), (0.15, 0.3, 2)]
+            [(0.01, 0.01, 5), (0.05, 0.3, 2)]
         """
         return options_of(self.original, self.analysis, self.round.node.allow_degenerate)
 
@@ -530,7 +530,7 @@ class Review(Shown, Generic[R]):
         Examples:
             >>> preview = review.preview(dropout=(0, 0.2), n=20)
             >>> preview.top_kept, preview.left  # of the best ten; configurations left to run
-            (5, 65)
+            (2, 68)
         """
         for name, value in (("n", n), ("workers", workers)):
             if value is not None and not is_whole(value):

@@ -463,7 +463,7 @@ def _runs_of(evidence: Evidence) -> tuple[Floats, Floats]:
     analysis = evidence.analysis
     configurations = analysis.configurations
     usable = evidence.usable
-    count = np.bincount(configurations, weights=usable.astype(float))
+    count = np.bincount(configurations[usable], minlength=configurations.max() + 1).astype(float)
     total = np.bincount(configurations, weights=np.where(usable, analysis.y, 0.0))
     if analysis.replicates is not None:
         for position, repeat in zip(*analysis.replicates, strict=True):
