@@ -63,6 +63,9 @@ export class TrialList {
     if (same) return;
     if (another) {
       clearTimeout(this.timer);
+      // Rows of the round before would stand below the columns of this one until its rows arrive.
+      this.listed = undefined;
+      replace(this.body);
       this.columns = null;
       this.order = null;
       this.filters = {};

@@ -119,6 +119,7 @@ def test_a_session_is_recorded(browser, round_):
         keep(1400)
         page.get_by_role("button", name="accept edited space", exact=True).click()
         until(page, "document.querySelectorAll('[data-round]').length === 3", 60)
+        until(page, "document.querySelector('.refine-list-line').textContent.startsWith('0 trials')")
         keep(2400)
     assert [d.kind for d in round_.decisions] == ["edited", "edited"]
     assert round_.decisions[-1].note == NOTE
