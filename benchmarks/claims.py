@@ -349,7 +349,8 @@ def noises(seeds: int) -> str:
             means = {"all": drawn.expected(levels), "four": -((x[:, :4] - centre) ** 2 @ weight)}
             for kind, mean in means.items():
                 y = mean + noise[kind] * rng.normal(size=n)
-                found = noise_of((x, y), [0] * dimensions, None, None, (x, y))
+                trials = (x, y, [0] * dimensions)
+                found = noise_of(trials, None, None, trials)
                 ratios[kind].append((found.sd / noise[kind], found.lower_sd / noise[kind]))
         cells = [f"{np.exp(np.log(ratios[kind]).mean(axis=0))[k]:.2f}" for kind in ratios for k in (0, 1)]
         spread = np.std([np.log(ratio) for both in ratios.values() for ratio, _ in both])

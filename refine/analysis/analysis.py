@@ -866,17 +866,16 @@ def _resolution(
         decades = decades_of(spread_of_losses, scale, -even_y)
     if decades > 0:
         on_log_scale = noise_of(
-            (X, -np.log10(-y)),
-            cardinalities,
+            (X, -np.log10(-y), cardinalities),
             labels,
             log_of_repeats(sources.replicates),
-            (finished_X, -np.log10(-finished_y)),
+            (finished_X, -np.log10(-finished_y), tables.cardinalities),
             declared,
         )._replace(floor=stats.floor_of(-np.log10(-spread), -np.log10(-even_y)))
         resolution = from_decades(on_log_scale, float(-finished_y.max()))
     else:
-        finished = (finished_X, finished_y)
-        resolution = noise_of((X, y), cardinalities, labels, sources.replicates, finished, declared)
+        finished = (finished_X, finished_y, tables.cardinalities)
+        resolution = noise_of((X, y, cardinalities), labels, sources.replicates, finished, declared)
         resolution = resolution._replace(floor=stats.floor_of(spread, even_y))
     judged = np.where(rows.finished & ~rows.degenerate, sign * rows.y, -np.inf)
     paired = fold_error_of(rows.table, metrics, judged)

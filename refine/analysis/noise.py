@@ -53,11 +53,10 @@ class _Estimate(NamedTuple):
 
 
 def noise_of(
-    even: tuple[Floats, Floats],
-    cardinalities: Sequence[int],
+    even: tuple[Floats, Floats, Sequence[int]],
     groups: Sequence[Any] | None,
     repeats: Sequence[Any] | None,
-    finished: tuple[Floats, Floats],
+    finished: tuple[Floats, Floats, Sequence[int]],
     declared: str | None = None,
 ) -> stats.NoiseEstimate:
     """The noise near the best values, with its source and its degrees of freedom.
@@ -70,21 +69,20 @@ def noise_of(
     was the reason for the repeats; runs that a plan repeats, for example those of a baseline, all count.
 
     Args:
-        even: (n, d) positions and (n,) values of the evenly drawn trials; of the finished trials if no trial
-            was drawn evenly.
-        cardinalities: d numbers: 0 for an ordered column, k for an unordered one with k choices.
+        even: (n, d) positions and (n,) values of the evenly drawn trials, of the finished trials if no trial
+            was drawn evenly, and d cardinalities: 0 for an ordered column, k for an unordered one with k choices.
         groups: n labels, equal for trials with equal values of the parameters read.
         repeats: Values of repeats, the labels of the configurations and, if known, the values of the planned
             runs.
-        finished: Positions and values of all finished trials, larger is better: used if fewer than 20 are
-            even.
+        finished: Positions and values of all finished trials, larger is better, and the cardinalities of their
+            columns: used if fewer than 20 are even. The even trials may be of a space with other columns.
         declared: One of :data:`refine.trials.declared.NOISE`, or ``None``.
 
     Raises:
         AnalysisError: An unknown declaration.
     """
     check_noise(declared)
-    X, y = even
+    X, y, cardinalities = even
     runs, labels, *planned = ((), ()) if repeats is None else repeats
     runs = np.asarray(runs, dtype=float)
     labels = list(labels)
@@ -97,8 +95,9 @@ def noise_of(
     agreement = stats.repeats([*first.values(), *runs], [*first, *labels])
     if groups is not None:
         agreement = agreement.joined(stats.repeats(y, list(groups)))
-    step = stats.smallest_step(y, finished[1])
-    floor = stats.floor_of(finished[1])
+    finished_X, finished_y, finished_cardinalities = finished
+    step = stats.smallest_step(y, finished_y)
+    floor = stats.floor_of(finished_y)
     if declared == "none":
         return stats.NoiseEstimate(0.0, step, "deterministic", agreement.equal, floor=floor, freedom=math.inf)
     if declared is None and show_no_noise(agreement, y):
@@ -108,7 +107,7 @@ def noise_of(
         within.append(stats.within_groups(y, list(groups)))
     residual = stats.TopNoise(least=10**9)(X, y, cardinalities)
     if math.isnan(residual.sd):
-        residual = stats.TopNoise(least=10**9)(*finished, cardinalities)
+        residual = stats.TopNoise(least=10**9)(finished_X, finished_y, finished_cardinalities)
     return pooled_noise(within, residual, X.shape[1], stats.floor_of(y))._replace(floor=floor)
 
 

@@ -174,7 +174,7 @@ def test_three_equal_repeats_of_a_metric_in_steps_show_noise_below_one_row(rng):
 
     def noise(count, values=y):
         repeats = ([*best] * count, ["a"] * count, [*best] * count)
-        return noise_of((X, values), [0, 0], None, repeats, (X, values))
+        return noise_of((X, values, [0, 0]), None, repeats, (X, values, [0, 0]))
 
     three_repeats = noise(3)
     assert (three_repeats.source, three_repeats.n, three_repeats.deterministic) == ("below_step", 3, False)
@@ -188,8 +188,9 @@ def test_equal_repeats_of_a_continuous_metric_show_no_noise():
 
 
 def test_a_declaration_of_the_noise_is_one_of_two():
+    equal = (np.zeros((3, 1)), np.zeros(3), [0])
     with pytest.raises(AnalysisError, match="noise"):
-        noise_of((np.zeros((3, 1)), np.zeros(3)), [0], None, None, (np.zeros((3, 1)), np.zeros(3)), "some")
+        noise_of(equal, None, None, equal, "some")
 
 
 def test_copied_rows_count_once_with_one_warning():
