@@ -38,8 +38,9 @@ class Budget(NamedTuple):
 BUDGETS = {
     "worth": Budget(12, 80),
     "winner": Budget(12, 140),
-    "review": Budget(16, 140),
-    **dict.fromkeys(["options", "preview"], Budget(15, 140)),
+    "review": Budget(17, 140),
+    "options": Budget(17, 140),
+    "preview": Budget(15, 140),
     **dict.fromkeys(["calibration", "comparison", "judgement", "optimism"], Budget(15, 140)),
     **dict.fromkeys(["analysis", "checks", "tree"], Budget(20, 140)),
     **dict.fromkeys(["report", "tree's report", "certificate"], Budget(330, 600)),

@@ -70,12 +70,14 @@ def noise_of(
 
     Args:
         even: (n, d) positions and (n,) values of the evenly drawn trials, of the finished trials if no trial
-            was drawn evenly, and d cardinalities: 0 for an ordered column, k for an unordered one with k choices.
+            was drawn evenly, and d cardinalities: 0 for an ordered column, k for an unordered one with k
+            choices.
         groups: n labels, equal for trials with equal values of the parameters read.
         repeats: Values of repeats, the labels of the configurations and, if known, the values of the planned
             runs.
-        finished: Positions and values of all finished trials, larger is better, and the cardinalities of their
-            columns: used if fewer than 20 are even. The even trials may be of a space with other columns.
+        finished: Positions and values of all finished trials, larger is better, and the cardinalities of
+            their columns: used if fewer than 20 are even. The even trials may be of a space with other
+            columns.
         declared: One of :data:`refine.trials.declared.NOISE`, or ``None``.
 
     Raises:

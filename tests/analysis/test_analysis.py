@@ -106,8 +106,8 @@ def test_choices_that_differ_among_top_trials_alone_are_named():
 def test_a_neighbour_level_that_always_fails_is_not_searched_again():
     proposal = refine.propose(refine.analyze(SPACE, failing(seed=3)))
     lr = proposal.space["lr"]
-    assert lr.low == pytest.approx(0.316228)  # the only level kept; its neighbour 1 always fails
-    assert 0.316228 < lr.high < 1
+    assert lr.low < 0.32  # 0.316 is the highest level kept; its neighbour 1 always fails
+    assert 0.31 < lr.high < 1
     assert proposal.claim.failing_inside == pytest.approx(0, abs=0.05)
 
 
