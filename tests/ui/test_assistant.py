@@ -582,7 +582,7 @@ def test_an_assistant_settles_questions_and_tries_ideas_within_its_budget(store,
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*ran already in round:refine.errors.RefineWarning")
+@pytest.mark.filterwarnings("ignore:(?s).*ran already in round:refine.errors.RefineWarning")
 def test_answers_to_questions_take_at_most_4_kb_with_long_and_hostile_names(tmp_path):
     long = "a_name_that_does_not_end_" * 12
     space = {f"{long}{i}": [f"{EVIL} {i} {j} {'x' * 200}" for j in range(3)] for i in range(6)}
