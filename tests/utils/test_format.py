@@ -10,7 +10,7 @@ from refine.utils.format import about_duration, bytes_text, chance_cell, chance_
 @pytest.mark.parametrize(
     ("probability", "words", "cell"),
     [
-        (0.0, "at most about 1 in 20", "<= 1 in 20"),
+        (0.0, "at most about 1 in 20", "none"),  # of a certain claim
         (0.049, "at most about 1 in 20", "<= 1 in 20"),
         (0.05, "about 1 in 8", "1 in 8"),
         (0.15, "about 1 in 5", "1 in 5"),
@@ -20,7 +20,7 @@ from refine.utils.format import about_duration, bytes_text, chance_cell, chance_
         (None, "unknown", "-"),
     ],
 )
-def test_a_model_probability_is_printed_in_one_of_four_steps(probability, words, cell):
+def test_a_model_probability_is_printed_in_one_of_four_steps_and_certainty_apart(probability, words, cell):
     assert chance_words(probability) == words
     assert chance_cell(probability) == cell
 
