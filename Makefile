@@ -88,7 +88,7 @@ test: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 	@echo '--- fast tests, the newest Python'
 	$(ELSEWHERE)/bin/python $(TESTS) -m '$(FAST)' $(NO_KERAS) $(addprefix --ignore ,$(CALLS))
 	@echo '--- all other tests, of which many wait for processes of their own'
-	$(RUN) $(TESTS) -n 3 -m 'not nightly and (slow or keras or browser or cluster)'
+	$(RUN) $(TESTS) -n 4 -m 'not nightly and (slow or keras or browser or cluster)'
 
 nightly: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
 	$(RUN) $(TESTS) -m nightly

@@ -28,7 +28,7 @@ def identities_here():
     return said_by(sys.executable, str(HERE / "identities.py"))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("folder", "other"),
     [
@@ -45,7 +45,7 @@ def test_ids_and_proposals_are_the_same(identities_here, folder, other):
     assert said_by(python, str(HERE / "identities.py")) == identities_here
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("names", [["conditional"], pytest.param(list(SPACES), marks=pytest.mark.nightly)])
 def test_another_processor_gives_the_same_draws_ids_proposals_and_answers(names):
     flags = (
