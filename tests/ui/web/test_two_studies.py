@@ -87,7 +87,7 @@ def test_two_studies_are_side_by_side_and_each_is_acted_on_in_its_store(browser,
         until(page, f"document.querySelector('.refine-head code').textContent === '{second['last'].id}'")
         settled(page)
         page.locator(".refine-accept").click()
-        page.wait_for_selector(".refine-said.good")
+        page.wait_for_selector("text=Accepted: this is the next round.")
         assert (len(first), len(second)) == (1, 3)
         until(page, f"document.querySelector('.refine-head code').textContent === '{second['last'].id}'")
         until(page, "/to run\\./.test(document.querySelector('.refine-studies').textContent)")
