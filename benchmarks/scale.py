@@ -335,20 +335,17 @@ def exchange(what: str, url: str, folder: str) -> list[float]:
     with refine.Tree("grown", store=url, create=False) as tree:
         if what == "export":
             return timed(lambda: tree.export(place / "out", reports=False))
-        if what == "load":
-            return timed(lambda: refine.Tree.load(place / "out", store=place / "loaded.db").close())
-        with refine.Tree("other", store=place / "merged.db") as other:
-            return timed(lambda: other.merge(tree))
+        return timed(lambda: refine.Tree.load(place / "out", store=place / "loaded.db").close())
 
 
 def out_and_in(n: int) -> None:
-    """A round of many trials as a folder, loaded, and merged, without its report."""
+    """A round of many trials as a folder, and loaded, without its report."""
     rows = []
     with empty_stores() as stores:
         for name, url in stores.items():
             fill_study(url, n)
             with tempfile.TemporaryDirectory() as folder:
-                for what in ("export", "load", "merge"):
+                for what in ("export", "load"):
                     at = name if what != "load" else "SQLite"
                     rows.append([what, f"{n:,}", at, *measured("exchange", what, url, folder)])
     print("**Out and in**, every row a process of its own; the other store is SQLite\n")

@@ -1,4 +1,4 @@
-"""A tree as rows without row numbers, and rows as plain data, for exported folders and merges.
+"""A tree as rows without row numbers, and rows as plain data, for exported folders.
 
 Tables and columns are read off the schema, so new columns are exported too. Rows are nested in the row they
 refer to: trials in their node, a curve in its trial.

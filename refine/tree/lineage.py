@@ -95,7 +95,7 @@ class Cutoff(NamedTuple):
     """The trials of other branches that count as evidence.
 
     Times alone do not identify trials: computers have clocks of their own, and a trial may be stored after a
-    proposal with an earlier time. Numbers alone do not either: a merge stores trials in another order.
+    proposal with an earlier time. Numbers alone do not either: a load may store trials in another order.
     """
 
     until: float = math.inf  # trials that had finished by this time, in seconds since 1970

@@ -81,7 +81,7 @@ def delete_trials(
     """Removes trials of a round for good, with their attempts, and logs the removal.
 
     The next run of the round repeats the trials. Proposals on the old evidence can no longer be accepted.
-    Earlier exports and merged trees keep the trials, and a merge restores them.
+    Earlier exports keep the trials, and loading such an export restores them.
 
     Args:
         which: A round, or one of its names: see :meth:`round`.
@@ -117,7 +117,7 @@ def delete_round(
 ) -> list[str]:
     """Removes a round for good, with its trials, proposals and decisions, and logs the removal.
 
-    The parent keeps its decision. Earlier exports and merged trees keep the round.
+    The parent keeps its decision. Earlier exports keep the round.
 
     Args:
         which: A round, or one of its names: see :meth:`round`.

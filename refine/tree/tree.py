@@ -16,7 +16,7 @@ from refine.tree.adding import add_round
 from refine.tree.asking import ask
 from refine.tree.comparison import check_studies, diff
 from refine.tree.context import Context
-from refine.tree.exchange.folder import export, loaded, merge
+from refine.tree.exchange.folder import export, loaded
 from refine.tree.exchange.imports import add_frame, add_search, add_study, add_talos
 from refine.tree.judging import confirm, judge, open_holdout, winner
 from refine.tree.names import paths_of
@@ -130,7 +130,6 @@ class Tree(TreeRecord):
     add_study = add_study
     add_talos = add_talos
     export = export
-    merge = merge
 
     @classmethod
     def load(

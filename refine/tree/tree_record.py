@@ -11,7 +11,6 @@ from refine.tree.context import Context
 from refine.tree.names import check_tag, round_named
 from refine.tree.round import Round
 from refine.trials.budget import BudgetState, checked_budget
-from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown, line
 
 
@@ -88,8 +87,7 @@ class TreeRecord(Shown):
         elif round_.id not in context.store.nodes(context.tree):
             raise NotFoundError(
                 f"round {round_.id} belongs to tree {round_.context.name!r}, not to tree {self.name!r}; "
-                "use that tree, or copy its rounds first",
-                Action("tree.merge", Symbol("other")),
+                "use that tree"
             )
         return round_
 

@@ -30,7 +30,6 @@ CALLS = {
     "Tree.diff": lambda t, p: t.diff(p.gone, p.gone),
     "Tree.export": lambda t, p: t.export(FOLDER),
     "Tree.export_page": lambda t, p: t.export_page("study.html"),
-    "Tree.merge": lambda t, p: t.merge(p.other),
     "Tree.plot": lambda t, p: t.plot.tree(),
     "Tree.report": lambda t, p: t.report(FOLDER),
     "Tree.tag": lambda t, p: t.tag(p.gone, "paper"),

@@ -99,9 +99,6 @@ def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_pat
         assert ran_on(root) == {**counts, version: counts[version] + 2}
         assert len(store.environments(pk)) == 2  # each is stored once
         tree.export(tmp_path / "folder")
-        with refine.Tree("q", store=tmp_path / "b.db") as other:
-            other.merge(tree)
-            assert ran_on(other.rounds[0]) == ran_on(root)
     with refine.Tree.load(tmp_path / "folder", store=tmp_path / "c.db") as loaded:
         assert ran_on(loaded.rounds[0]) == {**counts, version: counts[version] + 2}
 

@@ -26,8 +26,11 @@ import refine
 from refine.errors import RefineError
 from refine.proposal.forecast import cells_of
 from refine.space.files import read_space
+from refine.store.import_buffer import kept
+from refine.store.load import load_rounds
 from refine.store.schema import metadata
 from refine.tree.exchange.dataframe import read_table
+from refine.tree.exchange.folder import read_folder
 from refine.ui.assistant import Assistant
 from refine.ui.mcp import server_of
 from refine.ui.web.messages import MESSAGES
@@ -285,10 +288,16 @@ class Fuzz:
             new = old[:offset] + inserted + old[offset + removed :]
         try:
             path.write_bytes(new)
-            self._entered(lambda tree: tree.merge(self.folder / "out"))
+            self._entered(self._load)
         finally:
             path.write_bytes(old)
         return None
+
+    def _load(self, tree):
+        _, parts, _, answers = read_folder(self.folder / "out")
+        with kept(parts) as sound:
+            load_rounds(tree._context.store, tree._context.tree, sound)
+        tree._context.store.add_answers(tree._context.tree, answers)
 
     def on_frame(self, document):
         columns = document.get("columns")

@@ -311,7 +311,7 @@ def test_a_folder_made_to_poison_is_refused(spoil, tmp_path):
             with pytest.raises(StoreError, match="trial.jsonl: line 5: .*;"):
                 refine.Tree.load(tmp_path / "out", tmp_path / "other.db")
             with pytest.raises(StoreError, match="trial.jsonl: line 5"):
-                tree.merge(tmp_path / "out")
+                refine.Tree.load(tmp_path / "out", tree.store)
         assert len(tree.damage()) == 0
 
 

@@ -82,14 +82,11 @@ def test_the_metric_is_the_mean_of_the_stored_scores(tree):
 
 
 @pytest.mark.slow
-def test_an_exported_folder_and_a_merged_store_hold_the_scores(tree, tmp_path):
+def test_an_exported_folder_holds_the_scores(tree, tmp_path):
     folder = tree.export(tmp_path / "folder")
     with refine.Tree.load(folder, store=tmp_path / "loaded.db") as loaded:
         assert by_row(loaded) == by_row(tree)
         assert by_row(loaded, "loss") == by_row(tree, "loss")
-    with refine.Tree("rows", store=tmp_path / "other.db") as other:
-        other.merge(folder)
-        assert by_row(other) == by_row(tree)
 
 
 def test_damaged_scores_are_left_out(tree):

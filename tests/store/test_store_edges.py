@@ -16,9 +16,11 @@ import sqlalchemy as sa
 
 import refine
 from refine.errors import ReviewError, StoreError
-from refine.store import merge
+from refine.store import load
 from refine.store.engine import url_of
+from refine.store.import_buffer import kept
 from refine.store.store import Store
+from refine.tree.exchange.folder import read_folder
 
 SPACE = {"x": (0.0, 1.0, 11), "kind": ["a", "b"]}
 
@@ -138,24 +140,24 @@ assert len(tree.rounds) == 1
 
 
 @pytest.mark.slow
-def test_a_merge_that_somebody_else_did_meanwhile_changes_nothing(url, tmp_path, monkeypatch):
+def test_a_load_that_another_process_did_meanwhile_changes_nothing(url, tmp_path, monkeypatch):
     with refine.Tree("q", store=tmp_path / "other.db") as tree:
         tree.add_round(SPACE, score, n=5).run(progress=False)
         tree.export(tmp_path / "exported")
     original = Store.nodes
-    stale = [True]
-    with refine.Tree("q", store=url) as tree:
+    looks = []
 
-        def nodes(store, pk):
-            if stale:
-                stale.clear()
-                rows = original(store, pk)
-                refine.Tree.load(tmp_path / "exported", store=url).close()  # between our look and our write
-                return rows
-            return original(store, pk)
+    def nodes(store, pk):
+        rows = original(store, pk)
+        looks.append(len(rows))
+        if len(looks) == 1:
+            refine.Tree.load(tmp_path / "exported", store=url).close()  # between our look and our write
+        return rows
 
-        monkeypatch.setattr(Store, "nodes", nodes)
-        tree.merge(tmp_path / "exported")
+    monkeypatch.setattr(Store, "nodes", nodes)
+    with refine.Tree.load(tmp_path / "exported", store=url) as tree:
+        assert looks[:2] == [0, 0]  # ours and that of the other process
+        assert 1 in looks  # after our write was refused
         assert len(tree) == 1
         assert len(tree.rounds[0].trials) == 5
 
@@ -262,10 +264,12 @@ def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys,
         round_.run(2, timeout=2, on_trial=lambda trial: ended[trial.state](), progress=False)
         assert set(round_.trials["state"]) == {"complete", "timeout"}
         with refine.Tree("q", store=tmp_path / "other.db") as other:
-            other.add_round(SPACE, score, n=5, seed=7).run(progress=False)
-            add = merge._Union.add
-            monkeypatch.setattr(merge._Union, "add", stops_at_first)
-            assert tree.merge(other).trials == 5
+            loaded = other.add_round(SPACE, score, n=5, seed=7).run(progress=False)
+            other.export(tmp_path / "study", reports=False)
+        add = load._Loading.add
+        monkeypatch.setattr(load._Loading, "add", stops_at_first)
+        with refine.Tree.load(tmp_path / "study", server.url) as other:
+            assert len(other[loaded.id].trials) == 5
     starts[-1].join()
 
 
@@ -350,9 +354,13 @@ def test_a_commit_that_was_not_confirmed_counts_once(server, tmp_path, monkeypat
         assert next(times) > 30
         times = itertools.chain([1], itertools.repeat(0))
         with refine.Tree("q", store=tmp_path / "other.db") as other:
-            other.add_round(SPACE, score, n=5, seed=7).run(progress=False)
-            merged = tree.merge(other)
-        assert (len(merged.rounds), merged.trials) == (1, 5)
+            loaded = other.add_round(SPACE, score, n=5, seed=7).run(progress=False)
+            other.export(tmp_path / "study", reports=False)
+        context = tree._context
+        _, parts, _, _ = read_folder(tmp_path / "study")
+        with kept(parts) as sound:
+            load.load_rounds(context.store, context.tree, sound)
+        assert len(tree[loaded.id].trials) == 5
         monkeypatch.undo()
         assert (len(root.trials), len(root.decisions)) == (12, 1)
         assert len(root.context.store.marks(root._stored.pk)) == 6

@@ -137,8 +137,8 @@ class Calls(RuleBasedStateMachine):
         self.call(lambda: str(self.some(0).checks()))
 
     @precondition(lambda self: self.tree.rounds)
-    @rule(merge=st.booleans())
-    def export_and_load(self, merge):
+    @rule(again=st.booleans())
+    def export_and_load(self, again):
         self.exports += 1
         folder = Path(self.folder.name) / f"export{self.exports}"
         with warnings.catch_warnings():
@@ -148,10 +148,10 @@ class Calls(RuleBasedStateMachine):
                 assert [r.id for r in back.rounds] == [r.id for r in self.tree.rounds]
                 for stored, loaded in zip(self.tree.rounds, back.rounds, strict=True):
                     assert stored.trials.drop(columns="seconds").equals(loaded.trials.drop(columns="seconds"))
-                if merge:
+                if again:
                     before = str(self.tree)
-                    self.tree.merge(back)
-                    assert str(self.tree) == before
+                    with refine.Tree.load(folder, store=self.tree.store) as loaded_again:
+                        assert str(loaded_again) == str(self.tree) == before
 
 
 def _checked(examples, steps, *, derandomize=True):

@@ -142,15 +142,11 @@ def test_a_round_off_the_grid_can_be_run_whole(tree):
         tree.add_round(small, objective, n=8, baseline={"x": 5, "y": 5})
 
 
-def test_merging_brings_configurations_given_by_hand(tree, tmp_path, root):
-    with refine.Tree("mine", store=tmp_path / "mine.db") as other_tree:
-        other_tree.add_round(SPACE, noisy, n=40, seed=3, given=[{"x": 1.23, "y": 1, "z": "b"}]).run(
-            progress=False
-        )
-        other_tree.merge(tree)
-        merged = other_tree.rounds[0]
-        assert merged.recommend().gain.baseline.params["x"] == 8.13
-        assert (merged.trials["origin"] == "given").sum() == 3
+def test_loading_brings_configurations_given_by_hand(tree, tmp_path, root):
+    tree.export(tmp_path / "study", reports=False)
+    with refine.Tree.load(tmp_path / "study", store=tmp_path / "mine.db") as loaded:
+        assert loaded.rounds[0].recommend().gain.baseline.params["x"] == 8.13
+        assert (loaded.rounds[0].trials["origin"] == "given").sum() == 2
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,6 @@ def of(p):
     return {"value": p["y"] - (p["x"] - 3) ** 2, "size": 1.0}
 
 
-def times(sign):
-    return lambda p: sign * p["x"]
-
-
 def grown(tree, **options):
     return tree.add_round(SPACE, of, n=40, seed=1, **options).run(progress=False)
 
@@ -116,7 +112,8 @@ def test_marks_travel_with_a_tree(tree, tmp_path):
         same_round = other[round_.id]
         assert same_round.trials["state"].tolist() == round_.trials["state"].tolist()
         same_round.include([5], "it was sound")
-        tree.merge(other)
+        folder = other.export(tmp_path / "folder", reports=False)
+    refine.Tree.load(folder, store=tree.store).close()
     assert set(round_.trials["state"]) == {"complete"}
     assert list(round_.marks.index) == [6]
 
@@ -131,28 +128,6 @@ def test_a_trial_in_place_of_a_removed_one_is_not_excluded(stored):
     assert key in round_.trials[["x", "y"]].to_numpy().tolist()
     assert set(round_.trials["state"]) == {"complete"}
     assert round_.marks["starred"].tolist() == [True]
-
-
-@pytest.mark.slow
-def test_marks_stay_with_their_run_if_two_stores_ran_a_trial(tmp_path):
-    def state_of(tree, x):
-        trials = tree.rounds[0].trials
-        return trials.loc[trials["x"] == x, "state"].item()
-
-    with refine.Tree("q", tmp_path / "a.db") as first, refine.Tree("q", tmp_path / "b.db") as second:
-        for sign, tree in ((1, first), (-1, second)):  # what theirs shows ended later
-            tree.add_round({"x": (0, 5, 6)}, times(sign), n=6, objective_name="f").run(progress=False)
-            rows = tree.rounds[0].trials
-            tree.rounds[0].exclude(rows["x"] == 2 + (sign > 0), f"of {sign}")
-        second.merge(first)
-        first.merge(second)
-        for _ in range(2):
-            for tree in (first, second):
-                # Of 2 the run that counts was excluded; of 3 one that doesn't.
-                assert (state_of(tree, 2), state_of(tree, 3)) == ("excluded", "complete")
-                assert len(tree._context.store.marks(tree.rounds[0]._stored.pk)) == 2
-            first.merge(second)
-            second.merge(first)
 
 
 @pytest.mark.parametrize(

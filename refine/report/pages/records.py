@@ -1,4 +1,4 @@
-"""Pages of a merge, of damage, of an opened hold-out and of a replay."""
+"""Pages of damage, of an opened hold-out and of a replay."""
 
 from __future__ import annotations
 
@@ -7,27 +7,13 @@ from datetime import UTC, datetime
 
 from refine.run.holdout import HoldoutResult
 from refine.run.replay import Replay
-from refine.store.merge import Merged
 from refine.tree.removal import Damage
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Items, Page, Text
 from refine.utils.format import inflected, join, plural, score
 from refine.utils.provided import page_for
 
-_UNEQUAL = 20  # rows that differ, of a merge
 _ROWS = 50  # damaged rows
-
-
-@page_for(Merged)
-def merged_page(merged: Merged) -> Page:
-    """New rounds and trials, and rows that differ."""
-    new = f"{plural(len(merged.rounds), 'new round')}, {plural(merged.trials, 'new trial')}"
-    title = f"{'would merge' if merged.dry_run else 'merged'}: {new}, {len(merged.unequal)} unequal"
-    lines: list[str | Cell] = [str(key) for key in merged.unequal[:_UNEQUAL]]
-    if len(merged.unequal) > _UNEQUAL:
-        lines.append(f"and {len(merged.unequal) - _UNEQUAL:,} more, in .unequal")
-    lines += merged.kept
-    return Page(title, [Items(lines)])
 
 
 @page_for(Damage)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from refine.errors import DesignError, NotFoundError, StoreError, first_line
 from refine.store.engine import LONGEST, check_folder
 from refine.store.import_buffer import kept
-from refine.store.merge import Merged, merge_into
+from refine.store.load import load_rounds
 from refine.store.rows import (
     NODE_FIELDS,
     NODE_TABLES,
@@ -106,7 +106,7 @@ def loaded(
     name: str | None,
 ) -> T:
     """Reads an exported tree into one that ``make`` opens: see :meth:`refine.Tree.load`."""
-    title, parts, budget, answers = read_folder(Path(folder))
+    title, parts, budget, answers = read_folder(possible_path(folder, "folder", "study"))
     if name is not None:
         title = name
     with kept(parts) as sound:  # checks everything before creating a tree
@@ -116,11 +116,7 @@ def loaded(
         tree = make(title, store)
         context = tree._context
         try:
-            strict = (
-                f"load: tree {title!r} is in the store already and must hold nothing else than the "
-                "folder; give it another name, or merge it in Python: tree.merge(folder)"
-            )
-            merge_into(context.store, context.tree, sound, "" if new else strict)
+            load_rounds(context.store, context.tree, sound, "" if new else title)
             context.store.add_answers(context.tree, answers)
             if budget is not None and context.budget.budget is None:
                 context.store.set_budget(context.tree, budget)
@@ -128,39 +124,6 @@ def loaded(
             context.store.close()
             raise
     return tree
-
-
-def merge(self: TreeRecord, other: TreeRecord | str | os.PathLike[str], *, dry_run: bool = False) -> Merged:
-    """Adds the rounds and trials of another tree or exported folder; a repeated merge adds nothing.
-
-    If both trees ran a trial with unequal outcomes, the trial keeps both as attempts, and the last one with a
-    value counts, in either order of merging. Other differences keep the content of this tree. The result
-    reports both.
-
-    Args:
-        other: A tree, in any store, or a folder written by :meth:`export`.
-        dry_run: Whether to report without writing.
-
-    Returns:
-        The report; prints itself.
-
-    Raises:
-        StoreError: The folder is damaged or of a newer refine; nothing was written.
-        RoundBusyError: A round of both trees is being run.
-    """
-    parts: Iterator[NodeBundle]
-    if isinstance(other, TreeRecord):
-        parts = parts_of(other._context.store, other._context.tree)
-        answers = other._context.store.answers(other._context.tree)
-    elif isinstance(other, str | os.PathLike):
-        _, parts, _, answers = read_folder(possible_path(other, "folder", "study"))
-    else:
-        raise StoreError(f"merge takes a tree or an exported folder, got {type(other).__name__}")
-    with kept(parts) as sound:
-        merged = merge_into(self._context.store, self._context.tree, sound, dry_run=dry_run)
-    if not dry_run:
-        self._context.store.add_answers(self._context.tree, answers)
-    return merged
 
 
 def _csv(round_: Round) -> Iterator[str]:

@@ -17,7 +17,7 @@ from refine.run.objective import wants_trial
 from refine.run.protocols import Objective
 from refine.space.space import Space, space_of
 from refine.store.import_buffer import kept
-from refine.store.merge import merge_into
+from refine.store.load import load_rounds
 from refine.tree.exchange.dataframe import part_of, runs_of
 from refine.tree.exchange.optuna import open_study
 from refine.tree.exchange.talos import read_run
@@ -272,7 +272,7 @@ def _add(
     context.check_judged(node)
     if part.id not in store.nodes(context.tree):
         with kept([part]) as sound:
-            merge_into(store, context.tree, sound)
+            load_rounds(store, context.tree, sound)
     store.set_defaults(context.tree, node)
     if objective is not None:
         context.objectives[node.objective, node.data] = objective

@@ -1,4 +1,4 @@
-"""Commands that import and export: import, load, export, backup, merge."""
+"""Commands that import and export: import, load, export, backup."""
 
 from __future__ import annotations
 
@@ -23,12 +23,10 @@ from refine.ui.cli.shared import (
     command,
     direction_of,
     newest,
-    opened,
     option,
     started,
 )
-from refine.ui.cli.spelling import STORE, completed, quoted, remember
-from refine.utils.action import Action
+from refine.ui.cli.spelling import STORE, remember
 
 if TYPE_CHECKING:
     import refine
@@ -216,32 +214,3 @@ def backup(
     with closing(Store(store, create=False)) as database:
         database.backup(file)
     out.path(file)
-
-
-@command(BRING)
-def merge(
-    target: InTree,
-    out: Output,
-    other: Annotated[
-        str, Argument(metavar="OTHER", help="Merge this store, or folder that refine export wrote.")
-    ],
-    other_tree: Annotated[
-        str | None, Option(help="Name the tree of OTHER; required if OTHER holds several trees.")
-    ] = None,
-    dry_run: Annotated[bool, Option("--dry-run", help="Print the result, write nothing.")] = False,
-) -> None:
-    """Merge another tree, or an exported one: adds the rounds, trials and decisions that this tree lacks."""
-    with target.tree() as tree:
-        if Path(other).is_dir():
-            if other_tree is not None:
-                raise StoreError(
-                    "--other-tree names a tree of a store, got a folder as OTHER; leave --other-tree out"
-                )
-            merged = tree.merge(other, dry_run=dry_run)
-        else:
-            with opened(other, other_tree, "--other-tree") as other_tree_:
-                merged = tree.merge(other_tree_, dry_run=dry_run)
-        repeated = f"refine merge STORE {quoted(other)}"
-        if other_tree:
-            repeated += f" --other-tree {quoted(other_tree)}"
-        out.put(merged, completed(repeated) if dry_run else Action("tree"))

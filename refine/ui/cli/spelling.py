@@ -19,7 +19,6 @@ _COMMANDS = {
     **{f"review.{name}": f"{name} STORE ROUND" for name in _OF_REVIEW},
     "tree": "tree STORE",
     "refine.guide": "guide STORE",
-    "tree.merge": "merge STORE OTHER",
     "tree.add_round": "run STORE --space FILE --objective MODULE:NAME",
     "tree.open_holdout": "holdout STORE",
     "tree.budget": "budget STORE",

@@ -1,4 +1,4 @@
-"""Trees as folders: out, back to equal values, merged, and what must not be believed of a folder."""
+"""Trees as folders: out, back to equal values, and what must not be believed of a folder."""
 
 import json
 import os
@@ -140,71 +140,42 @@ def test_loading_again_changes_nothing_and_refuses_something_else(grown_tree, tm
         assert len(everything(loaded)[0].rows["trial"]) == len(everything(grown_tree)[0].rows["trial"])
         with loaded._context.store.engine.begin() as connection:
             connection.execute(t.trial.update().where(t.trial.c.pk == 1).values(metrics='{"acc": 9.0}'))
-    text = r"is in the store already and must hold nothing else .* merge it in Python: tree\.merge"
+    text = "must hold nothing that the folder lacks, but trial .* differs; give the loaded tree another name"
     with pytest.raises(StoreError, match=text):
         refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db")
     with refine.Tree("question", store=tmp_path / "own.db") as other_tree:
         other_round = other_tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, objective_name="mine")
-    with pytest.raises(StoreError, match=r"merge\(folder\)"):
+    with pytest.raises(StoreError, match="but the folder lacks round"):
         refine.Tree.load(tmp_path / "out", tmp_path / "own.db")
     with refine.Tree("question", store=tmp_path / "own.db") as other_tree:
         assert [r.id for r in other_tree.rounds] == [other_round.id]
 
 
 @pytest.mark.slow
-def test_merging_is_a_union(grown_tree, tmp_path):
-    with refine.Tree("question", store=tmp_path / "b.db") as other:
-        other_round = other.add_round(SPACE, Sealed(), metric="acc", n=28, seed=2).run(progress=False)
-        extra = other_round.branch(SPACE, n=3, seed=77, note="theirs")
-        extra.run(progress=False)
-        other.tag(other_round, "../x")
+def test_loading_again_adds_what_a_colleague_added(grown_tree, tmp_path):
+    with refine.Tree.load(tmp_path / "out", tmp_path / "b.db") as other:
+        root = other.rounds[0]
+        extra = root.branch(SPACE, n=3, seed=77, note="theirs")
+        extra.run(objective=Sealed(), progress=False)
+        root.run(n=root.n + 4, objective=Sealed(), progress=False)
         other.tag(extra, "new")
-        merged = grown_tree.merge(other)
-        assert merged.rounds == (extra.id,)
-        assert merged.trials == 4 + 3
-        assert merged.unequal == ()
-        assert grown_tree.rounds[0].n == 28
-        assert grown_tree.tags == {"../x": grown_tree.rounds[1].id, "new": extra.id}
-        assert any("tag '../x'" in text for text in merged.kept)
-        assert "merged: 1 new round, 7 new trials, 0 unequal" in str(merged)
-        merged_again = grown_tree.merge(other)
-        assert (merged_again.rounds, merged_again.trials, merged_again.unequal) == ((), 0, ())
-        back = other.merge(grown_tree)
-        assert grown_tree.rounds[1].id in back.rounds
-        assert {p.id for p in everything(grown_tree)} == {p.id for p in everything(other)}
+        other.export(tmp_path / "later", reports=False)
+        trials = root.trials
+    refine.Tree.load(tmp_path / "later", grown_tree.store).close()
+    assert grown_tree.rounds[-1].id == extra.id
+    assert grown_tree["new"].id == extra.id
+    assert len(grown_tree[extra.id].trials) == 3
+    assert grown_tree.rounds[0].trials.equals(trials)
+    grown_tree.tag(grown_tree.rounds[0], "new")
+    with pytest.raises(StoreError, match="tag new of round .* differs|tag 'new' names round"):
+        refine.Tree.load(tmp_path / "later", grown_tree.store)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("way", ["ours", "theirs"])
-def test_unequal_values_become_attempts_and_the_same_one_counts_either_way(tmp_path, way):
-    a, b = (refine.Tree("q", store=tmp_path / f"{x}.db") for x in "ab")
-    space = {"x": (0.0, 1.0, 11)}
-    for tree, add in ((a, 0.0), (b, 0.5)):
-        tree.add_round(space, lambda p, add=add: p["x"] + add, n=5, objective_name="f").run(progress=False)
-    with b._context.store.engine.begin() as connection:
-        connection.execute(t.trial.update().where(t.trial.c.pk == 2).values(state="failed", metrics="{}"))
-    first, second = (a, b) if way == "ours" else (b, a)
-    merged = first.merge(second)
-    assert len(merged.unequal) == 5
-    assert all(text in str(merged) for text in map(str, merged.unequal))
-    records = a.rounds[0].trials if way == "ours" else b.rounds[0].trials
-    values = sorted(records["value"] - records["x"])
-    assert values == pytest.approx([0.0, 0.5, 0.5, 0.5, 0.5])  # the failed one does not supersede a value
-    assert first.merge(second).unequal == ()
-    second.merge(first)
-    first_values, second_values = (
-        dict(zip(x["x"], x["value"], strict=True))
-        for x in (merged_tree.rounds[0].trials for merged_tree in (first, second))
-    )
-    assert first_values == second_values
-    a.close(), b.close()
-
-
-def test_a_round_that_is_being_run_is_not_merged(grown_tree, tmp_path):
+def test_a_round_that_is_being_run_is_not_loaded(grown_tree, tmp_path):
     store = grown_tree._context.store
     pk = grown_tree.rounds[0]._stored.pk
     with store.lease(pk, "round x"), pytest.raises(RoundBusyError):
-        grown_tree.merge(tmp_path / "out")
+        refine.Tree.load(tmp_path / "out", grown_tree.store)
 
 
 def test_an_empty_tree_can_be_exported_and_loaded(tree, tmp_path):

@@ -45,7 +45,7 @@ def test_a_stored_import_path_is_followed_by_a_run_only(tree, tmp_path, monkeypa
         root.report(tmp_path / "reports")
         root.to_optuna()
         loaded.export(tmp_path / "again", reports=False)
-        loaded.merge(tmp_path / "out")
+        refine.Tree.load(tmp_path / "out", tmp_path / "l.db").close()
         assert "side_effect" not in sys.modules
         assert not mark.exists()
         child.run(objective=lambda p: p["x"] + p["f"](), objective_name="f", progress=False)

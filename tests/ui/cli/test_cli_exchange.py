@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import zipfile
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
-from shell import data, good, refused
+from shell import good, refused
 
 import refine
 from tests.recipes import DOCS, recipe
@@ -112,55 +111,3 @@ def test_export_and_load(csv, tmp_path):
     good(*with_both, "new", *words[2:])
     assert refused(*with_both, "far", *words[2:]).endswith(": old, new")
     assert "tree 'old'" in refused("review", tmp_path / "r.db", tmp_path / "r.db", "--no-open")
-
-
-# Merging stores, with a look before.
-
-
-def objective(p):
-    return -p["x"]
-
-
-@pytest.fixture
-def stores(tmp_path):
-    """Two copies of a tree; in the other one a child was made and run."""
-    first = tmp_path / "mine.db"
-    other = tmp_path / "other.db"
-    with refine.Tree("question", store=first) as tree:
-        tree.add_round({"x": (0.0, 1.0, 21)}, objective, n=12).run(progress=False)
-    shutil.copy(first, other)
-    with refine.Tree("question", store=other) as tree:
-        tree["root"].branch({"x": (0.0, 0.5, 11)}, n=4).run(objective=objective, progress=False)
-        tree.export(tmp_path / "bundle", reports=False)
-    return first, other
-
-
-@pytest.mark.slow
-def test_a_look_writes_nothing_and_suggests_the_merge(stores):
-    first, second = stores
-    plan = good("merge", first, second, "--dry-run").splitlines()
-    assert plan[0] == "would merge: 1 new round, 4 new trials, 0 unequal"
-    assert plan[-1] == f"  refine merge {first} {second}"
-    with refine.Tree(store=first) as tree:
-        assert len(tree) == 1
-    assert len(data("merge", first, second.with_name("bundle"), "--dry-run")["rounds"]) == 1
-    with refine.Tree("another", store=second):
-        pass
-    assert data("merge", first, second, "--dry-run", "--other-tree", "another")["rounds"] == []
-    assert "--other-tree" in refused("merge", first, second)
-    assert data("merge", first, second, "--other-tree", "question")["trials"] == 4
-    with refine.Tree(store=first) as tree:
-        assert [r.id for r in tree.rounds] == [tree["1"].id, tree["1.1"].id]
-    merged_again = good("merge", first, second, "--other-tree", "question").splitlines()
-    assert merged_again[0].startswith("merged: 0 new rounds, 0 new trials")
-    assert merged_again[-1] == f"  refine tree {first}"
-
-
-@pytest.mark.slow
-def test_a_merge_of_a_missing_store_or_tree_is_refused(stores):
-    first, second = stores
-    assert "none.db:" in refused("merge", first, second.with_name("none.db"))
-    assert not second.with_name("none.db").exists()
-    folder = refused("merge", first, second.with_name("bundle"), "--other-tree", "x")
-    assert "--other-tree names" in folder
-    assert "'x'" in refused("merge", first, second, "--other-tree", "x")

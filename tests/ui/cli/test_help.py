@@ -38,7 +38,6 @@ VERBS = {
     "Limit",
     "Load",
     "Look",
-    "Merge",
     "Name",
     "Open",
     "Plan",
