@@ -182,7 +182,6 @@ bench-proposals: $(READY)
 bench-worth: $(READY)
 	$(RUN) -m pip install --quiet --group bench
 	OMP_NUM_THREADS=1 $(RUN) benchmarks/worth.py
-	OMP_NUM_THREADS=1 $(RUN) benchmarks/rehearsals.py
 
 page: $(READY)
 	cd frontend && npm install --no-package-lock --no-audit --no-fund --silent && npm run --silent build

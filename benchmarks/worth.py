@@ -7,7 +7,7 @@ A round of 60 trials and up to three rounds of 40, every proposal accepted with 
 trials. After each round the verdict and its probability are kept; then the next round is run, and the true
 mean of the winner (`tree.winner()`) before and after tells its gain. Thresholds were chosen on other synthetic
 grids, on random functions and on surrogates of trainings that the repository lacks; mlp, fcnet and nb201 were
-left out. Gains are shares of (best - median). Plans are rehearsed after the first round.
+left out. Gains are shares of (best - median).
 With `--minutes`, no search starts after so many minutes: kinds and tables take turns.
 """
 
@@ -28,19 +28,12 @@ from tables import kept, known_by, markdown, parser
 
 import refine
 from refine.errors import AnalysisError
-from refine.review.next_step import AUDIT
-from refine.review.worth import LEVELS, Rounds, rehearse
 from refine.tree.children import left_to_run
 
 FIRST, N, EXPLOIT = 60, 40, 0.5
 """Trials of the first round and of the later ones; share of exploit trials of the later ones."""
 
 ROUNDS = 4
-AHEAD = 3
-"""Rounds of the plans that are rehearsed."""
-
-REHEARSED = (1,)
-"""After which rounds."""
 
 
 def chain(family: str, name: str, seed: int) -> list[dict]:
@@ -64,12 +57,6 @@ def chain(family: str, name: str, seed: int) -> list[dict]:
                 break
             said = review.worth(min(N, left), exploit=EXPLOIT)
             epsilon = review.proposal.claim.epsilon
-            forecast = None
-            if number in REHEARSED:
-                found = rehearse(
-                    "", review.analysis, epsilon, review.space, [Rounds(AHEAD, N, EXPLOIT, AUDIT)]
-                )
-                forecast = [[(table.best - q) / scale for q in row] for row in found.plans[0].quantiles]
             states[-1] |= {
                 "verdict": said.verdict,
                 "probability": said.probability,
@@ -77,7 +64,6 @@ def chain(family: str, name: str, seed: int) -> list[dict]:
                 "low": said.low / scale,
                 "high": said.high / scale,
                 "epsilon": epsilon / scale,
-                "forecast": forecast,
             }
             current = review.accept(n=min(N, left), exploit=EXPLOIT, author="autopilot").run(progress=False)
     return states
@@ -97,12 +83,9 @@ def chains(jobs: list[tuple[str, str, int]], end: float) -> pd.DataFrame:
             continue
         states = kept(name, search, lambda job=job: chain(*job))
         for i, state in enumerate(states):
-            later = [s["regret"] for s in states[i + 1 :]]
-            brought = state["regret"] - later[0] if later else np.nan
+            brought = state["regret"] - states[i + 1]["regret"] if i + 1 < len(states) else np.nan
             last = {"end": states[-1]["regret"], "of": len(states)}
-            rows.append(
-                {**state, "family": job[0], "search": search, "brought": brought, "later": later, **last}
-            )
+            rows.append({**state, "family": job[0], "search": search, "brought": brought, **last})
     return pd.DataFrame(rows)
 
 
@@ -168,27 +151,6 @@ def ended(said: pd.DataFrame, threshold: float) -> tuple[float, float]:
     return saved.sum() / said["search"].nunique(), lost.sum() / said["search"].nunique()
 
 
-def plans(said: pd.DataFrame) -> str:
-    """Shares of the rehearsed intervals that hold the true value after one, two and three rounds."""
-    rows = []
-    for k in range(AHEAD):
-        of = [
-            (f[k], later[k])
-            for f, later in zip(said["forecast"], said["later"], strict=True)
-            if f and len(later) > k
-        ]
-        if not of:
-            continue
-        quantiles, true = np.array([q for q, _ in of]), np.array([t for _, t in of])
-        holds = [
-            np.mean((quantiles[:, -1 - i] - 1e-9 <= true) & (true <= quantiles[:, i] + 1e-9)) for i in (1, 0)
-        ]
-        bias = float(np.median(true - quantiles[:, LEVELS.index(0.5)]))
-        rows.append([k + 1, len(of), f"{holds[0]:.2f}", f"{holds[1]:.2f}", f"{bias:+.3f}"])
-    head = ["50 % interval holds", "90 % interval holds", "true regret - median forecast"]
-    return markdown(["rounds ahead", "plans", *head], rows, texts=0)
-
-
 def in_turns(jobs: list[list[tuple[str, str, int]]]) -> list[tuple[str, str, int]]:
     """The jobs of several families, one of each family after the other."""
     return [job for turn in zip_longest(*jobs) for job in turn if job is not None]
@@ -206,7 +168,7 @@ def report(seeds: range, minutes: float) -> str:
             continue
         said = judged(found)
         parts += [f"**{title}** ({len(said)} verdicts in {said['search'].nunique()} searches)"]
-        parts += [part(said) for part in (thresholds, calibration, gains, plans)]
+        parts += [part(said) for part in (thresholds, calibration, gains)]
     return "\n\n".join(parts)
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:  # the same names as below, for type checkers
     from refine.proposal.proposal import Proposal as Proposal
     from refine.proposal.proposal import propose as propose
     from refine.review.decision import Decision as Decision
-    from refine.review.rehearsal import rehearse as rehearse
     from refine.review.review import Review as Review
     from refine.run.command import Command as Command
     from refine.run.workers.dask_executor import DaskExecutor as DaskExecutor
@@ -54,7 +53,6 @@ _HOMES = {
     "autopilot": "tree.autopilot",
     "guide": "ui.guide",
     "propose": "proposal.proposal",
-    "rehearse": "review.rehearsal",
 }
 
 __all__ = sorted([*_HOMES, "errors"])

@@ -10,11 +10,11 @@ from typing import Any
 
 from refine.analysis.finished_runs import analysis_of
 from refine.analysis.finished_study import DECISION, decided_at, read_study
-from refine.errors import AnalysisError, ReviewError
+from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.proposal.proposal import check_epsilon
 from refine.review.decision import Decision, check_author, check_note
 from refine.review.review import Review
-from refine.review.worth import CONTINUE, check_plan, worth_of
+from refine.review.worth import CONTINUE, worth_of
 from refine.space.encoding import round_significant
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
@@ -24,6 +24,7 @@ from refine.utils.action import Action, Symbol
 from refine.utils.arrays import objects
 from refine.utils.extras import load
 from refine.utils.format import join
+from refine.utils.numbers import is_whole
 from refine.utils.warning import warn
 
 optuna: Any = load("optuna", "refine.optuna", AnalysisError)
@@ -278,8 +279,9 @@ class StopWhenNotWorth:
     def __init__(
         self, every: int = 10, *, n: int = 50, epsilon: float | None = None, price: float | None = None
     ) -> None:
-        check_plan(1, every)
-        check_plan(1, n)
+        for name, count in (("every", every), ("n", n)):
+            if not is_whole(count):
+                raise DesignError(f"{name} must be a whole number >= 1, got {count!r}; for example {name}=20")
         self.every = every
         self.n = n
         self.epsilon = check_epsilon(epsilon)

@@ -197,8 +197,6 @@ refine winner refine.db
 refine propose refine.db
 refine failures refine.db
 refine doctor refine.db --quick
-refine rehearse refine.db --rounds 2 --n 10
-refine rehearse space.toml --budget 12
 refine confirm refine.db --budget 4 --workers 2 --objective train.py:score
 refine export refine.db --page study.html
 refine mcp refine.db

@@ -51,7 +51,8 @@ CHEAPER = 0.3  # saving of time, without a loss, from which a cheaper trial is m
 SECOND = 0.05  # probability that a region cut off holds the best, from which audit trials are advised
 TIES = 5  # trials within the noise of the best from which the choice among them is luck
 _SURE = 2 * math.sqrt(2)  # two noisy best values differ by more than luck beyond so many standard deviations
-PASS, WARN, FAIL, UNKNOWN = VERDICTS = ("pass", "warn", "fail", "unknown")
+VERDICTS = ("pass", "warn", "fail", "unknown")
+PASS, WARN, FAIL, UNKNOWN = VERDICTS
 
 # Code of a finding -> its verdict; those of other findings depend on their numbers.
 _VERDICT_OF = {

@@ -28,18 +28,9 @@ from refine.review.decision import (
     decided_space,
     suggestions_beside,
 )
-from refine.review.next_step import NextRound, NextStep, advised_round, next_step_of, trials_for_rounds
+from refine.review.next_step import NextRound, NextStep, advised_round, next_step_of
 from refine.review.round_spec import ChildKeywords, RoundSpec
-from refine.review.worth import (
-    REHEARSED,
-    Rehearsal,
-    Rounds,
-    Worth,
-    check_plan,
-    plans_beside,
-    rehearse,
-    worth_of,
-)
+from refine.review.worth import Worth, worth_of
 from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.space.user_configurations import given_configurations
@@ -325,8 +316,6 @@ class Review(Shown, Generic[R]):
                 f"price must be a number >= 0, the cost of one trial in units of the metric, got {price!r}; "
                 "for example price=0.0001"
             )
-        if n is not None:
-            check_plan(1, n)
         planned = self._next_round(n, exploit, audit)
         if planned == self.advised_round and price is None:
             outlook = self._worth
@@ -339,79 +328,6 @@ class Review(Shown, Generic[R]):
                 Action("review.accept", n=...),
             )
         return outlook
-
-    def rehearse(
-        self,
-        rounds: int | None = None,
-        n: int | None = None,
-        *,
-        exploit: float | None = None,
-        audit: float | None = None,
-    ) -> Rehearsal:
-        """Expected results of a plan of rounds before anything is run: ``rehearse(rounds=4, n=30)``.
-
-        The plan is simulated on the posterior, together with plans of as many trials in fewer and in more
-        rounds. Under a budget, the default plan spends all trials left for rounds, at most one per
-        configuration that is left, in rounds of about the advised size.
-
-        Args:
-            rounds: Number of rounds, at most 20; default 4, or fewer if the budget of the tree has no room.
-            n: Trials of each round; default as many as this round, or an equal part of the budget.
-            exploit: Share of exploit trials of every round, as in :meth:`worth`; default the advice for a
-                round of the plan's size.
-            audit: Share of audit trials of every round, likewise.
-
-        Returns:
-            The winner's expected value after every round, with intervals.
-
-        Raises:
-            AnalysisError: The evidence does not cover the space, or nothing is left to run.
-            DesignError: ``rounds`` or ``n`` is not a whole number >= 1, ``rounds`` is more than 20, or the
-                plan exceeds the budget of the tree.
-            ReviewError: A share out of range, or no plan is given and the budget leaves no trial for a round.
-        """
-        available = trials_for_rounds(self.analysis, self.budget)
-        if available is not None:
-            available = min(available, left_to_run(self.analysis, self.space))
-        options: dict[str, float] = {}
-        if rounds is None:
-            rounds = REHEARSED
-            if available is not None and n is None:
-                advised = self.advised_round
-                if not advised.n:
-                    raise self._no_round()
-                rounds = max(1, min(rounds, round(available / advised.n)))
-                options = {"n": advised.n}
-        size = self.round.n
-        if n is not None:
-            size = n
-        elif available is not None and not isinstance(rounds, bool) and rounds > 0:
-            size = max(1, available // rounds)
-        check_plan(rounds, size)
-        fix = "plan fewer, at most {left} in all"
-        self.budget.check(rounds * size, f"round {self.round.id}", fix)
-        if exploit is not None:
-            options["exploit"] = exploit
-        if audit is not None:
-            options["audit"] = audit
-        epsilon = self.original.claim.epsilon
-        plans = []
-        for count, trials in plans_beside(rounds, size):
-            shares = self._next_round(trials, exploit, audit)
-            plans.append(Rounds(count, trials, shares.exploit, shares.audit))
-        winner = math.nan
-        if self._retrained is not None:
-            winner = self._retrained.best_in(self.round.space)
-        rehearsal = rehearse(
-            self.round.id,
-            self.analysis,
-            epsilon,
-            self.space,
-            plans,
-            winner=winner,
-        )
-        reserve = self.budget.reserve(noisy=not self.analysis.noise.deterministic)
-        return replace(rehearsal, budget=self.budget, reserve=reserve, options=options)
 
     def _no_round(self) -> ReviewError:
         """The error of a further round without a trial left, with the last step as its action."""

@@ -1,14 +1,10 @@
-"""The outlook of another round, and plans of rounds, simulated on the posterior before anything is run.
-
-Pure.
-"""
+"""The outlook of another round, simulated on the posterior before anything is run. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,10 +12,9 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.new_data import MOST_FACTOR, off_log_scale, on_log_scale
 from refine.analysis.reason import plain
-from refine.errors import AnalysisError, DesignError
 from refine.proposal.alternatives import left_to_run, trial_seconds
 from refine.proposal.damping import damped, excess_of_best
-from refine.proposal.forecast import cells_of, limits_of
+from refine.proposal.forecast import cells_of
 from refine.proposal.new_data import deviations_of, on_log
 from refine.proposal.posterior import cardinalities_of, known_enough, noise_in_scores, posterior_of
 from refine.proposal.proposal import claimed_data
@@ -28,7 +23,6 @@ from refine.stats.posterior import top_slope
 from refine.trials.budget import NO_BUDGET, BudgetState
 from refine.utils.arrays import Bools, Floats
 from refine.utils.display import Shown
-from refine.utils.numbers import is_whole
 from refine.utils.threads import one_thread
 from refine.utils.types import JsonObject
 
@@ -56,7 +50,7 @@ SIMULATED = (
 SIMULATED_EXACT = (stats.MixedPosterior(forest_draws=0, process_draws=640, power=True),)
 
 # Factor by which intervals are stretched from the median: the draws are too sure. On functions and surrogates
-# of trainings, simulated intervals of 90 % held in 79 % for gains and in 65 % for plans, stretched in 93 %.
+# of trainings, simulated intervals of 90 % held in 79 %, stretched in 93 %.
 _WIDER = 2.0
 
 _SHARE = 0.1  # share of the noise's standard deviation that repeats must gain, for CONFIRM
@@ -71,13 +65,11 @@ RUNS = 15  # repeats that are simulated if no configuration is left to run
 _BEYOND = 2.0
 _SLOPED = 3  # fewest values with a slope beyond the best: see :func:`refine.stats.posterior.top_slope`
 _BEYOND_KNOTS = np.geomspace(0.02, 1000, 60)
-_FEWEST = 10  # fewest trials of a round that can be analysed
 _CELLS = 300
 _MOST_CELLS = 1000
 _KNOWN = 100
 _SEED = 0
 _DESIGNS = 12  # sets of cells for which a round is simulated
-_TRUTHS = 80  # truths on which a plan is simulated
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -260,15 +252,6 @@ def batch_of(n: int, exploit: float, audit: float) -> stats.Batch:
     return stats.Batch(max(0, n - best - outside), best)
 
 
-class Rounds(NamedTuple):
-    """Rounds of equal size to simulate."""
-
-    rounds: int  # number of rounds
-    n: int  # trials of each
-    exploit: float  # share of exploit trials of each
-    audit: float  # share of audit trials of each
-
-
 @one_thread
 def worth_of(
     analysis: Analysis,
@@ -403,164 +386,3 @@ def verdict_of(
     if repeat_gain > max(gain, _SHARE * noise):
         return CONFIRM
     return STOP
-
-
-# Levels of the quantiles: the ends of the 90 % and the 50 % interval, and the median.
-LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-REHEARSED = 4  # rounds of a rehearsed plan, unless the caller gives a number
-_MOST_ROUNDS = 20
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Rounds of equal size, and their expected results."""
-
-    rounds: int  # number of rounds
-    n: int  # trials of each
-    exploit: float  # share of exploit trials of each
-    audit: float  # share of audit trials of each
-    # per round, the quantiles of :data:`LEVELS` of the winner's expected value after it, in the metric's own
-    # sign, worst first
-    quantiles: tuple[tuple[float, ...], ...]
-    mean: tuple[float, ...]  # per round, the mean of the winner's expected value
-    likely: float  # probability that the whole plan improves the winner by more than epsilon
-    seconds: float  # duration, one trial at a time; NaN without measured times
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Rehearsal(Shown):
-    """Plans of equal cost, compared by the winner's expected value."""
-
-    round: str  # id of the round that the plans follow
-    metric: str  # name of the metric
-    direction: str  # ``"maximize"`` or ``"minimize"``
-    now: float  # the winner's expected value now, as :meth:`refine.Tree.winner` states it
-    epsilon: float  # difference that counts as none
-    # the plan asked for, then others of the same cost, fewest rounds first
-    plans: tuple[Plan, ...]
-    left: int  # configurations of the space that are left to run
-    simulated: int  # simulated objectives per plan
-    data: str  # data that values are about: see :attr:`refine.proposal.proposal.Claim.data`
-    budget: BudgetState = NO_BUDGET  # the budget that pays for the plan
-    reserve: int = 0  # trials of the budget that are kept to confirm the winner
-    # options of :meth:`refine.Review.accept` for the next round: ``n`` if the advice set the plan, and the
-    # shares that the person set
-    options: Mapping[str, float] = field(default_factory=dict)
-    created: bool = False  # whether the first round of the plan exists, without trials
-
-    def to_json(self) -> JsonObject:
-        """Plain data."""
-        return {
-            **{name: plain(value) for name, value in vars(self).items() if name not in ("plans", "budget")},
-            "budget": self.budget.to_json(),
-            "levels": list(LEVELS),
-            "plans": [{name: plain(value) for name, value in vars(plan).items()} for plan in self.plans],
-        }
-
-
-def check_plan(rounds: object, n: object) -> None:
-    """Raises DesignError unless ``rounds`` and ``n`` make a plan."""
-    for name, value in (("rounds", rounds), ("n", n)):
-        if not is_whole(value):
-            raise DesignError(f"{name} must be a whole number >= 1, got {value!r}; such as rounds=4, n=30")
-    if isinstance(rounds, int) and rounds > _MOST_ROUNDS:
-        raise DesignError(
-            f"rounds must be <= {_MOST_ROUNDS}, got {rounds}: present evidence does not reach further; plan "
-            "fewer rounds"
-        )
-
-
-def plans_beside(rounds: int, n: int) -> list[tuple[int, int]]:
-    """The asked plan, and plans of equally many trials in one round, in half and in twice the rounds."""
-    trials = rounds * n
-    other_rounds = sorted({1, max(1, rounds // 2), min(2 * rounds, _MOST_ROUNDS)} - {rounds})
-    return [(rounds, n), *((k, trials // k) for k in other_rounds if trials // k >= _FEWEST)]
-
-
-@one_thread
-def rehearse(
-    round_id: str,
-    analysis: Analysis,
-    epsilon: float,
-    space: Space,
-    plans: Sequence[Rounds],
-    winner: float = math.nan,
-) -> Rehearsal:
-    """Simulates plans of rounds on the posterior: see :meth:`refine.Review.rehearse`.
-
-    Later rounds would narrow the space; in the simulation their exploit trials are placed by the posterior of
-    that time. ``winner`` is the expected value of the present winner, larger is better, from which every plan
-    starts; NaN for the value by the draws.
-
-    Raises:
-        AnalysisError: The evidence does not cover the space, or nothing is left to run.
-    """
-    longest = max(plan.rounds * plan.n for plan in plans)
-    aheads = aheads_of(analysis, space, longest)
-    remaining = left_to_run(analysis, space)
-    if not aheads:
-        raise AnalysisError(
-            f"round {round_id}: its trials say nothing about this space, so no plan can be rehearsed; run a "
-            "round on it first"
-        )
-    if not remaining or aheads[0].run.all():
-        raise AnalysisError(
-            f"round {round_id}: every configuration of the space was run; nothing is left to plan"
-        )
-    simulate = stats.RoundsAhead(truths=_TRUTHS // len(aheads), seed=_SEED)
-    outlooks = []
-    expected_now = math.nan
-    for plan in plans:
-        batches = [batch_of(plan.n, plan.exploit, plan.audit)] * plan.rounds
-        values = np.concatenate([simulate(*ahead.evidence, batches, ahead.deviations) for ahead in aheads])
-        values = _from_winner(analysis, values, winner)
-        # Every plan starts from the same state, so that differences are the plans' own.
-        outlooks.append(_plan(analysis, space, plan, values, epsilon))
-        expected_now = analysis.sign * float(values[:, 0].mean())
-    return Rehearsal(
-        round=round_id,
-        metric=analysis.metric,
-        direction=analysis.direction,
-        now=expected_now,
-        epsilon=epsilon,
-        plans=tuple(outlooks),
-        left=remaining,
-        simulated=len(values),
-        data=claimed_data(analysis),
-    )
-
-
-def _from_winner(analysis: Analysis, values: Floats, winner: float) -> Floats:
-    """Simulated values, (truths, rounds + 1), moved so that the present winner has its expected value."""
-    present = float(values[:, 0].mean())
-    if not math.isfinite(winner) or present == winner:
-        return values
-    if on_log(analysis) and present < 0 and winner < 0:  # losses are compared by factors
-        return values * (winner / present)
-    return np.asarray(np.clip(values + (winner - present), *analysis.limits.facing(analysis.sign)))
-
-
-def _plan(analysis: Analysis, space: Space, planned: Rounds, values: Any, epsilon: float) -> Plan:
-    winners = analysis.sign * values[:, 1:]
-    levels = LEVELS
-    if analysis.sign < 0:
-        levels = LEVELS[::-1]
-    positions = np.quantile(winners, levels, axis=0).T
-    middle = positions[:, [LEVELS.index(0.5)]]
-    if on_log(analysis) and (positions > 0).all():  # losses that are compared by factors stay positive
-        positions = middle * (positions / middle) ** _WIDER
-    else:
-        positions = middle + _WIDER * (positions - middle)
-    positions = np.clip(positions, *limits_of(analysis))
-    gains = np.count_nonzero(values[:, -1] - values[:, 0] > epsilon)
-    return Plan(
-        rounds=planned.rounds,
-        n=planned.n,
-        exploit=planned.exploit,
-        audit=planned.audit,
-        quantiles=tuple(tuple(float(v) for v in row) for row in positions),
-        mean=tuple(float(v) for v in winners.mean(axis=0)),
-        likely=stats.share_of_draws(gains, len(values)),
-        seconds=planned.rounds * planned.n * trial_seconds(analysis, space),
-    )

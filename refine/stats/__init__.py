@@ -80,7 +80,6 @@ from refine.stats.simulation import (
     KnowledgeGradient,
     NextRound,
     NextRuns,
-    RoundsAhead,
     RunsAgain,
     conditioned,
 )

@@ -71,13 +71,13 @@ class CurveCheck:
     - *overfitting*: the rise above the minimum is significant, at a level divided by twice the number of
       windows searched for the minimum; it is more than `little` of the loss's fall or of its least value,
       whichever is less; and more than `little` of the training loss's significant fall meanwhile.
-    - *unsteady*: the scatter explains more than half of the noise's variance, by its lower 80 % bound and by
+    - *unsteady*: the scatter explains more than half of the noise's variance, by the lower 80 % bound and by
       the last quarter alone: the choice of the last epoch is then most of the change on retraining. Without
-      the noise it must exceed `little` of the smoothed score's range.
+      the noise the scatter must exceed `little` of the smoothed score's range.
     - *improving*: the last quarter rises significantly, by more than the scatter and more than the noise
       (without it: `little` of the smoothed score's range), and the smoothed score is best in the last window.
-    - *saturated*: within the first quarter the smoothed score came nearer to its best quarter than the
-      scatter, or than the noise if larger; and it isn't improving.
+    - *saturated*: within the first quarter the smoothed score came nearer to the best quarter than the
+      scatter, or than the noise if larger; and the curve is not improving.
     - *rising*: as overfitting, of the training loss alone.
 
     Rates of false alarms and of hits on simulated curves are printed by `tests/stats/test_curve_flags.py`.

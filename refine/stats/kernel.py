@@ -32,10 +32,6 @@ class Kernel(NamedTuple):
         """The same for some rows."""
         return self._replace(table=self.table[rows])
 
-    def joined(self, other: Kernel) -> Kernel:
-        """Rows of this table, then rows of the other table."""
-        return self._replace(table=np.concatenate([self.table, other.table]))
-
     def scaled(self, lengths: FloatArray) -> FloatArray:
         """(n, e) coordinates in units of the (d,) lengths."""
         return np.asarray(self.table / lengths[self.owner])
@@ -211,11 +207,6 @@ def fit_kernel(trials: Kernel, score: FloatArray, sets: int, rng: np.random.Gene
     # The symmetric root: eigenvectors of equal eigenvalues, and signs of eigenvectors, are arbitrary.
     drawn = best + rng.standard_normal((sets, d + 2)) @ ((vector * width) @ vector.T)
     return [_parameters(t) for t in np.clip(drawn, low, high)]
-
-
-def drawn_lengths(size: int, rng: np.random.Generator) -> FloatArray:
-    """(d,) lengths drawn from their prior."""
-    return np.asarray(np.exp(_length_centre(size) + rng.standard_normal(size)))
 
 
 def _length_centre(size: int) -> FloatArray:

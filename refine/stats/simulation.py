@@ -1,8 +1,8 @@
 """Simulation of future trials on the posterior: their values, and the gain of the next winner.
 
 Each simulation takes one draw as the truth, observes the truth with noise at the new trials, and updates all
-draws. The winner, before and after, is the configuration with the best mean over the draws among those that
-ran. Its value in the truth counts, so a lucky value brings no gain, and may bring a loss. For new data, the
+draws. The winner, before and after, is the configuration that ran with the best mean over the draws. The
+true value of the winner counts: a lucky value brings no gain, and may bring a loss. For new data, the
 deviation of the validation rows is added, and the luck of the choice is subtracted, as for a winner.
 
 Sources: preposterior analysis, Raiffa and Schlaifer (1961), with the knowledge gradient's notion of gain
@@ -22,8 +22,6 @@ from refine.stats._common import FloatArray, IntArray, check_count, checked, col
 from refine.utils.types import JsonObject
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import ArrayLike
 
     from refine.stats.posterior import Posterior
@@ -145,12 +143,15 @@ class _SimulationState(NamedTuple):
 def _cells(
     draws: FloatArray, untried: IntArray, batch: Batch, forest: int, rng: np.random.Generator
 ) -> IntArray:
-    """Columns that a round runs: random ones, and the best ones of some draws, half of either model."""
+    """Columns of a round: random cells, and the best cells of some draws, half of either model."""
     evenly = rng.choice(untried, min(batch.space_filling, untried.size), replace=False)
     remaining = np.setdiff1d(untried, evenly)
     process = len(draws) - forest
     count = min(batch.exploit, remaining.size)
-    smooth = rng.permutation(process)[: count // 2 if forest else count] + forest
+    by_process = count
+    if forest:
+        by_process = count // 2
+    smooth = rng.permutation(process)[:by_process] + forest
     trees = rng.permutation(forest)[: count - smooth.size]
     best = []
     penalty = np.zeros(remaining.size)
@@ -226,57 +227,6 @@ class RunsAgain:
         racers = start.run[np.argsort(-expected, kind="stable")[: self.top]]
         variance = np.full(racers.size, noise**2 * racers.size / runs)
         return start.rises(racers, variance, start.draws, np.random.default_rng(self.seed))
-
-
-@dataclass(frozen=True, slots=True)
-@checked(truths=1)
-class RoundsAhead:
-    """The value of the configuration handed over, now and after each of several rounds.
-
-    As :class:`NextRound`, round after round: the draws are updated after every round, and the next exploit
-    cells are drawn from them.
-    """
-
-    truths: int = 80  # number of truths
-    seed: int = 0
-
-    def __call__(
-        self,
-        posterior: Posterior,
-        known: ArrayLike,
-        noise: float,
-        batches: Sequence[Batch],
-        deviations: FloatArray | None = None,
-    ) -> FloatArray:
-        """(truths, rounds + 1) true values in units of the metric.
-
-        Arguments and errors as of :class:`NextRound`.
-        """
-        start = _SimulationState.of(posterior, known, noise, deviations)
-        rng = np.random.default_rng(self.seed)
-        chosen = rng.choice(len(start.draws), min(self.truths, len(start.draws)), replace=False)
-        values = np.empty((chosen.size, len(batches) + 1))
-        for row, truth_number in zip(values, chosen, strict=True):
-            truth = start.draws[truth_number]
-            draws = start.draws
-            run = start.run
-            untried = start.untried
-            handed = [start.winner]
-            luck = [start.luck(draws.mean(axis=0)[None, run], run)[0]]
-            for batch in batches:
-                new = _cells(draws, untried, batch, posterior.forest, rng)
-                shown = truth[new] + noise * rng.standard_normal(new.size)
-                chance = noise * rng.standard_normal((len(draws), new.size))
-                draws = conditioned(draws, new, shown + chance, np.full(new.size, noise**2))
-                run = np.r_[run, new]
-                untried = np.setdiff1d(untried, new)
-                expected = draws[:, run].mean(axis=0)
-                handed.append(int(run[expected.argmax()]))
-                luck.append(start.luck(expected[None], run)[0])
-            row[:] = posterior.value(truth[handed])
-            if deviations is not None:
-                row += deviations[rng.integers(len(deviations)), handed] - luck
-        return values
 
 
 class Forecast(NamedTuple):

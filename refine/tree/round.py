@@ -11,7 +11,6 @@ from refine.tree.growing import grow
 from refine.tree.lineage import analyze
 from refine.tree.marks import annotate, exclude, include, marks_frame, set_epsilon, set_roles, star
 from refine.tree.proposing import checks, optimism, propose, review
-from refine.tree.rehearsing import rehearse
 from refine.tree.running import best_model, open_holdout, replay, replicate, run
 from refine.tree.trying import try_out
 from refine.tree.winner import recommend
@@ -54,7 +53,6 @@ class Round(DecidedRound):
     recommend = recommend
 
     propose = propose
-    rehearse = rehearse
     review = review
     branch = branch
     choose = choose

@@ -59,8 +59,6 @@ _TOOLS = {
     "review.at": "proposal",
     "review.options": "menu",
     "review.edit": "preview",
-    "review.rehearse": "rehearse",
-    "round.rehearse": "rehearse",
     "review.accept": "accept",
 }
 # A keyword in Python -> the argument of the tool.
@@ -304,19 +302,6 @@ class Assistant:
     def calibration(self, details: bool = False) -> Answer:
         """Show how earlier claims, edits and suggestions turned out, by author."""
         return self._shown(lambda tree: tree.calibration(), details)
-
-    def rehearse(
-        self,
-        round_id: str = "last",
-        rounds: int | None = None,
-        trials: int | None = None,
-        details: bool = False,
-    ) -> Answer:
-        """Simulate rounds of ``trials`` each, next to other plans of the same cost.
-
-        By default the plan spends the trials left in the budget.
-        """
-        return self._shown(lambda tree: tree[round_id].rehearse(rounds, trials), details)
 
     def state(self, round_id: str = "last", details: bool = False) -> Answer:
         """Return the state of the optimizer as JSON.

@@ -57,7 +57,6 @@ LOOKS = (
     "winner",
     "calibration",
     "preview",
-    "rehearse",
 )
 ACTS = ("ask", "settle", "judge", "suggest", "try_out", "create_round", "run", "grow", "accept")
 TOOLS = (*LOOKS, *ACTS)

@@ -253,7 +253,6 @@ REVIEWS = {
     "an analysis with text by row": analysing(by_row="x"),
     "a comparison with a value that is a number": lambda p: p.tree.ask("optimizer", better=3),
     "a goal subject to nothing": lambda p: refine.Goal("acc", subject_to=None),
-    "a rehearsal with a seed as text": lambda p: refine.rehearse(p.space, seed="1"),
     "a command in no folder": lambda p: refine.Command("ls", folder=True),
     "a command in no environment": lambda p: refine.Command("ls", environment=True),
     "frame and space swapped": lambda p: refine.analyze(p.frame, p.root.space),

@@ -31,7 +31,6 @@ def screens(tree, round_):
         "review.checks()": review.checks(),
         "review.preview()": review.preview(),
         "review.edit(units=[32, 64, 128]).preview()": review.edit(units=[32, 64, 128]).preview(),
-        "round.rehearse()": round_.rehearse(),
         "tree": tree,
         "tree.ask('dropout <= 0.2')": tree.ask("dropout <= 0.2"),
         "tree.winner()": tree.winner(),

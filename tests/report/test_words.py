@@ -4,7 +4,6 @@ import json
 import pkgutil
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,6 @@ from refine.report.markdown.rendering import rendered
 from refine.report.pages.calibration import calibration_page
 from refine.report.pages.checks import verdict_sentence
 from refine.review.next_step import accept_action
-from refine.review.rehearsal import StudyRehearsal
-from refine.review.worth import Plan, Rehearsal
 from refine.run.holdout import HoldoutResult
 from refine.ui.guide import Guided
 from refine.utils.display import Shown, to_text
@@ -23,8 +20,6 @@ from refine.utils.display import Shown, to_text
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import words
-
-from tests.reading import numbers_in
 
 pytestmark = pytest.mark.slow  # a study of three rounds, analysed
 
@@ -150,11 +145,11 @@ def test_every_result_that_prints_is_data_with_the_version_of_its_schema(study):
     results = [*words.glances(study, round_).values(), round_, round_.space, review.proposal, review.worth()]
     results += [study.ask(f"lr <= {round_.space['lr'].grid[0]}"), study.questions()]
     results.append(study.rounds[0].decisions[-1])
-    for result in (*results, review.rehearse(2), round_.replay(sample=1)):
+    for result in (*results, round_.replay(sample=1)):
         data = json.loads(json.dumps(result.to_dict(), allow_nan=False))
         assert data.keys() > {"schema", "page"}, result
         kinds_left.discard(type(result))
-    assert kinds_left == {Guided, HoldoutResult, StudyRehearsal}  # which have tests of their own
+    assert kinds_left == {Guided, HoldoutResult}  # which have tests of their own
 
 
 def test_reports_are_short_before_their_folds(study, tmp_path):
@@ -194,16 +189,3 @@ def test_the_printed_edit_is_the_one_that_accept_takes_when_typed(shown):
     exec(typed, names)
     assert names["review"].edits
     assert names["review"].space != review.space
-
-
-def test_a_rehearsal_advises_another_plan_only_if_it_is_better_than_the_tolerance():
-    quantiles = ((0.13, 0.11, 0.1, 0.09, 0.07),) * 2
-    mean = (0.104, 0.104)
-    first = Plan(2, 8, 0.9, 0.05, quantiles=quantiles, mean=mean, likely=0.5, seconds=1.0)
-    larger = replace(first, rounds=1, n=16, mean=(0.1,))
-    round_facts = ("0f", "loss", "minimize", 0.106)
-    tied = Rehearsal(*round_facts, 0.01, (first, larger), left=90, simulated=8, data="")
-    assert "0.01" in numbers_in(tied.page().blocks[0].text)
-    assert "0.090 to 0.110   0.070 to 0.130" in str(tied)  # as every interval, although smaller is better
-    assert "review.accept(n=8" in str(tied)
-    assert "review.accept(n=16" in str(replace(tied, epsilon=0.001))

@@ -1,4 +1,4 @@
-"""Review, rehearsal and winner state one expected value of a configuration."""
+"""Review and winner state one expected value of a configuration."""
 
 import numpy as np
 import pytest
@@ -49,16 +49,6 @@ def test_edits_of_a_review_read_expected_values_once(round_):
     edits = [review.reject(*SPACE).edit(x=(0.0, high)) for high in (0.3, 0.4)]
     read = [edit.at(0.15)._retrained for edit in edits]
     assert read[0] is read[1] is review._retrained
-
-
-@pytest.mark.slow
-def test_every_plan_of_a_rehearsal_starts_from_the_expected_value_of_the_winner(round_, tree):
-    review = round_.propose(keep=False)
-    assert review.rehearse(rounds=1, n=12).now == pytest.approx(tree.winner().expected, rel=1e-9)
-    assert review.edit(x=(0.0, 0.3)).rehearse(rounds=2, n=10).now == pytest.approx(tree.winner().expected)
-    child = review.accept(n=12).run(progress=False)
-    winner = tree.winner()
-    assert child.propose(keep=False).rehearse(1, 12).now == pytest.approx(winner.expected, rel=1e-9)
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
-"""The worth of another round, and rehearsed plans, on real trials of cheap objectives."""
+"""The worth of another round, on real trials of cheap objectives."""
 
-import json
 import math
 from dataclasses import replace
 
@@ -12,9 +11,9 @@ from refine import datasets
 from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.report.pages.checks import figure, outlook_text, says, verdict_sentence
 from refine.report.pages.proposal import CLAIMED_DATA
-from refine.review.worth import check_plan, plans_beside, verdict_of
+from refine.review.worth import verdict_of
 from refine.utils.format import difference
-from tests.reading import facts_of, numbers_in
+from tests.reading import facts_of
 
 SPACE = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21), "kind": ["a", "b", "c"]}
 
@@ -78,8 +77,6 @@ def test_a_space_that_was_run_whole_gets_the_verdict_stop(tree):
     worth = review.worth()
     assert (worth.verdict, worth.n, worth.left, worth.probability) == ("STOP", 0, 0, 0.0)
     assert review.page().lead.text == verdict_sentence(worth)
-    with pytest.raises(AnalysisError, match="nothing is left"):
-        review.rehearse()
 
 
 def test_confirming_settles_what_it_asked_for():
@@ -115,7 +112,6 @@ def test_no_gain_passes_what_the_metric_can_reach(tree):
     review = root.propose()
     best = tree.winner().expected
     assert review.worth().high <= 1 - best + 0.02
-    assert all(q <= 1 for plan in review.rehearse(2, 20).plans for q in (*plan.mean, *plan.quantiles[-1]))
 
 
 @pytest.mark.slow
@@ -184,11 +180,8 @@ def test_a_minimum_is_worth_what_the_maximum_is(tree):
         down = ran(
             other, lambda p, trial: -bowl(p, trial), 24, objective_name="up", direction="minimize"
         ).propose()
-        plan = down.rehearse(2, 20).plans[0]
         worth = down.worth()
     assert (worth.probability, worth.gain) == pytest.approx((up.probability, up.gain))
-    # The worst first: in the metric's own sign these fall.
-    assert all(list(row) == sorted(row, reverse=True) for row in plan.quantiles)
 
 
 @pytest.mark.slow
@@ -201,53 +194,10 @@ def test_the_worth_follows_edits_and_is_unknown_for_new_choices(coarse):
         unknown.worth()
     assert unknown.checks()["worth"].verdict == "unknown"
     assert "CONTINUE" not in str(unknown)
-    with pytest.raises(AnalysisError, match="space"):
-        unknown.rehearse()
     with pytest.raises(DesignError, match="^n must"):
         coarse.worth(0)
     with pytest.raises(ReviewError, match="^exploit must"):
         coarse.worth(exploit=1.5)
-
-
-@pytest.mark.slow
-def test_a_plan_for_losses_that_are_compared_by_factors_expects_positive_losses(tree):
-    space = {"x": (0.0, 10.0, 21), "c": ["a", "b", "d"]}
-    options = {"n": 30, "seed": 1, "direction": "minimize"}
-    root = tree.add_round(space, lambda p: 10 ** (-p["x"] / 2) + 1e-6 * ord(p["c"]), **options)
-    rehearsal = root.run(progress=False, check_noise=False).rehearse(rounds=1, n=10)
-    assert rehearsal.plans[0].quantiles[-1][0] > rehearsal.plans[0].quantiles[-1][-1] > 0
-
-
-@pytest.mark.slow
-def test_a_plan_is_rehearsed_the_same_again(tree):
-    root = ran(tree, bowl, 24)
-    rehearsal = root.propose(keep=False).rehearse(2, 20)
-    repeated = root.propose().rehearse(2, 20)
-    bolder = root.propose(keep=False).rehearse(2, 20, exploit=0.8, audit=0.2)
-    assert "review.accept(n=20, exploit=0.8, audit=0.2)" in str(bolder)
-    assert rehearsal.to_json() == repeated.to_json()
-    assert json.loads(json.dumps(rehearsal.to_json(), allow_nan=False))["plans"][0]["rounds"] == 2
-    bolder = rehearsal.plans[0]
-    page = rehearsal.page()
-    assert (bolder.rounds, bolder.n, len(bolder.mean), len(bolder.quantiles)) == (2, 20, 2, 2)
-    assert bolder.quantiles[1][2] > rehearsal.now
-    assert all(list(row) == sorted(row) for row in bolder.quantiles)
-    assert {plan.rounds * plan.n for plan in rehearsal.plans} == {40}
-    plans = [numbers_in(row[0].text) for row in page.blocks[1].rows]
-    assert plans == [["2", "20"], ["1", "40"], ["4", "10"]]  # rounds, and trials of a round
-    assert [str(call) for call in page.calls] == ["review.accept(n=20)"]
-    assert {plan.n: plan.exploit for plan in rehearsal.plans} == {20: 0.0, 40: 0.3, 10: 0.0}
-    assert root.propose().accept(n=40).node.exploit == 0.3
-
-
-def test_plans_cost_the_same_can_be_analysed_and_have_one_to_twenty_rounds():
-    assert plans_beside(4, 30) == [(4, 30), (1, 120), (2, 60), (8, 15)]
-    assert plans_beside(1, 12) == [(1, 12)]
-    assert all(n >= 10 and 300 < rounds * n <= 320 for rounds, n in plans_beside(8, 40))
-    with pytest.raises(DesignError, match="^rounds must"):
-        check_plan(0, 20)
-    with pytest.raises(DesignError, match="<= 20"):
-        check_plan(21, 20)
 
 
 @pytest.mark.slow
@@ -284,15 +234,6 @@ def test_a_loss_that_levels_off_promises_no_gain_beyond_its_best(tree, seed):
     worth = round_.propose().worth(n=30, exploit=0.5)
     possible = np.exp(6 * (1 - bowl_of(round_.recommend().params))) - 1
     assert worth.gain < 2 * possible + worth.epsilon
-
-
-@pytest.mark.slow
-def test_the_outlook_of_rounds_and_of_plans_starts_from_one_simulation(tree):
-    review = ran(tree, bowl, 30, seed=5).propose()
-    plan = review.rehearse(rounds=1, n=20, exploit=0.5, audit=0.0)
-    gain = plan.plans[0].mean[0] - plan.now
-    worth = review.worth(n=20, exploit=0.5, audit=0.0)
-    assert gain == pytest.approx(worth.gain, abs=0.3 * worth.gain + 0.002)
 
 
 def test_a_round_without_noise_takes_nothing_away_and_leaves_losses_positive(tree):
@@ -340,9 +281,8 @@ def test_simulated_losses_over_decades_do_not_pass_a_declared_limit(tree):
     space = dict.fromkeys("xyz", (0.0, 1.0, 9))
     goal = {"direction": "minimize", "scale": "log", "limits": (0.1, None)}
     root = tree.add_round(space, loss, n=20, noise="none", seed=2, **goal).run(progress=False)
-    rehearsal = root.propose().rehearse(rounds=1, n=20)
-    for plan in rehearsal.plans:
-        assert 0.1 < plan.mean[-1] < rehearsal.now
+    worth = root.propose().worth(n=20)
+    assert 0 < worth.gain < worth.high <= root.best["value"] - 0.1
 
 
 def test_two_noisy_values_up_to_the_limit_leave_a_gain_open(tree):

@@ -59,7 +59,6 @@ DATA = {
     "RateTrend": (X[:, 0], Y > 0),
     "ValueProcess": (X, Y, CELLS, PLAIN),
     "RiskPath": lambda: (posterior(), CELLS, AXES, 0.05),
-    "RoundsAhead": lambda: (posterior(), np.arange(80) < 30, 0.3, [stats.Batch(5, 5)] * 2),
     "RunsAgain": lambda: (posterior(), np.arange(80) < 30, 0.3, 15),
     "Spearman": (X[:, 0], Y),
     "TopNoise": (X, Y, PLAIN, GROUPS),

@@ -35,7 +35,10 @@ RUN = np.arange(9) < 4
         (lambda: stats.Spearman(confidence=95), "confidence: must lie strictly between 0 and 1, got 95"),
         (lambda: stats.KruskalWallis()([0, 1, 2], [1, 2, 3], 2), "whole numbers from 0 to 1, got 0 to 2;"),
         (lambda: stats.NextRound()(DRAWS, RUN[:-1], 0.1, stats.Batch(1, 0)), "known: needs shape"),
-        (lambda: stats.RoundsAhead()(DRAWS, RUN, -1.0, []), "noise: must be a deviation >= 0, got -1"),
+        (
+            lambda: stats.NextRound()(DRAWS, RUN, -1.0, stats.Batch(1, 0)),
+            "noise: must be a deviation >= 0, got -1",
+        ),
         (lambda: stats.NextRound(truths=0), "truths: must be"),
         (
             lambda: stats.ChildForecast()(DRAWS, stats.LeaveOneOutNoise(Y, Y, Y), 0),

@@ -8,7 +8,6 @@ from refine.stats import (
     KnowledgeGradient,
     MixedPosterior,
     NextRound,
-    RoundsAhead,
     RunsAgain,
     conditioned,
 )
@@ -47,18 +46,6 @@ def test_more_trials_bring_more_and_none_bring_nothing():
     gains = [NextRound()(*posterior, 0.05, Batch(n, 0)).mean() for n in (1, 5, 25)]
     assert gains == sorted(gains)
     assert np.array_equal(NextRound()(*posterior, 0.05, Batch(0, 0)), np.zeros(12 * 160))
-
-
-@pytest.mark.slow
-def test_simulated_rounds_continue_from_the_results_of_the_last():
-    posterior = posterior_over(bowl, np.linspace(0, 0.45, 10), np.linspace(0.005, 0.995, 100))
-    values = RoundsAhead(truths=60)(*posterior, 0.05, [Batch(3, 3)] * 3)
-    assert values.shape == (60, 4)
-    means = values.mean(axis=0)
-    assert means[0] < means[1] < means[3]
-    once, twice = (RoundsAhead(seed=s)(*posterior, 0.05, [Batch(3, 3)]) for s in (3, 3))
-    assert np.array_equal(once, twice)
-    assert not np.array_equal(once, RoundsAhead(seed=4)(*posterior, 0.05, [Batch(3, 3)]))
 
 
 @pytest.mark.slow
@@ -161,13 +148,3 @@ def test_gains_on_new_data_spread_more_and_lose_the_luck_of_the_choice():
     assert unmoved.mean() == pytest.approx(plain.mean(), abs=0.003)
     assert moved.var() > plain.var() + 0.02**2
     assert moved.mean() < plain.mean() - 0.002
-
-
-def test_rounds_ahead_on_new_data_start_below_the_value_on_the_validation_rows():
-    posterior = posterior_over(bowl, np.linspace(0, 1, 20), np.linspace(0.005, 0.995, 50))
-    deviations = 0.02 * np.random.default_rng(0).standard_normal((200, len(posterior[1])))
-    plain, moved = (
-        RoundsAhead(truths=60)(*posterior, 0.05, [Batch(3, 3)], shift) for shift in (None, deviations)
-    )
-    assert moved[:, 0].mean() < plain[:, 0].mean() - 0.005
-    assert moved.shape == plain.shape

@@ -310,15 +310,6 @@ def test_autopilot_spends_the_rest_of_the_budget(tree):
     assert tree.budget_state.spent == 18
 
 
-@pytest.mark.slow
-def test_a_plan_is_rehearsed_within_the_budget(root, tree):
-    rehearsal = root.propose(keep=False).rehearse()
-    plan = rehearsal.plans[0]
-    assert plan.rounds * plan.n <= tree.budget_state.for_rounds()
-    with pytest.raises(DesignError, match="budget"):
-        root.propose(keep=False).rehearse(rounds=4, n=20)
-
-
 def test_an_exported_study_keeps_its_budget(tree, tmp_path):
     tree.add_round(SPACE, noisy, n=3, budget=30).run(progress=False)
     folder = tree.export(tmp_path / "folder", reports=False)

@@ -159,7 +159,6 @@ def test_all_that_it_reads_is_marked_as_data(study):
     path, (first, _) = study
     arguments = {"tree": {}, "winner": {}, "calibration": {}, "questions": {}}
     arguments["preview"] = {"round_id": first, "edits": {"dropout": [0, 0.2]}}
-    arguments["rehearse"] = {"round_id": first, "rounds": 2, "trials": 10}
 
     async def steps(call):
         marks = set()
@@ -460,8 +459,7 @@ class Listed(Shown):
 
 @pytest.mark.slow
 def test_answers_take_at_most_4_kb_unless_details_are_asked_for(wide_study):
-    arguments = {"rehearse": {"rounds": 2, "trials": 10}, "preview": {"edits": {f"{LONG}1": [0, 0.5]}}}
-    arguments["ask"] = {"question": f"{LONG}1 <= 0.5"}
+    arguments = {"preview": {"edits": {f"{LONG}1": [0, 0.5]}}, "ask": {"question": f"{LONG}1 <= 0.5"}}
 
     async def steps(call):
         sizes = {}
@@ -471,7 +469,7 @@ def test_answers_take_at_most_4_kb_unless_details_are_asked_for(wide_study):
             assert not wrong, text
             assert not call.data
             assert len(text.encode()) <= 4096, name
-            if name not in ("menu", "checks", "questions", "preview", "rehearse"):  # short; see below
+            if name not in ("menu", "checks", "questions", "preview"):  # short; see below
                 wrong, text = await call(name, **short, details=True)
                 assert not wrong
                 assert call.data
@@ -488,7 +486,6 @@ def test_answers_take_at_most_4_kb_unless_details_are_asked_for(wide_study):
         pytest.param("checks", {}, "checks", marks=pytest.mark.slow),
         pytest.param("questions", {}, "suggested", marks=pytest.mark.slow),
         ("preview", {"edits": {"lr": [1, 3]}, "trials": 8}, "top_kept"),
-        pytest.param("rehearse", {"rounds": 1, "trials": 5}, "plans", marks=pytest.mark.slow),
     ],
 )
 def test_a_look_with_details_has_data_and_all_lines_of_the_short_answer(study, tool, arguments, field):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import webbrowser
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -126,15 +126,6 @@ class Child(Drawn):
     author: AuthorOption = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rehearsed(AtNewest):
-    """A round of a tree, or a space file before the first round."""
-
-    store: Annotated[
-        str, Argument(metavar="STORE", help="Open this store, or read this space (.toml or .json).")
-    ]
-
-
 @command(DECIDE)
 def propose(
     target: AtNewest,
@@ -164,60 +155,6 @@ def options(target: AtNewest, out: Output) -> None:
         listed = round_.propose(keep=False).options()
         alternatives = [option for option in listed.rows if option is not listed.now]
         out.put(listed, *(Action("round.propose", risk=option.risk) for option in alternatives[:1]))
-
-
-@command(DECIDE)
-def rehearse(
-    target: Rehearsed,
-    out: Output,
-    rounds: Annotated[
-        int | None,
-        Option(
-            "--rounds", min=1, max=20, help="Plan this many rounds; default 4, or what the budget allows."
-        ),
-    ] = None,
-    n: SizeOption = None,
-    exploit: Annotated[
-        float | None,
-        Option(help="Set the share of trials that the model places; default as advised."),
-    ] = None,
-    budget: Annotated[
-        int | None, Option(help="Set the trials of the study on a space file; default 60.")
-    ] = None,
-    noise: Annotated[
-        str | None,
-        Option(
-            metavar="SHARE|none",
-            help="Declare the noise of repeats on a space file, as a share of best - median; default 0.05.",
-        ),
-    ] = None,
-) -> None:
-    """Simulate the trials left in the budget or a plan of rounds; on a space file, a whole study."""
-    from refine.review.rehearsal import NOISE
-    from refine.review.rehearsal import rehearse as rehearse_study
-    from refine.space.files import read_space
-
-    if target.store.endswith((".toml", ".json")):
-        for option, value in (("--rounds", rounds), ("-n", n), ("--exploit", exploit)):
-            if value is not None:
-                raise ReviewError(f"{option} needs a store with results; with a space file give --budget")
-        share: float | str = NOISE
-        if noise is not None:
-            share = noise
-            with suppress(ValueError):
-                share = float(noise)
-        study = rehearse_study(read_space(target.store), budget or 60, noise=share)
-        space = quoted(target.store)
-        start = f"refine run study.db --space {space} --objective MODULE:NAME --budget {study.budget}"
-        out.put(study, start)
-        return
-    if budget is not None or noise is not None:
-        raise ReviewError(
-            "--budget and --noise rehearse a study before its first trial and need a space file: "
-            "refine rehearse space.toml --budget 60"
-        )
-    with target.round() as round_:
-        out.put(round_.rehearse(rounds, n, exploit=exploit))
 
 
 @command(DECIDE)

@@ -12,7 +12,7 @@ from refine.utils.action import Action, Symbol
 
 _OF_TREE = ("report", "winner", "confirm", "judge", "export", "calibration", "repair", "unlock")
 _OF_ROUND = ("run", "grow", "replicate", "analyze", "checks", "propose", "report", "failures", "branch")
-_OF_REVIEW = ("rehearse", "options", "accept", "decline")
+_OF_REVIEW = ("options", "accept", "decline")
 _COMMANDS = {
     **{f"tree.{name}": f"{name} STORE" for name in _OF_TREE},
     **{f"round.{name}": f"{name} STORE ROUND" for name in _OF_ROUND},

@@ -62,35 +62,6 @@ def test_the_reserve_counts_earlier_repeats(store):
 
 
 @pytest.mark.slow
-def test_a_study_is_rehearsed_on_a_space_file(tmp_path):
-    space = tmp_path / "space.toml"
-    space.write_text("[parameters]\nlr = {low = 0.5, high = 5, levels = 10}\nunits = [1, 2, 3]\n")
-    text = good("rehearse", space, "--budget", "12", "--noise", "none")
-    assert f"refine run study.db --space {space} --objective MODULE:NAME --budget 12" in text
-    assert data("rehearse", space, "--budget", "12")["noise"] == 0.05
-    assert "--rounds" in refused("rehearse", space, "--rounds", "2")
-    assert "noise" in refused("rehearse", space, "--noise", "little")
-
-
-def test_budget_and_noise_rehearse_a_space_file_alone(store):
-    assert "space.toml" in refused("rehearse", store, "--budget", "30")
-
-
-@pytest.mark.slow
-def test_a_stored_round_is_rehearsed_before_its_first_trial_and_after_its_last(store):
-    assert f"refine budget {store} 60" in refused("rehearse", store)
-    good("budget", store, "24")
-    study = data("rehearse", store)
-    assert (study["budget"], study["first"]) == (24, 10)
-    assert study["page"]["next"] == ["round.run()"]
-    good("run", store, "--quiet")
-    text = good("rehearse", store)
-    left = data("budget", store)["left"]
-    assert f"{left} of 24 " in text
-    assert "refine accept" in text
-
-
-@pytest.mark.slow
 def test_a_round_grows_in_the_shell_and_its_proposal_is_renewed(store):
     objective = ("--objective", "objectives:bowl")
     good("run", store, *objective, "-q")
