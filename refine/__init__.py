@@ -29,7 +29,6 @@ if TYPE_CHECKING:  # the same names as below, for type checkers
     from refine.tree.round import Round as Round
     from refine.tree.tree import Tree as Tree
     from refine.trials.goal import Goal as Goal
-    from refine.ui.guide import guide as guide
 
 _HOMES = {
     "Analysis": "analysis.analysis",
@@ -51,7 +50,6 @@ _HOMES = {
     "Tree": "tree.tree",
     "analyze": "analysis.analysis",
     "autopilot": "tree.autopilot",
-    "guide": "ui.guide",
     "propose": "proposal.proposal",
 }
 

@@ -1,1 +1,1 @@
-"""User interfaces: the shell, the review page, and a guided round."""
+"""User interfaces: the shell and the review page."""

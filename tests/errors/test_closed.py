@@ -35,7 +35,6 @@ CALLS = {
     "Tree.tag": lambda t, p: t.tag(p.gone, "paper"),
     "Tree by len": lambda t, p: len(t),
     "Tree by item": lambda t, p: t[p.gone.id],
-    "Tree in guide": lambda t, p: refine.guide(t, ask=lambda _: "q", tell=lambda _: None),
     "Tree in autopilot": lambda t, p: refine.autopilot(t, progress=False),
     "Round.best_model": lambda r, p: r.best_model(objective=_WithModel()),
     "Round.exclude": lambda r, p: r.exclude([0], "why"),

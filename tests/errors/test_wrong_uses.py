@@ -64,12 +64,6 @@ def framing(*arguments, **options):
     return lambda place: place.tree.add_frame(place.frame, *arguments, **options)
 
 
-def walking(tree, *arguments):
-    return lambda place: refine.guide(
-        getattr(place, tree), *arguments, ask=lambda _: "q", tell=lambda _: None
-    )
-
-
 def editing(*arguments, **named):
     return lambda place: place.review.edit(*arguments, **named)
 
@@ -182,8 +176,6 @@ TREES = {
     "a study in a name too long": lambda p: p.tree.add_study("a" * 20_000),
     "a store in a name too long": lambda p: refine.Tree("question", store="a" * 20_000),
     "a store in a name of too many bytes": lambda p: refine.Tree("question", store="ü" * 200),
-    "a guide through a round": walking("root"),
-    "a guide to another tree's round": lambda p: walking("tree", p.foreign)(p),
     "autopilot on a name": lambda p: refine.autopilot("question"),
     "autopilot that would fail after its first round": lambda p: refine.autopilot(
         p.empty, n="5", progress=False

@@ -1,7 +1,5 @@
 """One piece of advice: every surface gives the same verdict, the same first call, and the same next round."""
 
-import contextlib
-import io
 import json
 import random
 import re
@@ -121,28 +119,7 @@ def assistant(review, tree):
     return text, first, values(accept, TOOLS)
 
 
-def guide(review, tree):
-    pages = []
-    answers = iter(["", *["a"] * 20])
-    sizes = []
-
-    def ask(question):
-        if question.startswith("How many configurations"):
-            sizes.append(int(re.search(r"\[(\d+)\]", question)[1]))
-            raise EOFError
-        return next(answers) if "becomes" in question else ""
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        refine.guide(
-            tree, tree.rounds[-1], ask=ask, tell=lambda shown: pages.append(to_text(shown, width=2000))
-        )
-    text = "\n".join(pages)
-    first = re.search(r"^Recommended next: (.*)$", text, re.MULTILINE)[1]
-    plan = review._next_round(sizes[0])
-    return text, first, {"n": sizes[0], **({"exploit": plan.exploit} if plan.exploit else {})}
-
-
-SURFACES = (terminal, notebook, page, shell, assistant, guide)
+SURFACES = (terminal, notebook, page, shell, assistant)
 ADVICE = {"STOP": "Stop here", "CONFIRM": "Confirm first", "CONTINUE": "Go on"}
 FIRST = {
     "STOP": ("tree.winner()", "refine winner", "tool winner"),

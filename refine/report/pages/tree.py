@@ -71,7 +71,7 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
         first = Action(f"{round_call}.failures")
     else:
         first = Action(f"{round_call}.run", workers=2, **tree._needs(last.id))
-    calls = [first, Action("tree.report", "reports"), Action("refine.guide", Symbol("tree"))]
+    calls = [first, Action("tree.report", "reports")]
     if overview.winner and first.name != "tree.winner":
         calls.insert(1, Action("tree.winner"))
     first_line = [Cell(tree.name, "strong")]

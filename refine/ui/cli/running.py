@@ -1,9 +1,9 @@
-"""Commands for running trials (run, replicate, confirm, holdout, replay, guide), and init."""
+"""Commands for running trials (run, replicate, confirm, holdout, replay), and init."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -21,7 +21,6 @@ from refine.ui.cli.shared import (
     AtNewest,
     AtRound,
     AuthorOption,
-    Called,
     Drawn,
     Execution,
     Explained,
@@ -321,30 +320,6 @@ def replay(
         out.put(replayed)
     if not replayed.same:
         raise typer.Exit(NO)
-
-
-@command(RUN)
-def guide(
-    target: InTree,
-    round_name: Annotated[
-        str | None,
-        Argument(metavar="ROUND", help="Begin with this round; default asks."),
-    ] = None,
-    *,
-    called: Called,
-) -> None:
-    """Walk through a round by questions. It stores what the same commands store."""
-    from refine.ui.guide import guide as walk
-
-    with target.tree() as tree:
-        keywords: Keywords = {}
-        # Without an importable objective the walk can look and decide, but not run.
-        harmless = [ObjectiveError] * (not (called.objective or called.program))
-        if len(tree):
-            round_ = chosen(tree[round_name or tree.rounds[-1].id])
-            with suppress(*harmless):
-                keywords = called.on(round_)
-        walk(tree, round_name, objective=keywords.get("objective"))
 
 
 _FOLDERS = ("study", *(f"study-{number}" for number in range(2, 1000)))  # suggested for init

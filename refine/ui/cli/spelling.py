@@ -18,7 +18,6 @@ _COMMANDS = {
     **{f"round.{name}": f"{name} STORE ROUND" for name in _OF_ROUND},
     **{f"review.{name}": f"{name} STORE ROUND" for name in _OF_REVIEW},
     "tree": "tree STORE",
-    "refine.guide": "guide STORE",
     "tree.add_round": "run STORE --space FILE --objective MODULE:NAME",
     "tree.open_holdout": "holdout STORE",
     "tree.budget": "budget STORE",
@@ -38,7 +37,6 @@ _RUNNING = (
     "round.replicate",
     "tree.confirm",
     "tree.open_holdout",
-    "refine.guide",
 )
 _FILL = {"objective": "MODULE:NAME", "previous": "NAME=VALUE"}
 

@@ -67,7 +67,6 @@ def test_the_command_tree_prints_the_text_of_python(study):
         "propose STORE CHILD --risk 0.05",
         "winner STORE",
         "report STORE --out reports",
-        "guide STORE",
     )
     next_lines = [
         f"  refine {line}".replace("STORE", study.store).replace("CHILD", study.child) for line in commands
@@ -238,7 +237,7 @@ def test_a_missing_round_and_a_wrong_folder_are_refused(study, tmp_path):
 
 
 COMMANDS = (
-    "run replicate confirm holdout replay guide tree log show analyze checks diff winner front judge "
+    "run replicate confirm holdout replay tree log show analyze checks diff winner front judge "
     "calibration report plot failures propose options preview accept decline branch tag roles "
     "repair delete exclude include unlock export import load backup doctor"
 )
@@ -255,7 +254,7 @@ def test_version_and_help():
         assert f" {command} " in text
         help_text = plain(good(command, "-h"))
         assert "STORE" in help_text
-        assert ("--json" in help_text) == (command != "guide")
+        assert "--json" in help_text
     headings = ("A new root, with --space", "Objective", "Graceful stop")
     assert all(heading in plain(good("run -h")) for heading in headings)
     assert run("").exit_code != 0  # no command: the help, but not as success

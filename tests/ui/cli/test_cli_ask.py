@@ -102,7 +102,6 @@ def test_printed_calls_of_a_command_study_run_as_printed(tmp_path, monkeypatch):
     (tmp_path / "x.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0, levels = 40 }\n")
     good("run c.db --space x.toml -n 12 -q --no-check-noise --command 'echo {x}'")
     assert "refine confirm c.db --command 'echo {x}'" in good("winner c.db")
-    assert "refine guide c.db --command 'echo {x}'" in good("tree c.db")
     printed_answer = good("ask c.db 'x <= 0.9' --epsilon 0.1").splitlines()
     settle = next(line[line.index("refine settle") :] for line in printed_answer if "refine settle" in line)
     assert settle.endswith("--command 'echo {x}'")

@@ -89,7 +89,7 @@ def test_suggested_commands_run_as_printed(store, tmp_path, monkeypatch):
             continue
         done.add(command)
         todo += suggested(said(line))
-    assert {"propose", "winner", "guide", "preview", "accept", "run", "analyze", "plot"} <= done
+    assert {"propose", "winner", "preview", "accept", "run", "analyze", "plot"} <= done
     (after,) = suggested(said(f"decline {store} root --tree fruit"))
     said(after.replace("NAME=VALUE", "lr=1"))
     with refine.Tree("fruit", store=shlex.split(store)[0], create=False) as tree:
@@ -122,16 +122,6 @@ def test_init_of_a_program_writes_a_space_and_a_command_that_runs(tmp_path, monk
     assert "refine.Command('./train.sh --lr {lr}', metric_pattern=['val_loss: ([0-9.]+)'])" in (
         (folder / said("report study.db --out out").split()[1]).read_text()
     )
-
-
-@pytest.mark.slow
-def test_guide_takes_a_program(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "s.toml").write_text("[parameters]\nx = [1, 2, 3]\n")
-    said("run s.db --space s.toml --command 'echo {x}' -n 2 -q")
-    (line,) = re.findall(r"^  refine (guide .*)$", said("tree s.db"), re.MULTILINE)
-    assert "--command" in line
-    assert run(line, typed="q\n").exit_code == 0
 
 
 @pytest.mark.slow
