@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from refine.analysis.ablation import ablation_of
 from refine.analysis.winner import Winner
 from refine.design.space_filling import IMPORTED
 from refine.report.markdown.facts import (
@@ -28,7 +27,6 @@ from refine.report.markdown.rendering import (
     code,
     escape,
     fence,
-    joined,
     numbered,
     opened,
     published,
@@ -42,7 +40,7 @@ from refine.run.holdout import HoldoutResult
 from refine.tree.overview import comparable
 from refine.tree.round import Round
 from refine.tree.tree import Tree
-from refine.tree.winner import comparable_rounds, ran
+from refine.tree.winner import comparable_rounds
 from refine.trials.round_record import OPTUNA
 from refine.trials.trial import STATES
 from refine.utils.display import Items, Page
@@ -129,7 +127,6 @@ def _evidence(search: _Search, page: Page) -> list[Part]:
     notes = Items(list(_notes(search)))
     return [
         Section("Evidence of the value", [notes, *summary_fold.blocks[1:], *opened(other_folds)]),
-        _ablation(search),
         _cheaper(won),
         Section("Reproducibility checklist", [checklist]),
         Section("Reproduce", [fence(script, "python")]),
@@ -159,34 +156,6 @@ def _notes(search: _Search) -> Iterator[str]:
         yield "The hold-out was not opened for the winner."
     elif search.holdout is None:
         yield "No hold-out was opened: every number here comes from the data of the search."
-
-
-def _ablation(search: _Search) -> Section | None:
-    """From the baseline to the winner, one parameter at a time.
-
-    ``None`` without a baseline, or if the baseline won.
-    """
-    gain = search.won.gain
-    if gain is None or gain.same:
-        return None
-    alike = [(r._stored, r.goal) for r in search.rounds]
-    steps = ablation_of(
-        ran(search.winner_round.context.reader, alike), gain.baseline, search.won.candidates[0]
-    )
-    if not steps:
-        return None
-    rows = []
-    for step in steps:
-        changes = zip(step.names, step.before, step.after, strict=True)
-        values = score(step.gain), between(step.low, step.high), score(step.expected)
-        source = f"{'a trial and ' * step.evaluated}the posterior"
-        rows.append([joined([f"{n}: {a} to {b}" for n, a, b in changes]), *values, source])
-    intro = (
-        "Steps from the baseline to the winner, one parameter at a time, largest gain first; a conditional "
-        "parameter changes with its condition. Values are posterior means."
-    )
-    head = ["change", "gain", "95 % interval", f"{search.won.metric} expected after it", "source"]
-    return Section("Gain by parameter", [intro, values_table(head, rows)])
 
 
 def _cheaper(won: Winner) -> Section:
