@@ -18,7 +18,6 @@ from refine.errors import RoundBusyError, StoreError
 from refine.store.engine import checkpoint, lasting, use_wal, warn_of_network_drive
 from refine.store.schema import t
 from refine.store.validity import is_number
-from refine.utils.action import Action
 
 LEASE_SECONDS = 60.0  # a lease without renewal for this long is free
 
@@ -52,22 +51,6 @@ def lease_rows(connection: sa.Connection) -> list[LeaseRow]:
     return [
         LeaseRow(row.node, str(row.host).partition("/")[0], row.pid, _alive(row, server_time)) for row in rows
     ]
-
-
-def unlock(connection: sa.Connection, pk: int, round_name: str) -> LeaseRow | None:
-    """Removes the lease of a process on another machine, and returns the lease if there was one.
-
-    Only a person can know that such a process is gone. A living process notices within :data:`LEASE_SECONDS`,
-    before writing, and stops. Raises RoundBusyError: a living process of this machine has the lease.
-    """
-    row = connection.execute(sa.select(t.lease).where(t.lease.c.node == pk)).first()
-    if row is None:
-        return None
-    alive = _alive(row, _now(connection))
-    if alive and _here(row):
-        raise _busy(round_name, row.host, row.pid)
-    connection.execute(t.lease.delete().where(t.lease.c.node == pk))
-    return LeaseRow(pk, str(row.host).partition("/")[0], row.pid, alive)
 
 
 def _now(connection: sa.Connection) -> float:
@@ -126,8 +109,8 @@ def lease(engine: sa.Engine, pk: int, round_name: str) -> Iterator[Callable[[], 
             lost.set()
             raise RoundBusyError(
                 f"{round_name}: this process was suspended for over {LEASE_SECONDS:g} seconds, so "
-                "another process took over the round, or it was unlocked; finished trials are stored, the "
-                "running ones are left to the other process"
+                "another process took over the round; finished trials are stored, the running ones are left "
+                "to the other process"
             )
 
     thread = threading.Thread(target=pulse, daemon=True, name="refine-lease")
@@ -153,28 +136,39 @@ def _take(engine: sa.Engine, pk: int, round_name: str) -> None:
     host, pid = _me()
     with engine.begin() as connection:
         row = connection.execute(sa.select(t.lease).where(c.node == pk).with_for_update()).first()
+        server_time = _now(connection)
+        # A lease that this process could not give back, for example on a full disk, is its own again.
+        busy = row is not None and _alive(row, server_time) and (row.host, row.pid) != (host, pid)
         if row is not None:
-            # A lease that this process could not give back, for example on a full disk, is its own again.
-            if _alive(row, _now(connection)) and (row.host, row.pid) != (host, pid):
-                raise _busy(round_name, row.host, row.pid)
             # Exactly this row: another process may have taken over in the meantime.
-            dead = (c.node == pk, c.host == row.host, c.pid == row.pid, c.beat == row.beat)
-            connection.execute(t.lease.delete().where(*dead))
-        try:
-            connection.execute(t.lease.insert().values(node=pk, host=host, pid=pid, beat=_now(connection)))
-        except sa.exc.IntegrityError:
-            raise RoundBusyError(
-                f"{round_name} has just been started by another process; wait for it"
-            ) from None
+            found = (c.node == pk, c.host == row.host, c.pid == row.pid, c.beat == row.beat)
+            if not busy:
+                connection.execute(t.lease.delete().where(*found))
+            elif row.beat > server_time:
+                # The clock of the process is ahead, so the lease would hold for too long. Renewed now by this
+                # clock, the lease of a dead process expires; a living process renews the lease within 15 s.
+                connection.execute(t.lease.update().where(*found).values(beat=server_time))
+        if not busy:
+            try:
+                connection.execute(t.lease.insert().values(node=pk, host=host, pid=pid, beat=server_time))
+            except sa.exc.IntegrityError:
+                raise RoundBusyError(
+                    f"{round_name} has just been started by another process; wait for it"
+                ) from None
+    if row is not None and busy:
+        raise _busy(round_name, row.host, row.pid, min(row.beat, server_time) + LEASE_SECONDS - server_time)
 
 
-def _busy(round_name: str, host: str, pid: int) -> RoundBusyError:
-    name = host.partition("/")[0]
-    text = f"{round_name} is being run by process {pid} on {name}; wait for it or stop it first"
+def _busy(round_name: str, host: str, pid: int, seconds: float = 0.0) -> RoundBusyError:
+    """The error of a round that a process holds, whose lease expires in ``seconds`` unless renewed."""
+    rule = f"{round_name} is being run by process {pid} on {host.partition('/')[0]}"
     if host.rpartition(" ")[0] == _place():
-        return RoundBusyError(text)
+        return RoundBusyError(f"{rule}; wait for it or stop it first")
+    wait = int(max(0.0, seconds)) + 1
+    moment = time.strftime("%H:%M:%S", time.localtime(time.time() + wait))
     return RoundBusyError(
-        f"{text}; if it is gone for certain", Action("tree.unlock", round_name.removeprefix("round "))
+        f"{rule}; wait for it or stop it first. If that machine is gone, run again in {wait} s, at {moment}: "
+        "the lease of a dead process expires then"
     )
 
 

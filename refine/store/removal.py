@@ -65,7 +65,7 @@ class Removal(NamedTuple):
     """An entry of the log."""
 
     created: float  # time, in seconds since the epoch
-    event: str  # ``"trials removed"``, ``"round removed"``, ``"repaired"`` or ``"unlocked"``
+    event: str  # ``"trials removed"``, ``"round removed"`` or ``"repaired"``; ``"unlocked"`` in older stores
     round: str  # id of the round
     author: str
     note: str  # reason, and the removed data

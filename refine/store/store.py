@@ -49,7 +49,7 @@ from refine.store.engine import (
     use_wal,
     while_restarting,
 )
-from refine.store.lease import LeaseRow, lease, leases, unlock
+from refine.store.lease import LeaseRow, lease, leases
 from refine.store.log import TrialWriter, read_records
 from refine.store.marks import Mark
 from refine.store.questions import add_answer, answers
@@ -578,20 +578,6 @@ class Store(Reader):
 
         if marks:
             self._written(write)
-
-    def unlock(self, tree: int, pk: int, round_name: str, entry: Removal) -> LeaseRow | None:
-        """Removes the lease on a round: see :func:`refine.store.lease.unlock`."""
-
-        def write(connection: sa.Connection) -> LeaseRow | None:
-            lease_row = unlock(connection, pk, round_name)
-            if lease_row is not None:
-                note = f"process {lease_row.pid} on {lease_row.host} held it"
-                if entry.note:
-                    note = f"{entry.note} ({note})"
-                note_removal(connection, tree, entry._replace(note=note))
-            return lease_row
-
-        return self._written(write)
 
     def removals(self, tree: int) -> list[Removal]:
         """Removals from a tree, oldest first."""

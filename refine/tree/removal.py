@@ -154,28 +154,6 @@ def delete_round(
     return list(chosen)
 
 
-def unlock(self: TreeRecord, which: Round | str, *, note: str = "", author: str | None = None) -> bool:
-    """Unlocks a round that a process on another machine holds, and logs the unlocking.
-
-    For a machine that is gone, or whose clock was ahead; otherwise the round is free one minute after the
-    last sign of life. A process that lives after all stops before its next write.
-
-    Args:
-        which: A round, or one of its names: see :meth:`round`.
-        note: As ``author``: see :meth:`delete_trials`.
-
-    Raises:
-        RoundBusyError: A living process on your machine runs the round: stop the process.
-    """
-    round_ = self.round(which)
-    context = self._context
-    entry = removal("unlocked", round_.id, check_note(note), check_author(author))
-    return (
-        context.store.unlock(context.tree, context.stored(round_.id).pk, f"round {round_.id}", entry)
-        is not None
-    )
-
-
 def _with(note: str, subject: str) -> str:
     if note:
         return f"{note} ({subject})"

@@ -22,7 +22,7 @@ from refine.tree.judging import confirm, judge, open_holdout, winner
 from refine.tree.names import paths_of
 from refine.tree.overview import best, front_of
 from refine.tree.questions import questions
-from refine.tree.removal import damage, delete_round, delete_trials, repair, unlock
+from refine.tree.removal import damage, delete_round, delete_trials, repair
 from refine.tree.round import Round
 from refine.tree.track_record import calibration
 from refine.tree.tree_record import TreeRecord
@@ -121,7 +121,6 @@ class Tree(TreeRecord):
     repair = repair
     delete_trials = delete_trials
     delete_round = delete_round
-    unlock = unlock
 
     # Bringing and taking.
 

@@ -20,7 +20,6 @@ CALLS = {
     "Tree.round": lambda t, p: t.round("root"),
     "Tree.delete_trials": lambda t, p: t.delete_trials(p.gone, [0]),
     "Tree.delete_round": lambda t, p: t.delete_round(p.gone),
-    "Tree.unlock": lambda t, p: t.unlock(p.gone),
     "Tree.add_frame": lambda t, p: t.add_frame(p.frame, value="acc"),
     "Tree.add_round": lambda t, p: t.add_round(p.space, p.objective, n=5),
     "Tree.add_search": lambda t, p: t.add_search(_search()),

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.cluster
 
 # No main guard; trials wait while a file is there, so that the tests know what runs.
 SCRIPT = """
-import signal, sys
+import signal, socket, sys
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so \
 would we
@@ -35,6 +36,8 @@ import objectives, refine, refine.store.lease
 
 folder, workers = sys.argv[1], int(sys.argv[3])
 refine.store.lease.LEASE_SECONDS = float(sys.argv[4]) if len(sys.argv) > 4 else 60.0
+if len(sys.argv) > 6:
+    socket.gethostname = lambda: sys.argv[6]  # the lease is then that of another machine
 tree = refine.Tree("q", store=folder + "/refine.db")
 grace = float(sys.argv[5]) if len(sys.argv) > 5 else 60.0
 ran = {"workers": workers, "grace": grace, "progress": False, "check_noise": False}
@@ -289,29 +292,51 @@ def test_a_process_number_that_was_given_to_another_process_holds_nothing(tree):
         assert len(round_.run(progress=False).trials) == 5
         # A container beside this one, or another machine of the same name: its numbers say nothing here.
         held_by(f"{place}1 {born}")
-        with pytest.raises(RoundBusyError, match=f"process {other.pid} on .*tree.unlock"):
+        with pytest.raises(RoundBusyError, match=rf"process {other.pid} on .* run again in \d+ s, at \d\d:"):
             round_.run(n=6, progress=False)
-        # Its clock was a day ahead when it took the lease; somebody knows that it is gone.
-        with engine.begin() as connection:
-            connection.execute(sa.update(t.lease).values(beat=time.time() + 86_400))
-        note = "the node was given back"
-        unlocked = tree.unlock(round_, note=note, author="ann")
-        assert unlocked
-        assert not tree.unlock(round_)
-        entry = tree.log().iloc[-1]
-        assert (entry["event"], entry["round"], entry["author"]) == ("unlocked", round_.id, "ann")
-        assert entry["note"].startswith(f"{note} (process {other.pid} on ")
-        assert len(round_.run(n=6, progress=False).trials) == 6
-        # One that lives here is stopped, not unlocked; its trial may hold the interpreter's
-        # lock for long.
-        row["beat"] -= 1_000
+        # The clock of that machine is a day ahead: the lease expires within a minute all the same.
+        row["beat"] += 86_400
+        held_by(f"{place}1 {born}")
+        with pytest.raises(RoundBusyError, match=r"run again in (60|61) s"):
+            round_.run(n=6, progress=False)
+        with engine.connect() as connection:
+            assert connection.execute(sa.select(t.lease.c.beat)).scalar_one() <= time.time()
+        # One that lives here is stopped first; its trial may hold the interpreter's lock for long.
+        row["beat"] = time.time() - 1_000
         held_by(f"{place} {_born(other.pid)}")
-        for call in (tree.unlock, lambda round_: round_.run(n=7, progress=False)):
-            with pytest.raises(RoundBusyError, match="wait for it"):
-                call(round_)
+        with pytest.raises(RoundBusyError, match="wait for it or stop it first$"):
+            round_.run(n=6, progress=False)
         held_by(f"{place}1 {born}")
     finally:
         other.communicate(b"\n")
     with engine.begin() as connection:
         connection.execute(sa.update(t.lease).values(beat=time.time() - 61))
-    assert len(round_.run(n=7, progress=False).trials) == 7
+    assert len(round_.run(n=6, progress=False).trials) == 6
+
+
+@pytest.mark.parametrize("ahead", [0, nightly(86_400)])
+def test_the_lease_of_a_killed_process_on_another_machine_expires(runs, calm, monkeypatch, ahead):
+    """``ahead``: seconds by which the clock of the other machine is ahead."""
+    monkeypatch.setattr("refine.store.lease.LEASE_SECONDS", 3.0)
+    first = runs.held(1, "3", "60", "elsewhere")
+    first.kill()
+    first.wait()
+    engine = sa.create_engine(f"sqlite:///{runs.folder / 'refine.db'}")
+    with engine.begin() as connection:
+        connection.execute(sa.update(t.lease).values(beat=t.lease.c.beat + ahead))
+    engine.dispose()
+    refused = []
+
+    def taken_over():
+        try:
+            runs.ends_as(calm)
+        except RoundBusyError as error:
+            refused.append(str(error))
+            return False
+        return True
+
+    until(taken_over)
+    assert f"process {first.pid} on elsewhere; wait for it" in refused[0]
+    waits = [int(re.search(r"run again in (\d+) s", message)[1]) for message in refused]
+    assert waits == sorted(waits, reverse=True)
+    assert 1 <= waits[-1] <= waits[0] <= 4

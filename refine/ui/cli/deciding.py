@@ -543,16 +543,3 @@ def include(
 
 def _put_count(out: Output, round_: Round, key: str, change: str, count: int) -> None:
     out.say(f"round {round_.id}: {plural(count, 'trial')} {change}", {"round": round_.id, key: count})
-
-
-@command(BRING)
-def unlock(target: AtRound, out: Output, removal: Removal) -> None:
-    """Unlock a round that a dead process on another machine holds."""
-    with target.tree() as tree:
-        round_ = chosen(tree[target.round_name])
-        signed = removal.ask(f"Is the process that runs round {round_.id} dead for certain?")
-        was_locked = tree.unlock(round_, **signed)
-        outcome = "it was not locked"
-        if was_locked:
-            outcome = "unlocked"
-        out.say(f"round {round_.id}: {outcome}", {"round": round_.id, "unlocked": was_locked})

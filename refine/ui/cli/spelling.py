@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from refine.errors import ReviewError
 from refine.utils.action import Action, Symbol
 
-_OF_TREE = ("report", "winner", "confirm", "judge", "export", "calibration", "repair", "unlock")
+_OF_TREE = ("report", "winner", "confirm", "judge", "export", "calibration", "repair")
 _OF_ROUND = ("run", "grow", "replicate", "analyze", "checks", "propose", "report", "failures", "branch")
 _OF_REVIEW = ("options", "accept", "decline")
 _COMMANDS = {

@@ -8,8 +8,6 @@ import pytest
 from shell import run
 
 import refine
-from refine.errors import RoundBusyError
-from refine.store.schema import t
 
 pytestmark = pytest.mark.slow
 
@@ -48,26 +46,6 @@ def test_repair_prints_asks_and_removes(store):
     assert trials(store) == ([19], ["root", "repaired"])
     report = json.loads(run("repair", store, "--yes", "--json").output)
     assert (report["removed"], report["rows"]) == (False, [])
-
-
-def test_unlock_asks(store):
-    with refine.Tree("q", store=store) as tree:
-        root = tree.rounds[0]
-        with tree._context.store.engine.begin() as connection:
-            row = {"node": root._stored.pk, "host": "elsewhere/1 5", "pid": 7, "beat": 8e9}
-            connection.execute(t.lease.insert().values(row))
-    with (
-        pytest.raises(RoundBusyError, match="process 7 on elsewhere"),
-        refine.Tree("q", store=store) as tree,
-    ):
-        tree.delete_round(root.id)
-    assert run("unlock", store, root.id, typed="n\n").exit_code == 3
-    assert run("unlock", store, root.id, "--yes").output == f"round {root.id}: unlocked\n"
-    assert json.loads(run("unlock", store, root.id, "--yes", "--json").output) == {
-        "round": root.id,
-        "unlocked": False,
-    }
-    assert trials(store) == ([20], ["root", "unlocked"])
 
 
 def test_delete_asks_and_removes(store):
