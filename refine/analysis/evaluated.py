@@ -73,7 +73,6 @@ class Evaluated:
     runs: Sequence[Run]  # in the order of rounds and trials
     X: Floats  # (runs, axes) positions, or codes of choices; an axis whose runs all agree is left out
     read: Bools  # (runs, axes) whether the value was read
-    names: Sequence[str]  # of the axes
     cardinalities: Sequence[int]  # per axis the number of choices, 0 where it is ordered
     # (runs,) values, larger is better; failed, pruned and degenerate runs have the worst one
     y: Floats
@@ -108,7 +107,7 @@ def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
     if not good.any():
         return None
     infeasible = np.array([run.infeasible for run in runs], dtype=np.bool_)
-    X, read, names, cardinalities = _positions(runs, rounds)
+    X, read, cardinalities = _positions(runs, rounds)
     y = rounds[0].goal.sign * np.array([run.value for run in runs])
     limit = explosion_limit(y[good], rounds[-1].declared.scale)
     good &= ~exploded(y, limit)
@@ -123,7 +122,6 @@ def evaluated(rounds: Sequence[RanRound]) -> Evaluated | None:
         runs=runs,
         X=X,
         read=read,
-        names=names,
         cardinalities=cardinalities,
         y=y,
         good=good,
@@ -173,12 +171,11 @@ def _planned_runs(round_: RanRound) -> list[Run]:
     return runs
 
 
-def _positions(runs: Sequence[Run], rounds: Sequence[RanRound]) -> tuple[Floats, Bools, list[str], list[int]]:
-    """Positions on shared axes, a mask of values read, names of the axes, numbers of choices."""
+def _positions(runs: Sequence[Run], rounds: Sequence[RanRound]) -> tuple[Floats, Bools, list[int]]:
+    """Positions on shared axes, a mask of values read, numbers of choices."""
     names = dict.fromkeys(name for round_ in rounds for name in [*round_.space, *round_.added])
     columns = []
     masks = []
-    varied = []
     cardinalities = []
     for name in names:
         present = np.array([name in run.known for run in runs])
@@ -191,11 +188,10 @@ def _positions(runs: Sequence[Run], rounds: Sequence[RanRound]) -> tuple[Floats,
         column[present] = positions
         columns.append(column)
         masks.append(present & np.array([run.read is None or name in run.read for run in runs]))
-        varied.append(name)
         cardinalities.append(cardinality)
     if not columns:
-        return np.zeros((len(runs), 0)), np.zeros((len(runs), 0), dtype=np.bool_), [], []
-    return np.column_stack(columns), np.column_stack(masks), varied, cardinalities
+        return np.zeros((len(runs), 0)), np.zeros((len(runs), 0), dtype=np.bool_), []
+    return np.column_stack(columns), np.column_stack(masks), cardinalities
 
 
 def _axis(parameters: Sequence[Parameter], values: Sequence[Any]) -> tuple[Floats, int]:

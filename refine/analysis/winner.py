@@ -42,10 +42,7 @@ from refine.utils.types import JsonObject
 if TYPE_CHECKING:
     import pandas as pd
 
-# The posterior over configurations that were not evaluated.
-POSTERIOR = stats.MixedPosterior(forest_draws=240, process_draws=720)
-
-_EVALUATED = replace(POSTERIOR, forest_draws=80)
+_EVALUATED = stats.MixedPosterior(forest_draws=80, process_draws=720)
 _OWN_DRAWS = 160
 # Part of the noise's standard deviation that may belong to a configuration and returns on retraining.
 _FROZEN = 0.5
@@ -251,13 +248,6 @@ class RetrainedValues(NamedTuple):
 
     table: pd.DataFrame  # (c, parameters) configurations, as columns of a space
     values: Floats  # (c,) expected values, larger is better
-
-    def best_in(self, space: Space) -> float:
-        """The best expected value of the configurations inside a space; NaN without one."""
-        inside = np.asarray(space.contains(self.table), dtype=np.bool_)
-        if not inside.any():
-            return math.nan
-        return float(self.values[inside].max())
 
 
 class PlannedPosterior(NamedTuple):

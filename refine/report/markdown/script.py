@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 
 from refine.design.pruning import code_of
 from refine.design.space_filling import IMPORTED
 from refine.run.command import command_and_patterns
 from refine.run.identity import UNNAMED
-from refine.run.protocols import Objective
 from refine.space.encoding import literal, modules
 from refine.space.space import Space, decode_configuration
 from refine.tree.round import Round
@@ -27,7 +25,7 @@ def reproduce(round_: Round) -> str:
         imports.append("pandas")
     lines = ["import refine", "from refine import Categorical, Float, Integer, Space", ""]
     lines += [f"import {module}" for module in imports]
-    lines.append(objective_line(root.objective, with_data=root.data is not None))
+    lines.append(_objective_line(root.objective, with_data=root.data is not None))
     kind, _, function = root.metric.partition(":")
     metric = repr(root.metric)
     if kind == FUNCTION:
@@ -138,23 +136,21 @@ def configuration_code(encoded: Mapping[str, object]) -> str:
     return "{" + ", ".join(f"{n!r}: {literal(v)}" for n, v in decode_configuration(encoded).items()) + "}"
 
 
-def objective_line(name: str, objective: Objective | None = None, with_data: bool = False) -> str:
+def _objective_line(name: str, *, with_data: bool) -> str:
     """The line of a script for an objective, by the name in the round's identity.
 
-    An objective that can be imported by its name is imported. ``with_data``: the objective holds data besides
-    the function of that name, as a ``KerasObjective`` does.
+    ``with_data``: the objective holds data besides the function of that name, as a ``KerasObjective`` does.
     """
     if name.startswith(COMMAND):
         command, patterns = command_and_patterns(name)
         pattern = f", metric_pattern={patterns!r}" * bool(patterns)
         return f"objective = refine.Command({command!r}{pattern})"
-    module, _, last = name.rpartition(".")
+    last = name.rpartition(".")[2]
     if not last.isidentifier():
         return "objective = ...  # yours"
-    importable = objective is not None and getattr(sys.modules.get(module), last, None) is objective
-    if with_data and not importable:
+    if with_data:
         return f"from your_script import objective  # {last} with its data"
-    return f"from {module if importable else 'your_script'} import {last} as objective"
+    return f"from your_script import {last} as objective"
 
 
 def _design(node: Node) -> str:
