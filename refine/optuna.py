@@ -172,16 +172,18 @@ class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is 
         return narrowed
 
     def seen(self, trial: Any) -> Any:
-        """A trial as the sampler sees it, or ``None`` where it lies outside."""
+        """A trial as the sampler sees it: failed if it lies outside, so that positions stay trial numbers."""
         if trial.number in self._ended:
             return self._ended[trial.number]
         distributions = trial.distributions
         if all(_holds(self.kept(n, distributions[n]), v) for n, v in trial.params.items()):
             shown = trial
         else:
-            shown = None
-        if shown is not None and trial.number < self._first:
             shown = copy.copy(trial)
+            shown.state = optuna.trial.TrialState.FAIL
+            shown.values = None
+        if trial.number < self._first:
+            shown = copy.copy(shown)
             # What CMA-ES learnt is in the units of the space that was.
             noted = trial.system_attrs.items()
             shown.system_attrs = {n: v for n, v in noted if "cma" not in n.partition(":")[0]}
@@ -209,7 +211,7 @@ class _Inside(optuna.samplers.BaseSampler):  # type: ignore[misc]  # nothing is 
 
 
 class _Seen(optuna.Study):  # type: ignore[misc]
-    """A study of the trials inside a space, for a sampler."""
+    """A study in which only the trials inside a space count, for a sampler."""
 
     def __init__(self, study: Any, sampler: _Inside) -> None:
         self.__dict__.update(object.__getattribute__(study, "__dict__"))  # a bracket's study hides it
@@ -217,8 +219,8 @@ class _Seen(optuna.Study):  # type: ignore[misc]
         self._inside = sampler
 
     def _get_trials(self, deepcopy: bool = True, states: Any = None, use_cache: bool = False) -> list[object]:
-        trials = self._whole._get_trials(deepcopy, states, use_cache)
-        return [shown for shown in map(self._inside.seen, trials) if shown is not None]
+        trials = map(self._inside.seen, self._whole._get_trials(deepcopy, None, use_cache))
+        return [trial for trial in trials if states is None or trial.state in states]
 
 
 def _kept(wide: Any, parameter: Parameter) -> Any:
