@@ -189,7 +189,7 @@ def _facts_of(round_: Round) -> RoundFacts:
         parent=node.parent or "",
         decision=decision,
         author=node.author,
-        note=node.note,
+        note=round_.note,
         metric=round_.metric,
         direction=round_.direction,
         n=round_.n,

@@ -347,6 +347,10 @@ class Store(Reader):
         """Sets the epsilon of a node."""
         self._set(tree, node_id, {"epsilon": epsilon})
 
+    def set_note(self, tree: int, node_id: str, note: str) -> None:
+        """Sets the note of a node."""
+        self._set(tree, node_id, {"note": note})
+
     def _set(self, tree: int, node_id: str, values: Mapping[str, object]) -> None:
         update = t.node.update().where(t.node.c.tree == tree, t.node.c.id == node_id).values(values)
         self._written(lambda connection: connection.execute(update))

@@ -236,7 +236,7 @@ class DecidedRound(RoundRecord):
         context = ChecksContext(
             proposal,
             snapshot.roles,
-            goal=self.node.note,
+            goal=snapshot.note,
             curves=curves,
             before=before,
             best_kept=best_kept,

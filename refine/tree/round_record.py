@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from refine.proposal.proposal import Proposal
-from refine.review.decision import Decision
+from refine.review.decision import Decision, check_note
 from refine.run.holdout import HoldoutResult, holdout_result_of
 from refine.run.plan import planned_cells
 from refine.run.protocols import Objective
@@ -79,6 +79,27 @@ class RoundRecord(Shown):
     def roles(self) -> dict[str, str]:
         """Role of every parameter: ``"scientific"``, ``"nuisance"`` or ``"fixed"``; see :meth:`set_roles`."""
         return roles_of(self.space, self._stored.node.scientific)
+
+    @property
+    def note(self) -> str:
+        """Reason of the round, in your words; assign a text to change the note, which is no part of the id.
+
+        Raises:
+            ReviewError: The note is not a text.
+            NotFoundError: The round was removed.
+
+        Examples:
+            >>> root.note = "which rates train at all"
+            >>> root.note
+            'which rates train at all'
+        """
+        return self._stored.node.note
+
+    @note.setter
+    def note(self, note: str) -> None:
+        text = check_note(note)
+        self.context.stored(self.id)
+        self.context.store.set_note(self.context.tree, self.id, text)
 
     @property
     def epsilon(self) -> float | None:
@@ -362,7 +383,7 @@ class RoundRecord(Shown):
             "seed": node.seed,
             "objective": node.objective,
             "declared": snapshot.declared.to_json(),
-            "note": node.note,
+            "note": snapshot.note,
             "author": node.author,
             "decisions": [d.to_json() for d in snapshot.decisions],
         }

@@ -24,7 +24,7 @@ class Action:
 
     Attributes:
         name: The function: ``"tree.add_round"``, ``"round.failures"`` (read, not called), ``"tree[]"`` (an
-            item), ``"tree.budget"`` (set to its argument).
+            item), ``"tree.budget"`` or ``"round.note"`` (set to its argument).
         arguments: Positional arguments; a mapping stands for keyword arguments of any name.
         options: Keyword arguments.
     """
@@ -51,7 +51,7 @@ class Action:
     def __str__(self) -> str:
         if self.name.endswith(_READ):
             return self.name
-        if self.name == _SET:
+        if self.name in _SET:
             return f"{self.name} = {_typed(self.arguments[0])}"
         parts = [self._argument(argument) for argument in self.arguments]
         inside = ", ".join([*parts, *(f"{name}={_typed(value)}" for name, value in self.options.items())])
@@ -71,7 +71,7 @@ class Action:
 
 _READ = ".failures"
 _OF_CONFIGURATIONS = "tree.judge"
-_SET = "tree.budget"
+_SET = ("tree.budget", "round.note")
 
 
 def _typed(value: object) -> str:

@@ -40,6 +40,7 @@ CALLS = {
     "Round.include": lambda r, p: r.include([0]),
     "Round.star": lambda r, p: r.star([0]),
     "Round.annotate": lambda r, p: r.annotate([0], "a note"),
+    "Round.note": lambda r, p: setattr(r, "note", "late"),
     "Round.branch": lambda r, p: r.branch(p.space, n=3),
     "Round.plot": lambda r, p: r.plot.density("lr"),
     "Round.replicate": lambda r, p: r.replicate(progress=False),

@@ -69,6 +69,23 @@ def test_excluded_trials_can_be_included_and_repeated(stored):
     assert sorted(round_.trials["value"]) == sorted(before["value"])
 
 
+def test_the_note_of_a_round_can_be_changed(stored):
+    round_ = stored.add_round(SPACE, of, n=40, note="first")
+    child = round_.branch({**SPACE, "x": (0.0, 5.0, 6)}, n=5, note="low x")
+    child.note = "low x, since a sweep failed above"
+    same_round = stored.add_round(SPACE, of, n=40, note="again")
+    assert (same_round.id, same_round.note) == (round_.id, "first")
+    round_.note = "which x"
+    assert same_round.note == round_.note == "which x"
+    assert '"which x"' in str(stored)
+    assert '"low x, since a sweep failed above"' in str(stored)
+    assert round_.decisions[0].note == "low x"
+    assert round_.to_dict()["note"] == "which x"
+    with pytest.raises(ReviewError, match="a note must be text, got 7"):
+        round_.note = 7
+    assert stored.rounds[0].note == "which x"
+
+
 @pytest.mark.slow
 def test_stars_and_notes_change_no_analysis(tree):
     round_ = grown(tree)

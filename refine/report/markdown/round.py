@@ -664,7 +664,7 @@ def gather(round_: Round, proposal: Proposal | None = None) -> RoundReportInputs
     environments = [packages for packages, _ in ran_on] or home.reader.environments(stored.pk)[-1:]
     return RoundReportInputs(
         tree=home.name,
-        node=round_.node,
+        node=replace(round_.node, note=round_.note),
         ancestors=tuple(n.id for n in round_.path[:-1]),
         n=stored.n,
         analysis=analysis,

@@ -291,13 +291,28 @@ def budget(
 def tag(
     target: AtRound,
     out: Output,
-    label: Annotated[str, Argument(metavar="TAG", help="Give this name; an existing tag moves.")],
+    label: Annotated[
+        str | None, Argument(metavar="NAME", help="Give this name; an existing name moves to the round.")
+    ] = None,
+    note: Annotated[str | None, Option(help="Replace the note of the round.")] = None,
 ) -> None:
-    """Tag a round with a name."""
+    """Name a round, or change its note."""
+    if label is None and note is None:
+        raise ReviewError(
+            "tag takes a NAME, --note, or both, got neither; for example refine tag STORE ROUND paper"
+        )
     with target.tree() as tree:
         round_ = chosen(tree[target.round_name])
-        tree.tag(round_, label)
-        out.say(f"{line(label)}: round {round_.id}", {"tag": label, "round": round_.id})
+        if label is not None:
+            tree.tag(round_, label)
+        if note is not None:
+            round_.note = note
+        text = f"round {round_.id}"
+        if label is not None:
+            text = f"{line(label)}: {text}"
+        if note is not None:
+            text = f'{text}, "{line(note)}"'
+        out.say(text, {"tag": label, "round": round_.id, "note": round_.note})
 
 
 @command(DECIDE)

@@ -26,6 +26,7 @@ _COMMANDS = {
     "tree.delete_trials": "delete STORE ROUND",
     "tree.delete_round": "delete STORE ROUND",
     "round.recommend": "winner STORE ROUND",
+    "round.note": "tag STORE ROUND --note NOTE",
     "round.set_roles": "roles STORE ROUND",
     "review.edit": "preview STORE ROUND",
 }

@@ -226,7 +226,7 @@ class Session:
                     "parent": summary.parent,
                     "about": _node_text(summary.states, summary.n, summary.best),
                     "tags": [tag for tag in summary.tags if tag != names[summary.id]],
-                    "note": ": ".join(t for t in (*summary.kinds[-1:], summary.round.node.note) if t),
+                    "note": ": ".join(t for t in (*summary.kinds[-1:], summary.round.note) if t),
                 }
                 for summary in summaries
             ],
@@ -603,8 +603,8 @@ def _about(round_: Round) -> str:
     """The goal of a round and its note."""
     goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in round_.goals)
     text = judged_text(goals, round_.node.subject_to)
-    if round_.node.note:
-        return f"{text} · “{round_.node.note}”"
+    if round_.note:
+        return f"{text} · “{round_.note}”"
     return text
 
 

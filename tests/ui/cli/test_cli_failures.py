@@ -101,6 +101,7 @@ def test_errors_in_the_shell_name_commands_and_not_python_calls(store):
 SPELLED = {
     Action("tree.add_round", ...): "refine run STORE --space FILE --objective MODULE:NAME",
     Action("tree.tag", Symbol("round"), "paper"): "refine tag STORE ROUND paper",
+    Action("round.note", ...): "refine tag STORE ROUND --note NOTE",
     Action("round.run", n=...): "refine run STORE ROUND --n N",
     Action("round.replicate", top=5, seeds=3): "refine replicate STORE ROUND --top 5 --seeds 3",
     Action(

@@ -178,6 +178,9 @@ def test_a_whole_study_runs_in_the_shell(study_folder):
     assert "5 equal" in good("replay s.db", child["id"], "--sample", 5)
 
     assert good("tag s.db", child["id"], "paper") == f"paper: round {child['id']}\n"
+    assert data("tag s.db paper --note", "wide nets")["note"] == "wide nets"
+    assert '"wide nets"' in good("tree s.db")
+    assert "NAME, --note" in refused("tag s.db paper")
     assert data("show s.db paper")["id"] == child["id"]
     assert [e["event"] for e in data("log s.db")] == ["root", "edited"]
     assert data("calibration s.db")[0]["child"] == child["id"]
