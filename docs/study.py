@@ -108,7 +108,6 @@ def main() -> None:
         second = review.edit(units=[8, 16, 32, 64]).accept(
             "small networks are cheap: keep 8", n=100, exploit=0.3
         )
-        second.set_roles(activation="scientific")
         second.run().replicate(top=5, seeds=3)
         tree.tag(second, "second")
         print(second.analyze(), second.propose(), tree, tree.calibration(), sep="\n\n")

@@ -59,7 +59,6 @@ export class Panel {
     this.accept = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.accept(panel.name)) }, "use proposal");
     this.reject = h("button", { type: "button", onclick: () => this.page.change(() => this.choices.reject(panel.name)) }, "leave unchanged");
     this.actions.append(this.accept, this.reject);
-    const study = panel.role.name === "scientific" ? badge({ tone: "scientific", title: panel.role.title, text: "scientific" }) : null;
     if (panel.kind === "range") {
       this.inputs = [0, 1].map((side) =>
         h("input", {
@@ -69,12 +68,12 @@ export class Panel {
           onchange: () => this.typed(side),
         }),
       );
-      replace(this.line, this.bounds, h("span", {}, this.inputs[0], " to ", this.inputs[1]), study);
+      replace(this.line, this.bounds, h("span", {}, this.inputs[0], " to ", this.inputs[1]));
     } else {
       this.chips = panel.levels.map((level, i) =>
         h("button", { type: "button", class: "refine-chip", "aria-pressed": "true", title: level.label, onclick: () => this.toggle(i) }, level.label),
       );
-      replace(this.line, this.bounds, study);
+      replace(this.line, this.bounds);
       this.chipGroup = h("div", { class: "refine-chips", role: "group", "aria-label": `${panel.name}: choices that are kept` }, this.chips);
       replace(this.controls, this.chipGroup);
     }

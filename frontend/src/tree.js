@@ -31,7 +31,7 @@ function treeOf(tree, shown, choose, kind) {
         { class: "refine-node" },
         h("strong", {}, round.name),
         round.id === tree.winner ? h("span", { class: "refine-star", title: "has the best observed trial of the study" }, "★ best") : null,
-        round.tags.map((tag) => h("span", { class: "refine-badge scientific" }, tag)),
+        round.tags.map((tag) => h("span", { class: "refine-badge" }, tag)),
       ),
       h("span", { class: "refine-faint" }, round.about),
       round.note ? h("span", { class: "refine-note" }, round.note) : null,

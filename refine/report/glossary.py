@@ -15,7 +15,6 @@ _ITEM = re.compile(r"^- \*\*(.+?)\*\*: (.+?)[;.]$", re.MULTILINE)
 # Term -> pattern of its use in a report; the end of a report explains the terms used.
 _USED = {
     "Volume kept": r"volume kept|keeps \S+ % of",
-    "Role": r"scientific|nuisance",
     "Space-filling trial": r"space-filling|evenly drawn",
     "Baseline": r"baseline",
     "Given trial": r"\bgiven\b(?! by)",

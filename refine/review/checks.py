@@ -17,9 +17,7 @@ from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.best_trials import cost_of
 from refine.analysis.drift import LEVEL, drift_of
-from refine.analysis.evidence import level_axis
 from refine.analysis.learning_curves import FLAGS, Epochs, TrialCurves
-from refine.analysis.population import space_filling_rows
 from refine.analysis.reason import plain
 from refine.analysis.selection import candidates, unusable
 from refine.analysis.stopped import Stopping
@@ -28,7 +26,6 @@ from refine.proposal.proposal import Proposal
 from refine.review.worth import CONFIRM, CONTINUE, Worth
 from refine.space.limits import widened
 from refine.space.parameters import Range
-from refine.space.roles import SCIENTIFIC
 from refine.trials.frame import best_first, infeasible_rows
 from refine.utils.action import Action, Symbol
 from refine.utils.arrays import Floats
@@ -41,10 +38,6 @@ if TYPE_CHECKING:
 INFEASIBLE = (0.05, 0.25)  # shares of unusable trials from which to warn, and to fail
 FLAGGED = (0.25, 0.5)  # shares of flagged curves among the best trials from which to warn, and to fail
 LOST = 0.25  # good stopped trials, as a share of the ten best others, from which to warn
-# Trials per level of a scientific parameter: below the first number, the best of a level is an accident; 14
-# hit the best fifth of the other parameters with probability 0.95.
-PER_LEVEL = (5, 14)
-
 SLOW = 0.01  # seconds from which the time of a trial says something; below, clocks and caches decide
 DRIFTS = 1e-6  # p-value of a trend over the order from which no forecast holds
 CHEAPER = 0.3  # saving of time, without a loss, from which a cheaper trial is mentioned
@@ -56,10 +49,10 @@ PASS, WARN, FAIL, UNKNOWN = VERDICTS
 
 # Code of a finding -> its verdict; those of other findings depend on their numbers.
 _VERDICT_OF = {
-    **dict.fromkeys(("question", "explores", "inside", "judged", "sound", "kept", "fair"), PASS),
+    **dict.fromkeys(("explores", "inside", "judged", "sound", "kept"), PASS),
     **dict.fromkeys(("gain", "clear", "none", "identical", "small", "no_cheaper", "fast", "unlikely"), PASS),
     **dict.fromkeys(("nothing_cut", "none_outside"), PASS),
-    **dict.fromkeys(("narrows_question", "no_goal", "at_end", "widened", "fewer", "lost"), WARN),
+    **dict.fromkeys(("no_goal", "at_end", "widened", "fewer", "lost"), WARN),
     **dict.fromkeys(("no_gain", "unclear", "seen", "large", "cheaper", "plausible"), WARN),
     **dict.fromkeys(("piled_up", "several", "worse"), FAIL),
 }
@@ -79,7 +72,6 @@ SUBJECTS = {
     "curves": "curves",
     "epochs": "epochs",
     "stopping": "stopping",
-    "isolation": "comparison",
     "noise": "gain",
     "drift": "drift",
     "optimism": "luck",
@@ -167,7 +159,6 @@ class ChecksContext:
     """The material of the checks besides the analysis."""
 
     proposal: Proposal | None  # the proposal; ``None`` without one
-    roles: Mapping[str, str]  # the role of every parameter
     goal: str  # purpose of the round, in the person's words
     curves: Sequence[TrialCurves]  # training curves of the best trials, best first
     before: float  # best value before this round, in the metric's own sign; NaN for a root
@@ -196,9 +187,8 @@ def checks_of(round_id: str, analysis: Analysis, context: ChecksContext) -> Chec
             "no trial has finished that may be called best; run the round first", Action("round.run")
         )
     values = analysis.sign * np.asarray(ranked["value"], dtype=float)
-    scientific = [n for n, role in context.roles.items() if role == SCIENTIFIC]
     checks = [
-        _goal(context, scientific),
+        _goal(context.goal.strip()),
         _edges(analysis, context.proposal, ranked.iloc[0]),
         _enough(analysis, context.proposal),
         *([_code(analysis)] if len(analysis.codes) > 1 else []),
@@ -206,7 +196,6 @@ def checks_of(round_id: str, analysis: Analysis, context: ChecksContext) -> Chec
         _curves(context.curves, context.reported_epochs),
         *([_epochs(context.epochs)] if context.epochs else []),
         *([_stopping(context.stopping)] if context.stopping else []),
-        *(_isolation(analysis, name) for name in scientific),
         _noise(analysis, context),
         _drift(analysis),
         _optimism(analysis, values, context.expected),
@@ -217,23 +206,11 @@ def checks_of(round_id: str, analysis: Analysis, context: ChecksContext) -> Chec
     return Checks(round_id, tuple(checks))
 
 
-def _goal(inputs: ChecksContext, scientific: list[str]) -> Check:
-    """A clear question of the round, and a proposal that leaves it open."""
-    changes = inputs.proposal.changes if inputs.proposal else ()
-    decided = [c.name for c in changes if c.kind != "keep" and c.name in scientific]
-    nuisance = sum(role == "nuisance" for role in inputs.roles.values())
-    note = inputs.goal.strip()
-    values: dict[str, Any] = {"scientific": scientific, "nuisance": nuisance}
-    values |= {"decided": decided, "note": note}
-    count = float(len(scientific))
-    if decided:
-        return _check("goal", "narrows_question", count, "isolation", decided[0], **values)
-    if scientific:
-        return _check("goal", "question", count, **values)
+def _goal(note: str) -> Check:
+    """A note on the purpose of the round."""
     if note:
-        return _check("goal", "explores", count, **values)
-    action = Action("round.set_roles", {Symbol("name"): "scientific"})
-    return _check("goal", "no_goal", count, action=action, **values)
+        return _check("goal", "explores", note=note)
+    return _check("goal", "no_goal", action=Action("round.note", ...))
 
 
 def _edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Check:
@@ -387,31 +364,6 @@ def _stopping(stopping: Stopping) -> Check:
         return _check("stopping", "kept", stopping.lost, **values)
     rerun = Action("round.run", rerun="pruned")
     return _check("stopping", "lost", stopping.lost, action=rerun, **values)
-
-
-def _isolation(analysis: Analysis, name: str) -> Check:
-    """The number of trials at every level of a scientific parameter."""
-    e = next((p for p in analysis.parameters if p.name == name), None)
-    if e is None:
-        return _check("isolation", "fixed", parameter=name)
-    even_trials = analysis.table[space_filling_rows(analysis.table)]
-    index = level_axis(e.parameter).index(e.parameter.unit(even_trials[name].to_numpy()))
-    counts = np.bincount(index, minlength=len(e.levels))
-    smallest_count = int(counts.min())
-    values: dict[str, Any] = {
-        "parameter": name,
-        "least": smallest_count,
-        "level": e.levels[int(counts.argmin())].label,
-        "needed": PER_LEVEL[1],
-        "finding": analysis.findings[name].verdict,
-    }
-    picture = "isolation", name
-    if smallest_count >= PER_LEVEL[1]:
-        return _check("isolation", "fair", smallest_count, *picture, **values)
-    verdict = WARN
-    if smallest_count < PER_LEVEL[0]:
-        verdict = FAIL
-    return _check("isolation", "few_per_level", smallest_count, *picture, verdict=verdict, **values)
 
 
 def _noise(analysis: Analysis, inputs: ChecksContext) -> Check:

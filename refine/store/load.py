@@ -14,8 +14,8 @@ from refine.store.rows import NodeBundle, Row, blocks, identity_of, sound_rows, 
 from refine.store.schema import hanging_on, link, own_columns, t
 from refine.store.store import Store
 
-# Columns in which equal runs of a trial, or equal decisions of two people, may differ.
-_UNCOMPARED = frozenset({"author", "code", "created", "environment", "finished", "seconds"})
+# Columns in which equal rounds, runs of a trial, or decisions of two people may differ.
+_UNCOMPARED = frozenset({"author", "code", "created", "environment", "finished", "scientific", "seconds"})
 
 
 def load_rounds(store: Store, tree: int, parts: Sequence[NodeBundle], matching: str = "") -> None:

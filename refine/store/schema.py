@@ -81,9 +81,9 @@ t = SimpleNamespace(
     meta=_table("meta", [*_texts("key", key=True), *_texts("value")]),
     tree=_table("tree", [*_pk(), *_texts("name"), *_numbers("created"), sa.UniqueConstraint("name")]),
     # `content` is the canonical JSON whose hash is the id; the other columns are not part of the id.
-    # `scientific` (names, see refine.space.roles), `subject_to` (metric constraints) and `goals` (metric and
-    # direction of further goals, and declared noise, limits and scale) are JSON. `epsilon` is the tolerance
-    # that a person set.
+    # `subject_to` (metric constraints) and `goals` (metric and direction of further goals, and declared
+    # noise, limits and scale) are JSON. `epsilon` is the tolerance that a person set. `scientific`, a list of
+    # version 0.1.0, stays in old stores and exports; nothing uses the list.
     node=_table(
         "node",
         [

@@ -340,7 +340,7 @@ class Store(Reader):
         self._written(write)
 
     def set_defaults(self, tree: int, node: Node) -> None:
-        """Updates columns outside a node's id: metric, goals, scientific parameters, epsilon."""
+        """Updates columns outside a node's id: metric, goals, epsilon."""
         self._set(tree, node.id, settings_of(node))
 
     def set_epsilon(self, tree: int, node_id: str, epsilon: float | None) -> None:
@@ -354,22 +354,6 @@ class Store(Reader):
     def _set(self, tree: int, node_id: str, values: Mapping[str, object]) -> None:
         update = t.node.update().where(t.node.c.tree == tree, t.node.c.id == node_id).values(values)
         self._written(lambda connection: connection.execute(update))
-
-    def set_scientific(self, tree: int, node_id: str, scientific: Mapping[str, bool]) -> None:
-        """Sets whether parameters are scientific; parameters that are not named stay as they are."""
-        c = t.node.c
-        conditions = (c.tree == tree, c.id == node_id)
-
-        def write(connection: sa.Connection) -> None:
-            # The write takes the lock, so that a simultaneous change is read and not lost.
-            connection.execute(t.node.update().where(*conditions).values(scientific=c.scientific))
-            names = json.loads(
-                connection.execute(sa.select(c.scientific).where(*conditions)).scalar() or "[]"
-            )
-            named = [name for name in {*names, *scientific} if scientific.get(name, name in names)]
-            connection.execute(t.node.update().where(*conditions).values(scientific=dumps(sorted(named))))
-
-        self._written(write)
 
     def set_tag(self, tree: int, name: str, pk: int) -> None:
         """Points a tag at a node; a tag that exists moves."""

@@ -368,7 +368,6 @@ def settings_of(node: Node) -> dict[str, Any]:
         "metric": node.metric,
         "direction": node.direction,
         "allow_degenerate": int(node.allow_degenerate),
-        "scientific": dumps(list(node.scientific)),
         "epsilon": node.epsilon,
         "subject_to": dumps(list(node.subject_to)) if node.subject_to else None,
         "goals": goals_text(node),
@@ -401,7 +400,6 @@ def node_of(row: Row) -> Node:
         json.loads(row["content"]),
         **{field: row[field] for field in ("metric", "direction", "note", "author", "created")},
         allow_degenerate=bool(row["allow_degenerate"]),
-        scientific=tuple(json.loads(row.get("scientific") or "[]")),
         epsilon=row.get("epsilon"),
         subject_to=tuple(json.loads(row.get("subject_to") or "[]")),
         goals=tuple((str(m), str(d)) for m, d in content["goals"]),
@@ -418,8 +416,8 @@ def node_of(row: Row) -> Node:
         check_direction(direction)
     if not (node.epsilon is None or (math.isfinite(node.epsilon) and node.epsilon >= 0)):
         raise ValueError(f"epsilon must be a number >= 0, got {node.epsilon!r}")
-    if not all(isinstance(name, str) for name in node.scientific):
-        raise ValueError(f"scientific must be names of parameters, got {short(row['scientific'])}")
+    if not isinstance(json.loads(row.get("scientific") or "[]"), list):  # unused, but exported
+        raise TypeError(f"scientific must be a list of names, got {short(row['scientific'])}")
     if text := unstorable(node.note + node.author):
         raise ValueError(f"its note or author {text}")
     if not 0 <= node.created <= LATEST:

@@ -23,7 +23,6 @@ from refine.run.replicates import check_times
 from refine.run.steering import check_pruner
 from refine.space.belief import Belief, belief_of
 from refine.space.encoding import check_seed, seed_of
-from refine.space.roles import scientific_of
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration, space_of
 from refine.space.user_configurations import given_configuration, given_configurations
 from refine.tree.children import check_room_for_given, off_grid
@@ -58,7 +57,6 @@ def add_round(
     design: object = "sobol",
     pruner: object = None,
     objective_name: str | None = None,
-    roles: Mapping[str, str] | None = None,
     epsilon: float | None = None,
     noise: str | None = None,
     limits: Limits | None = None,
@@ -95,8 +93,6 @@ def add_round(
         pruner: Rule for stopping trials early: ``"median"``, a :class:`refine.Pruner`, or, with
             ``workers=1``, a pruner of Optuna.
         objective_name: Name of the objective in the identity of the round; default its qualified name.
-        roles: Parameter -> ``"scientific"``, ``"nuisance"`` or ``"fixed"``: see :meth:`Round.set_roles`.
-            ``None`` keeps the roles of an existing round.
         epsilon: Tolerance, in units of the metric: see :meth:`Round.set_epsilon`.
         noise: ``"none"`` declares that repeats give identical values: refine repeats no configuration on its
             own, and copies the result of an equal configuration that the same code completed in the tree.
@@ -171,7 +167,6 @@ def add_round(
         allow_degenerate=goal.allow_degenerate,
         subject_to=tuple(map(str, judged.subject_to)),
         goals=tuple((str(g.metric), g.direction) for g in further),
-        scientific=scientific_of({} if roles is None else roles, searched),
         epsilon=check_epsilon(epsilon),
         declared=Declared.checked(noise, limits, scale),
         note=check_note(note),
@@ -190,8 +185,6 @@ def add_round(
     context.check_judged(node)
     if existing is not None:
         node = replace(node, declared=Declared.nearest([existing.node.declared, node.declared]))
-        if roles is None:
-            node = replace(node, scientific=existing.node.scientific)
         if epsilon is None:
             node = replace(node, epsilon=existing.node.epsilon)
     encoded_given = _given(searched, baseline, 1 if node.declared.noise == "none" else baseline_seeds, given)

@@ -159,7 +159,6 @@ class DecidedRound(RoundRecord):
             belief=believed,
             metric=self.metric,
             direction=self.direction,
-            scientific=tuple(n for n in stored.scientific if n in space),
             epsilon=stored.epsilon,
             declared=NOTHING,
             note=decision.note,
@@ -235,7 +234,6 @@ class DecidedRound(RoundRecord):
         before, best_kept = snapshot._best_before()
         context = ChecksContext(
             proposal,
-            snapshot.roles,
             goal=snapshot.note,
             curves=curves,
             before=before,

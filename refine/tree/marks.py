@@ -1,4 +1,4 @@
-"""Marks of people on a round and its trials: roles, epsilon, stars, notes and exclusions."""
+"""Marks of people on a round and its trials: epsilon, stars, notes and exclusions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from refine.errors import ReviewError
 from refine.proposal.proposal import check_epsilon
 from refine.review.decision import check_author, check_note
-from refine.space.roles import scientific_of
 from refine.store.marks import Mark
 from refine.tree.context import Context
 from refine.tree.round_record import RoundRecord
@@ -23,30 +22,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=RoundRecord)
 _EVENTS = {True: "trials excluded", False: "trials included"}
-
-
-def set_roles(self: R, roles: Mapping[str, str] | None = None, /, **named: str) -> R:
-    """Declares the question of the round: ``set_roles(dropout="scientific")``. Later children inherit roles.
-
-    The effect of a *scientific* parameter is the question: the parameter gets an isolation plot, and
-    narrowing is a conclusion. Other varying parameters are *nuisance*: tuned, so that scientific values are
-    compared at their best. A parameter with one value is *fixed*. Roles change no trial, test or proposal.
-
-    Args:
-        roles: Parameter -> role, for names that are not Python identifiers.
-        named: Roles by keyword. Other parameters keep their role.
-
-    Raises:
-        SpaceError: An unknown name or role, or a role that contradicts the levels.
-        NotFoundError: The round was removed.
-    """
-    positional = {} if roles is None else roles
-    scientific_of(positional, self.space)  # no mapping is refused, as in add_round
-    stated = {**positional, **named}
-    scientific = set(scientific_of(stated, self.space))
-    self.context.stored(self.id)
-    self.context.store.set_scientific(self.context.tree, self.id, {n: n in scientific for n in stated})
-    return self
 
 
 def set_epsilon(self: R, epsilon: float | None) -> R:

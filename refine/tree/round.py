@@ -9,7 +9,7 @@ from refine.tree.exchange.optuna import to_optuna
 from refine.tree.exchange.talos import to_talos
 from refine.tree.growing import grow
 from refine.tree.lineage import analyze
-from refine.tree.marks import annotate, exclude, include, marks_frame, set_epsilon, set_roles, star
+from refine.tree.marks import annotate, exclude, include, marks_frame, set_epsilon, star
 from refine.tree.proposing import checks, optimism, propose, review
 from refine.tree.running import best_model, open_holdout, replay, replicate, run
 from refine.tree.trying import try_out
@@ -57,7 +57,6 @@ class Round(DecidedRound):
     branch = branch
     choose = choose
 
-    set_roles = set_roles
     set_epsilon = set_epsilon
     exclude = exclude
     include = include

@@ -16,7 +16,6 @@ from refine.run.plan import planned_cells
 from refine.run.protocols import Objective
 from refine.space.belief import Belief
 from refine.space.encoding import decode, thaw
-from refine.space.roles import roles_of
 from refine.space.space import Space
 from refine.store.reader import Reader
 from refine.tree.context import Context
@@ -74,11 +73,6 @@ class RoundRecord(Shown):
     def space(self) -> Space:
         """The searched space."""
         return self.node.space
-
-    @property
-    def roles(self) -> dict[str, str]:
-        """Role of every parameter: ``"scientific"``, ``"nuisance"`` or ``"fixed"``; see :meth:`set_roles`."""
-        return roles_of(self.space, self._stored.node.scientific)
 
     @property
     def note(self) -> str:
@@ -377,7 +371,6 @@ class RoundRecord(Shown):
             "best": plain(snapshot.best),
             "space": snapshot.space.to_json(),
             "size": snapshot.space.size,
-            "roles": snapshot.roles,
             "belief": None if belief is None else belief.to_json(),
             "design": node.method,
             "seed": node.seed,

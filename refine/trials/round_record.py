@@ -65,7 +65,6 @@ class Node:
     subject_to: tuple[str, ...] = ()  # metric constraints, as texts in their order
     goals: tuple[tuple[str, str], ...] = ()  # further goals, each a metric and its direction
     # Not part of the id.
-    scientific: tuple[str, ...] = ()  # parameters whose effect is the question, see refine.space.roles
     epsilon: float | None = None  # given tolerance in units of the metric
     declared: Declared = NOTHING  # declared facts about its values, which descendants share
     note: str = ""  # purpose of the round

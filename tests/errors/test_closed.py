@@ -50,7 +50,6 @@ CALLS = {
     "Round.set_epsilon": lambda r, p: r.set_epsilon(0.1),
     "Round.grow": lambda r, p: r.grow(1, progress=False),
     "Round.try_out": lambda r, p: r.try_out([refine.Space(p.space).configuration(0)], progress=False),
-    "Round.set_roles": lambda r, p: r.set_roles(lr="scientific"),
     "Round with more": lambda r, p: r.run(n=40, progress=False),
     "Review.accept": lambda v, p: v.accept(n=5),
     "Review.decline": lambda v, p: v.decline(),

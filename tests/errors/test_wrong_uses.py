@@ -118,8 +118,6 @@ ROUNDS = {
     "metric is a list": adding(metric=["acc"]),
     "metric without a name": adding(metric="max:"),
     "design of another library": adding(design="random"),
-    "role of a typo": adding(roles={"drpout": "scientific"}),
-    "roles without a name": lambda p: p.root.set_roles("dropout"),
     "degenerate as text": adding(allow_degenerate="no"),
     "objective_name is a number": adding(objective_name=3),
     "like a number": adding(like=[1]),

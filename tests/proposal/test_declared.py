@@ -66,7 +66,7 @@ def test_a_parameter_that_no_kept_choice_has_reads_as_no_longer_used_in_reasons_
     (fold,) = [fold for fold in proposal.page().folds if fold.about == "x"]
     assert re.match("x: 0 to 1 -> .*used", fold.title)
     views = {e.name: change_view(proposal[e.name]) for e in analysis.ranked}
-    unused = {e.name: panel(analysis, e, views[e.name], "", "nuisance")["unused"] for e in analysis.ranked}
+    unused = {e.name: panel(analysis, e, views[e.name], "")["unused"] for e in analysis.ranked}
     assert [name for name in unused if unused[name]] == ["x"]
 
 

@@ -31,7 +31,6 @@ from refine.review.decision import Decision, decided_space
 from refine.review.worth import worth_of
 from refine.space.categorical import Categorical
 from refine.space.parameters import Float, Integer
-from refine.space.roles import roles_of
 from refine.space.space import Space
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node
@@ -74,9 +73,6 @@ def trials(space=SPACE, n=80):
         "Traceback (most recent call last):\n  File '/home/me/model.py', line 3\nValueError: a | b < `c`"
     )
     return frame
-
-
-ROLES = {**roles_of(SPACE, ()), "optimizer": "scientific"}
 
 
 def depends(name):
@@ -154,7 +150,6 @@ def facts():
     worth = worth_of(analysis, claim.epsilon, new, 200)
     inputs = ChecksContext(
         proposal=proposal,
-        roles=ROLES,
         goal="",
         curves=curves(),
         before=0.9701,

@@ -34,7 +34,7 @@ def middle(frame, rng):
 
 def checks(frame, space=SPACE, direction="maximize", *, replicates_=None, analysis=None, **inputs):
     analysed = analysis or refine.analyze(space, frame, direction=direction, replicates=replicates_)
-    return checks_of("abc", analysed, replace(ChecksContext(None, {}, "", (), math.nan, False), **inputs))
+    return checks_of("abc", analysed, replace(ChecksContext(None, "", (), math.nan, False), **inputs))
 
 
 def numbers(check):
@@ -47,22 +47,13 @@ def replicates(sd, k=5, times=4):
     return np.repeat(np.linspace(0.8, 0.9, k), times) + noise, np.repeat(range(k), times).tolist()
 
 
-SCIENTIFIC = {**dict.fromkeys(SPACE, "nuisance"), "kind": "scientific"}
-
-
 @pytest.mark.slow
-def test_the_goal_is_a_note_or_a_scientific_parameter():
+def test_the_goal_is_the_note_of_the_round():
     frame = trials(middle)
-    assert checks(frame)["goal"].verdict == "warn"
+    without_note = checks(frame)["goal"]
+    assert (without_note.verdict, without_note.action) == ("warn", Action("round.note", ...))
     noted = checks(frame, goal="low dropout?")["goal"]
-    assert (noted.code, numbers(noted)["note"]) == ("explores", "low dropout?")
-    goal = checks(frame, roles=SCIENTIFIC)["goal"]
-    assert (goal.verdict, numbers(goal)["scientific"], numbers(goal)["nuisance"]) == ("pass", ["kind"], 2)
-    analysis = refine.analyze(SPACE, frame)
-    proposal = refine.propose(analysis)
-    assert proposal["kind"].kind == "drop"
-    deciding = checks(frame, roles=SCIENTIFIC, analysis=analysis, proposal=proposal)["goal"]
-    assert (deciding.verdict, deciding.call) == ("warn", Action("round.plot.isolation", "kind"))
+    assert (noted.verdict, numbers(noted)["note"]) == ("pass", "low dropout?")
 
 
 @pytest.mark.slow
@@ -177,19 +168,6 @@ def test_curves_that_overfit_or_still_improve_are_found():
     assert many_unfinished.verdict == "fail"
 
 
-def test_isolation_is_fair_only_with_enough_trials_of_every_level():
-    frame = trials(middle)
-    assert "isolation" not in [c.key for c in checks(frame, roles=dict.fromkeys(SPACE, "nuisance")).checks]
-    fair = checks(frame, roles=SCIENTIFIC)["isolation"]
-    assert (fair.verdict, fair.value) == ("pass", frame["kind"].value_counts().min())
-    with_few, with_enough = (
-        checks(frame.drop(frame.index[frame["kind"] == "b"][n_left:]), roles=SCIENTIFIC)["isolation"]
-        for n_left in (3, 9)
-    )
-    assert (with_few.verdict, with_few.value, numbers(with_few)["level"]) == ("fail", 3, "b")
-    assert with_enough.verdict == "warn"
-
-
 @pytest.mark.slow
 def test_noise_against_what_was_known_before():
     frame = trials(middle)
@@ -281,8 +259,6 @@ def test_a_round_and_its_review_ask_the_same(tree, space):
     assert numbers(by_round["goal"])["note"] == "first"
     child = review.accept(n=40).run(progress=False)
     assert numbers(child.checks()["noise"])["over"] == "before"
-    root.set_roles(optimizer="scientific")
-    assert root.checks()["isolation"].about == "optimizer"
     with pytest.raises(AnalysisError):
         tree.add_round(space, bowl, n=5, seed=9).checks()
 

@@ -349,7 +349,7 @@ WRITES = {
     "decline": lambda tree, root, review: review.decline("no"),
     "annotate": lambda tree, root, review: root.annotate([0], "odd"),
     "exclude": lambda tree, root, review: root.exclude([0], reason="odd"),
-    "roles": lambda tree, root, review: root.set_roles(x="scientific"),
+    "note": lambda tree, root, review: setattr(root, "note", "late"),
     "propose": lambda tree, root, review: root.propose(risk=0.3),
     "branch": lambda tree, root, review: root.branch({**SPACE, "x": (0.0, 0.5, 6)}, n=4),
     "tag": lambda tree, root, review: tree.tag(root, "first"),

@@ -23,7 +23,6 @@ def refuses(tree, root, text):
         lambda: root.run(objective=score, n=50, progress=False),
         lambda: tree.tag(root, "a"),
         lambda: setattr(root, "note", "late"),
-        lambda: root.set_roles(x="scientific"),
         lambda: root.branch({"x": (0.0, 0.5, 6), "k": (1, 8)}, n=4),
         lambda: tree.delete_trials(root, [0]),
         lambda: refine.Tree("new", store=tree.store),

@@ -104,17 +104,6 @@ def test_a_store_in_memory_is_one_for_all_threads():
             other.add_round(SPACE, score, n=5).run(progress=False)
 
 
-def test_roles_that_two_people_say_at_once_are_both_kept(url):
-    with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
-        round_ = tree.add_round(SPACE, score, n=5)
-        same_round = other[round_.id]
-        round_.set_roles(x="scientific")
-        same_round.set_roles(kind="scientific")
-        assert tree[round_.id].roles == {"x": "scientific", "kind": "scientific"}
-        round_.set_roles(x="nuisance")
-        assert tree[round_.id].roles == {"x": "nuisance", "kind": "scientific"}
-
-
 @pytest.mark.slow
 def test_a_forked_process_has_connections_of_its_own(url):
     code = f"""

@@ -29,7 +29,6 @@ CALLS = {
     "exclude": lambda tree, round_: round_.exclude([0], "broken"),
     "star": lambda tree, round_: round_.star([0]),
     "set_epsilon": lambda tree, round_: round_.set_epsilon(0.1),
-    "set_roles": lambda tree, round_: round_.set_roles(lr="scientific"),
     "note": lambda tree, round_: setattr(round_, "note", "late"),
     "autopilot": lambda tree, round_: refine.autopilot(round_, rounds=1, progress=False),
     "tag": lambda tree, round_: tree.tag(round_, "paper"),

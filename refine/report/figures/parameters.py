@@ -215,8 +215,7 @@ def isolation(analysis: Analysis, name: str, ax: Axes | None = None) -> Axes:
 
     Space-filling trials of the round count, pruned ones among the worst. Exploit trials do not: they were
     chosen by results, more of them at some levels. Degenerate trials count only if they may be best. Ordered
-    parameters of many levels share rows. ``name`` is the scientific parameter; the others are nuisance
-    parameters.
+    parameters of many levels share rows.
 
     Raises:
         AnalysisError: No space-filling trial may be called best.

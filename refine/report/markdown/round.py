@@ -510,9 +510,8 @@ def checks_section(facts: RoundReportInputs) -> Section | None:
     drawn: dict[bool, list[Part]] = {True: [], False: []}
     for check in shown.values():
         name = f"check-{slug(f'{check.key} {check.about}', slugs)}"
-        if facts.analysis is not None and check.picture in ("failing", "isolation", "cost"):
-            about = [check.about] * (check.picture == "isolation")
-            draw = partial(getattr(figures, check.picture), facts.analysis, *about)
+        if facts.analysis is not None and check.picture in ("failing", "cost"):
+            draw = partial(getattr(figures, check.picture), facts.analysis)
             drawn[check.verdict == "pass"].append(Figure(question(check), name, draw))
     passed = Section("Figures of the checks that passed", drawn[True])
     return Section("Checks", [facts.checks.page(), *drawn[False], passed])

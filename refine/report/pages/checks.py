@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-from refine.analysis import finding as f
 from refine.analysis.learning_curves import TrialCurves
 from refine.report.pages.proposal import CLAIMED_DATA, NEW_DATA
 from refine.report.pages.reasons import Say, fill, upper
@@ -152,8 +151,8 @@ def _gain(v: Any) -> str:
 _ASKED = {
     "goal": _Asked(
         "Does the round ask a clear question?",
-        lambda v: f"{plural(len(v.scientific), 'scientific parameter')}, {v.nuisance} nuisance",
-        "Add a note, or name the scientific parameter",
+        "",
+        "To write a note",
     ),
     "edges": _Asked("Is the best configuration away from the ends of its ranges?", "{ends:open end}"),
     "enough": _Asked(
@@ -176,10 +175,6 @@ _ASKED = {
         "Did early stopping keep the good trials?",
         "{saved:percent} of the epochs saved",
         "To run stopped trials to their end",
-    ),
-    "isolation": _Asked(
-        "Is the comparison of {parameter} fair?",
-        "at least {least:trial} a level ({level})",
     ),
     "noise": _Asked("Is the gain larger than the noise?", _gain, "To measure the noise"),
     "drift": _Asked(
@@ -253,17 +248,6 @@ def _stopped(v: Any) -> str:
         f"{v.good} would have been as good as the best {v.top} others: about {v.lost:.0f} of those stopped "
         f"({v.low:.0f} to {v.high:.0f})"
     )
-
-
-_FOUND = {
-    f.MATTERS: "has an effect",
-    f.FAILS: "makes trials fail at some levels",
-    f.COUPLED: "has an effect together with other parameters",
-    f.NOT_SEEN: "has no detected effect",
-    f.CANNOT_BE_JUDGED: "has too few trials to be judged",
-    f.NEVER_READ: "was never read",
-    f.UNTESTED: "is untested",
-}
 
 
 def _ties(v: Any) -> str:
@@ -388,12 +372,6 @@ def _no_gain(v: Any) -> str:
 _UNKNOWN_NOISE = "The noise is unknown: too few repeats"
 
 _SAYS: dict[str, Say] = {
-    "goal.narrows_question": (
-        "The proposal narrows {decided:and}, a scientific parameter: accepting it answers the question"
-    ),
-    "goal.question": (
-        "The round asks about {scientific:and}; the other parameters are tuned for a fair comparison"
-    ),
     "goal.explores": 'The round explores: "{note}"',
     "goal.no_goal": "The round explores, without a note on its purpose",
     "edges.piled_up": _piled,
@@ -418,14 +396,6 @@ _SAYS: dict[str, Say] = {
     "curves.flagged": _curves,
     "epochs.fewer": "Epoch {epochs} ranks {trials:trial} like epoch {of} (Kendall's tau {tau:.2f})",
     **{f"stopping.{code}": _stopped for code in ("unaudited", "kept", "lost")},
-    "isolation.fixed": "{parameter} does not vary",
-    "isolation.few_per_level": lambda v: (
-        f"{v.parameter} {_FOUND[v.finding]}; the best of so few trials is mostly luck. A fair comparison "
-        f"takes {v.needed} trials a level"
-    ),
-    "isolation.fair": lambda v: (
-        f"{v.parameter} {_FOUND[v.finding]}. Compare the best values after equal numbers of trials"
-    ),
     "noise.unknown": _UNKNOWN_NOISE,
     "noise.gain": lambda v: f"The gain is more than two noisy best values differ by. {_ties(v)}",
     "noise.no_gain": _no_gain,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from refine.analysis.population import RoundComparison
@@ -43,8 +42,8 @@ def as_choices(name: str, parameter: Parameter) -> str:
     return f"{name}: a list means choices, here only {low} and {high}; for a range write ({low}, {high})"
 
 
-def space_grid(space: Space, roles: Mapping[str, str] | None = None) -> Grid:
-    """The parameters with their levels and, if given, their roles; then the constraints."""
+def space_grid(space: Space) -> Grid:
+    """The parameters with their levels; then the constraints."""
     rows: list[Row] = []
     for name, parameter in space.items():
         kind, _, levels = parameter.describe().partition(": ")
@@ -52,11 +51,7 @@ def space_grid(space: Space, roles: Mapping[str, str] | None = None) -> Grid:
             levels = f"not used: no configuration meets {parameter.when}"
         rows.append((Cell(name, "strong"), kind, levels))
     rows += [(Cell("constraint", "faint"), "", str(c)) for c in space.constraints]
-    head = ("parameter", "kind", "levels")
-    if not roles:
-        return Grid(head, rows)
-    column = [*(roles[name] for name in space), *[""] * len(space.constraints)]
-    return Grid((*head, "role"), [(*row, role) for row, role in zip(rows, column, strict=True)])
+    return Grid(("parameter", "kind", "levels"), rows)
 
 
 _NOTHING = Cell("-", "faint")

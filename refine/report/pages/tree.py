@@ -20,7 +20,6 @@ from refine.review.decision import Decision
 from refine.run.environment import spread
 from refine.run.steering import how_text
 from refine.space.encoding import decode, label
-from refine.space.roles import SCIENTIFIC
 from refine.space.space import Space
 from refine.tree.lineage import declared_on
 from refine.tree.overview import Overview, RoundOverview, beaten, overview_of
@@ -144,7 +143,7 @@ def _story(overview: RoundOverview, authors: Collection[str]) -> str:
 
 @page_for(Round)
 def round_page(round_: Round) -> Page:
-    """Progress and best trial of a round, its space with roles, decisions, and the next calls."""
+    """Progress and best trial of a round, its space, decisions, and the next calls."""
     round_ = round_._at_once()
     node = round_.node
     pk = round_._stored.pk
@@ -175,7 +174,7 @@ def round_page(round_: Round) -> Page:
         blocks.append(Text(text, "bad", Action("tree.repair")))
     if spread_words := spread_text(spread(round_.context.reader.ran_on(pk))):
         blocks.append(Text(spread_words))
-    blocks.append(space_grid(round_.space, round_.roles if SCIENTIFIC in round_.roles.values() else None))
+    blocks.append(space_grid(round_.space))
     authors = everybody(round_)
     decided = []
     for d in round_.decisions:

@@ -1,4 +1,4 @@
-"""Commands for decisions, from propose to roles; the review page; an assistant; removals."""
+"""Commands for decisions, from propose to tag; the review page; an assistant; removals."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from refine.ui.cli.shared import (
 )
 from refine.ui.cli.spelling import completed, quoted
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Cell, Grid, Page, Text, line
+from refine.utils.display import Page, Text, line
 from refine.utils.format import percent, plural
 
 if TYPE_CHECKING:
@@ -313,26 +313,6 @@ def tag(
         if note is not None:
             text = f'{text}, "{line(note)}"'
         out.say(text, {"tag": label, "round": round_.id, "note": round_.note})
-
-
-@command(DECIDE)
-def roles(
-    target: AtRound,
-    out: Output,
-    assignments: Annotated[
-        list[str] | None,
-        Argument(metavar="NAME=ROLE...", help="Set a role: scientific, nuisance or fixed."),
-    ] = None,
-) -> None:
-    """Print or set the roles of a round's parameters."""
-    from refine.space.literals import typed_pairs
-
-    with target.round() as round_:
-        if assignments:
-            round_.set_roles(typed_pairs(assignments, "roles"))
-        rows = tuple((Cell(n, "strong"), role) for n, role in round_.roles.items())
-        page = Page(f"Roles in round {round_.id}", (Grid(("parameter", "role"), rows),))
-        out.put(round_.roles, Action("round.checks"), page=lambda: page)
 
 
 _TO = """<!doctype html>

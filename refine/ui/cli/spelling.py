@@ -27,7 +27,6 @@ _COMMANDS = {
     "tree.delete_round": "delete STORE ROUND",
     "round.recommend": "winner STORE ROUND",
     "round.note": "tag STORE ROUND --note NOTE",
-    "round.set_roles": "roles STORE ROUND",
     "review.edit": "preview STORE ROUND",
 }
 _PLOT = "round.plot."
@@ -133,7 +132,7 @@ def _with_places(action: Action) -> str:
             pairs = [
                 f"{n.upper() if isinstance(n, Symbol) else n}={_typed_value(v)}" for n, v in argument.items()
             ]
-            bare = name in ("round.set_roles", "tree.judge")
+            bare = name == "tree.judge"
             if not bare:
                 pairs = [word for pair in pairs for word in ("--edit", pair)]
             words += pairs

@@ -87,7 +87,6 @@ def review_content(review: Review[Round]) -> Content:
     analysis = review.analysis
     proposal = review.original
     claim = proposal.claim
-    roles = review.round.roles
     views = change_views(review)
     names = [e.name for e in analysis.parameters]
     step = review.next_step
@@ -119,7 +118,6 @@ def review_content(review: Review[Round]) -> Content:
                 e,
                 views[e.name],
                 _evidence_text(view, views[e.name]),
-                roles[e.name],
                 [option.space[e.name] for option in options.rows],
             )
             for e in analysis.ranked
@@ -308,7 +306,6 @@ def panel(
     e: ParameterEvidence,
     view: ChangeView,
     reason: str,
-    role: str,
     listed: Sequence[Parameter] = (),
 ) -> Content:
     """One parameter: axis, proposed change with reasons, and density of the good trials.
@@ -318,7 +315,6 @@ def panel(
         e: Evidence on the parameter.
         view: View of the proposed change.
         reason: Evidence on the parameter.
-        role: Role of the parameter.
         listed: The parameter in proposals of other risks: the page can show their bounds too.
     """
     p = e.parameter
@@ -328,7 +324,6 @@ def panel(
         summary = f"Reason: {as_cell(view.row[3]).text}"
     content: Content = {
         "name": e.name,
-        "role": {"name": role, "title": meanings("Role")[role]},
         "badge": _badge(analysis, view),
         "change": "keep" if change.kind == "leave" else change.kind,
         "unused": change.kind == "leave",
@@ -487,7 +482,7 @@ WITHOUT_ANALYSIS = ("best_so_far",)
 # Figures that the page may ask for -> their number of parameters.
 PICTURES = {
     **dict.fromkeys((*WITHOUT_ANALYSIS, "correlation", "failing", "cost", "front", "edf", "curves"), 0),
-    **dict.fromkeys(("isolation", "density", "levels"), 1),
+    **dict.fromkeys(("density", "levels"), 1),
     "pair": 2,
 }
 

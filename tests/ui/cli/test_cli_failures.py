@@ -94,8 +94,8 @@ def test_errors_in_the_shell_name_commands_and_not_python_calls(store):
     assert f"branch {place} --edit NAME=VALUE --previous NAME=VALUE" in message
     assert "round." not in message
     checks = run("checks", *store, "--why").stdout
-    assert f"refine roles {place} NAME=scientific" in checks
-    assert "round.set_roles" not in checks
+    assert f"refine tag {place} --note NOTE" in checks
+    assert "round.note" not in checks
 
 
 SPELLED = {
@@ -107,7 +107,6 @@ SPELLED = {
     Action(
         "round.branch", Symbol("space"), previous=...
     ): "refine branch STORE ROUND --edit NAME=VALUE --previous NAME=VALUE",
-    Action("round.set_roles", {Symbol("name"): "scientific"}): "refine roles STORE ROUND NAME=scientific",
     Action("round.plot.density", "lr"): "refine plot STORE ROUND density lr",
     Action("review.edit", {"dropout": (0, 0.2)}): "refine preview STORE ROUND --edit 'dropout=(0, 0.2)'",
     Action(

@@ -139,14 +139,13 @@ def test_a_whole_study_runs_in_the_shell(study_folder):
     shown = (root["tree"], root["n"], root["metric"], root["note"])
     assert shown == (study_folder.name, 60, "acc", note)
     assert root["states"]["complete"] + root["states"]["failed"] == 60
-    assert data("roles s.db", root["id"], "optimizer=scientific")["optimizer"] == "scientific"
     assert root["space"]["constraints"] == tomllib.loads(SPACE)["constraints"]
     assert data(MAKE, "-n", 60, "--seed", 3)["id"] == root["id"]  # again is the same round
 
     analysis = data("analyze s.db", root["id"])
     assert analysis["parameters"][0]["name"] == "lr"
     assert analysis["parameters"][0]["finding"]["verdict"] == "matters"
-    assert {c["key"] for c in data("checks s.db", root["id"])["checks"]} >= {"edges", "noise", "isolation"}
+    assert {c["key"] for c in data("checks s.db", root["id"])["checks"]} >= {"edges", "noise", "goal"}
 
     assert refused("accept s.db", root["id"]).endswith(f": refine propose s.db {root['id']}")
     proposal = data("propose s.db", root["id"], "--risk", 0.1)
@@ -192,9 +191,6 @@ def test_a_whole_study_runs_in_the_shell(study_folder):
     assert "l2" in dict(branched["space"]["parameters"])
     data("propose s.db paper")
     assert data("decline s.db paper --note enough")["decisions"][-1]["note"] == "enough"
-    roles = data("roles s.db paper dropout=scientific")
-    assert roles["dropout"] == "scientific"
-    assert data("roles s.db paper") == roles
     assert data("replicate s.db paper --top 2 --seeds 4 -q")["seeds"]["runs"] == 4
 
 

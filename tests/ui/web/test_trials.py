@@ -172,7 +172,7 @@ def test_stars_notes_and_exclusions_of_a_trial_are_stored(tmp_path, monkeypatch)
         ("part", {"offset": -1}, "offset .* got -1"),
         ("figure", {"name": "cots"}, "'cots'.*'cost'"),
         ("figure", {"name": "pair", "about": ["lr"]}, "'pair' .* 2 .* got 1"),
-        ("figure", {"name": "isolation", "about": ["l"]}, "'l'.*'lr'"),
+        ("figure", {"name": "levels", "about": ["l"]}, "'l'.*'lr'"),
         ("beside", {}, "parent"),
     ],
 )
