@@ -7,8 +7,8 @@
 Round after round is run by a script of its own with two workers. A fault comes at a random moment after at least one more
 trial has been stored; a coordinator that ended is started again, as anybody would: the same script. It may end with a
 StoreError or RoundBusyError, which tell to do so, and with nothing else; all that it started, in whatever session, must be gone then.
-Beside it a review page may set and take back stars, and an assistant call its tools, a run among them: they must go on, answer in words,
-and every star that was confirmed must be there in the end. A trial that was hit twice is recorded as crashed, one whose
+Beside it a review page may exclude and include trials, and an assistant call its tools, a run among them: they must go on, answer in words,
+and every exclusion that was confirmed must be there in the end. A trial that was hit twice is recorded as crashed, one whose
 program was killed as failed, so the script runs those again. At the end each round is run undisturbed, in one process, and all columns but `seconds` are compared.
 Faults, moments and victims are drawn from one seed; what they hit depends on the machine.
 """
@@ -28,6 +28,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import psutil
 from tables import parser
 
@@ -189,14 +190,19 @@ class Chaos:
 
 
 def tables(url: str):
-    """Everything of every round but seconds, in the order of the design's cells; which trials have a star, as round and key."""
+    """Everything of every round but seconds, in the order of the design's cells; which trials were excluded, as round and key.
+
+    The excluded trials are included again, so that the tables can be compared.
+    """
     with refine.Tree("chaos", store=url, create=False) as tree:
-        frames, stars = [], set()
+        frames, excluded = [], set()
         for each in tree.rounds:
-            frames.append(each.trials.drop(columns="seconds").sort_values("cell").reset_index(drop=True))
             keys = tree._context.store.records([each._stored.pk]).columns["key"]
-            stars |= {(each.id, keys[i]) for i in each.marks.index[each.marks["starred"]]}
-        return frames, stars
+            numbers = np.flatnonzero(each.trials["state"] == "excluded")
+            excluded |= {(each.id, keys[i]) for i in numbers}
+            each.include(numbers)
+            frames.append(each.trials.drop(columns="seconds").sort_values("cell").reset_index(drop=True))
+        return frames, excluded
 
 
 def main(given: Namespace) -> None:
@@ -236,7 +242,7 @@ def main(given: Namespace) -> None:
         for number in range(rounds):
             run = [*words, calm, text, str(given.n), str(number), "1"]
             subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
-        (disturbed, starred), (undisturbed, _) = tables(url), tables(calm)
+        (disturbed, excluded), (undisturbed, _) = tables(url), tables(calm)
         pairs = zip(disturbed, undisturbed, strict=True)
         differ = [i for i, (a, b) in enumerate(pairs) if not a.equals(b)]
         same = not differ and all(len(a) == given.n for a in disturbed)
@@ -248,10 +254,10 @@ def main(given: Namespace) -> None:
         )
         wrong = [f"ended as it should not:\n{text}" for text in chaos.unexpected]
         for kind, each in zip(given.beside, chaos.beside, strict=True):
-            print(f"{kind}: {said(each.answers)}; {sum(each.stars.values())} stars stand")
+            print(f"{kind}: {said(each.answers)}; {sum(each.excluded.values())} exclusions stand")
             wrong += each.wrong
-            differs = {which: on for which, on in each.stars.items() if on != (which in starred)}
-            wrong += [f"star {'lost' if on else 'came back'}: {which}" for which, on in differs.items()]
+            differs = {which: on for which, on in each.excluded.items() if on != (which in excluded)}
+            wrong += [f"exclusion {'lost' if on else 'came back'}: {which}" for which, on in differs.items()]
         for i in differ[:3]:
             a, b = disturbed[i], undisturbed[i]
             print(f"\nround {i}:\n{a.compare(b) if a.shape == b.shape else (a.shape, b.shape)}")

@@ -19,7 +19,8 @@ class Beside:
     Attributes:
         answers: How many there were of each kind; ``"refused"`` are errors in words.
         wrong: What should not have been answered.
-        stars: Round and key of a trial -> whether the page confirmed its star; refused trials are absent.
+        excluded: Round and key of a trial -> whether the page confirmed an exclusion or an inclusion; trials
+            whose message was refused are absent.
     """
 
     def __init__(self, kind, url, first, runs, seed):
@@ -29,7 +30,7 @@ class Beside:
         self.done = threading.Event()
         self.answers = Counter()
         self.wrong = []
-        self.stars = {}
+        self.excluded = {}
         words = {"page": ["review", url, first, "--no-open"], "assistant": ["mcp", url, "--budget", "99999"]}
         command = [sys.executable, "-m", "refine", *words[kind], *runs]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -95,16 +96,17 @@ class Beside:
             return
         target = {"round": self.draw.choice(ids)}
         self._asked(self.draw.choice(["round", "list", "beside"]), **target)
-        rows = self._asked("part", **target, by="number", filters={"state": {"is": "complete"}}).get("rows")
+        state = self.draw.choice(["complete", "excluded"])
+        rows = self._asked("part", **target, by="number", filters={"state": {"is": state}}).get("rows")
         if rows and (trial := self._asked("trial", **target, number=self.draw.choice(rows)["number"])):
-            star = not trial["marks"]["starred"]
-            starred_trial = (target["round"], trial["key"])
-            self.stars.pop(starred_trial, None)
+            excluded = not trial["excluded"]
+            identity = (target["round"], trial["key"])
+            self.excluded.pop(identity, None)
             request = {
-                **target,
                 "number": trial["number"],
                 "key": trial["key"],
-                "do": "star" if star else "unstar",
+                "excluded": excluded,
+                "reason": "chaos",
             }
-            if self._asked("mark", **request):
-                self.stars[starred_trial] = star
+            if self._asked("exclude", **target, **request):
+                self.excluded[identity] = excluded

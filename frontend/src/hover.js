@@ -129,7 +129,6 @@ export class Hover {
   }
 
   show(content, { x, y }) {
-    this.at = { x, y };
     const pinned = this.pinned !== null;
     this.card.classList.toggle("pinned", pinned);
     for (const [name, value] of Object.entries({ role: pinned ? "dialog" : "tooltip", tabindex: pinned ? "-1" : null, "aria-label": pinned ? content.title : null })) {
@@ -145,11 +144,9 @@ export class Hover {
     this.card.style.top = `${Math.max(4, Math.min(bottom - tall - 4, y - tall / 3))}px`;
   }
 
-  // Notes on a trial.
+  // Excludes a trial, or includes the trial again.
 
   tools(content) {
-    const { starred, note, excluded } = content.marks;
-    const field = h("input", { type: "text", maxlength: 10000, value: note, placeholder: "a note", "aria-label": "Note on the trial", onchange: () => this.mark(content, "note", field.value), onkeydown: (event) => { if (event.key === "Escape") field.value = note; } });
     const reason = h("input", { type: "text", required: true, maxlength: 10000, placeholder: "Reason (a bad value alone is not one)", "aria-label": "Reason to exclude the trial" });
     this.refused = h("p", { class: "refine-card-error", role: "status" });
     const leave = h(
@@ -157,7 +154,7 @@ export class Hover {
       {
         onsubmit: (event) => {
           event.preventDefault();
-          this.mark(content, "exclude", reason.value);
+          this.exclude(content, true, reason.value);
         },
       },
       reason,
@@ -166,18 +163,17 @@ export class Hover {
     return h(
       "div",
       { class: "refine-card-tools" },
-      h("button", { type: "button", "aria-pressed": String(starred), onclick: () => this.mark(content, starred ? "unstar" : "star") }, starred ? "★ starred" : "☆ star"),
-      excluded === null ? null : h("button", { type: "button", onclick: () => this.mark(content, "include") }, "include again"),
-      field,
-      excluded === null ? h("details", {}, h("summary", {}, "exclude from every analysis"), leave) : null,
+      content.excluded
+        ? h("button", { type: "button", onclick: () => this.exclude(content, false) }, "include again")
+        : h("details", {}, h("summary", {}, "exclude from every analysis"), leave),
       this.refused,
     );
   }
 
-  async mark(content, what, text = "") {
+  async exclude(content, excluded, reason = "") {
     const { number, key } = content;
     const { round } = this.page;
-    const answer = await this.page.transport.ask({ type: "mark", round: round.id, number, key, do: what, text });
+    const answer = await this.page.transport.ask({ type: "exclude", round: round.id, number, key, excluded, reason });
     if (this.page.round.id !== round.id) return;
     if (answer.error) {
       if (this.pinned === number && this.refused) this.refused.textContent = answer.error;
@@ -185,24 +181,10 @@ export class Hover {
       return;
     }
     this.known.set(number, answer);
-    if (what === "exclude" || what === "include") {
-      this.unpin();
-      this.page.say(`${answer.said} Analysing again …`);
-      await this.page.open(round.id);
-      if (this.page.round.id === round.id) this.page.say(answer.said, "good");
-    } else {
-      if (this.pinned === number) this.again(answer);
-      this.page.list.again();
-    }
-  }
-
-  // Draws the card of the same trial again and keeps the keyboard focus.
-  again(content) {
-    const controls = () => /** @type {HTMLElement[]} */ ([...this.card.querySelectorAll("button, input, summary")]);
-    const { activeElement } = /** @type {Document | ShadowRoot} */ (this.card.getRootNode());
-    const at = controls().findIndex((control) => control === activeElement);
-    this.show(content, this.at);
-    controls()[at]?.focus({ preventScroll: true });
+    this.unpin();
+    this.page.say(`${answer.said} Analysing again …`);
+    await this.page.open(round.id);
+    if (this.page.round.id === round.id) this.page.say(answer.said, "good");
   }
 
   // The card lies above everything as a popover; older browsers show the card in place.
@@ -229,7 +211,6 @@ function cardOf(content, whole) {
     facts.length ? h("dl", { class: kind }, facts.map(({ name, text, title }) => h("div", { title: title || null }, h("dt", {}, name), h("dd", {}, text)))) : null;
   return [
     h("p", { class: "refine-card-head" }, h("strong", {}, content.title), h("span", { class: "refine-faint" }, content.rank)),
-    content.marks.note || content.marks.starred ? h("p", { class: "refine-card-note" }, content.marks.starred ? "★ " : "", content.marks.note) : null,
     h("p", { class: content.usable ? "refine-card-value" : "refine-card-value bad" }, content.value),
     content.failure ? h("p", { class: "refine-card-error" }, content.failure) : null,
     content.curve ? sparkline(content.curve) : null,

@@ -516,7 +516,6 @@ export class Page {
     if (changed && !lost) this.studies.show();
     if (pulse.error) return;
     const news = this.hear(pulse);
-    this.heed(pulse.marks);
     if (!news) return;
     await this.drawTree();
     const { round } = this;
@@ -532,15 +531,6 @@ export class Page {
     if (this.runner.runs && this.runner.job.round === round.id) return; // the other parts are drawn again at the end
     if (this.busy) this.offer(pulse.progress[round.id].ended - round.progress.ended);
     else await this.open(round.id, undefined, true);
-  }
-
-  // Reads the notes on the trials of the round again.
-  heed(marks) {
-    const noted = `${this.round?.id} ${marks[this.round?.id] ?? 0}`;
-    if (noted === this.noted) return;
-    this.noted = noted;
-    this.hover.known.clear();
-    this.list.again();
   }
 
   // Stores a pulse; true if it has new trials or rounds.

@@ -11,7 +11,6 @@ const ABOUT = { round: "risk", preview: "risk", trial: "number", figure: "name",
 const TYPED = {
   figure: ({ name, about = [] }) => `.plot.${name}(${about.map((each) => JSON.stringify(each)).join(", ")})`,
   beside: ({ other }) => `.diff("${other}")`,
-  mark: ({ number, do: what }) => `.${what}([${number}], ...)`,
 };
 
 /**

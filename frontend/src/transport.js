@@ -40,7 +40,7 @@ export function paired(transport) {
         if (message.type === "tree") return { ...first, other: second };
         runs = Boolean(second.job?.running || (second.job && !first.job?.running && runs));
         const both = (name) => ({ ...first[name], ...second[name] });
-        return { progress: both("progress"), versions: both("versions"), marks: both("marks"), job: (runs ? second : first).job, lost: lost?.error };
+        return { progress: both("progress"), versions: both("versions"), job: (runs ? second : first).job, lost: lost?.error };
       }
       if (message.round === undefined) {
         const answer = await one(message, message.type === "pause" && runs);
@@ -61,7 +61,7 @@ const mark = (/** @type {string | null} */ id) => (id ? OTHER + id : id);
 function marked(answer) {
   const keys = (of) => Object.fromEntries(Object.entries(of).map(([id, value]) => [mark(id), value]));
   for (const name of ["id", "parent", "child", "winner"]) if (name in answer) answer[name] = mark(answer[name]);
-  for (const name of ["progress", "versions", "marks"]) if (answer.versions && name in answer) answer[name] = keys(answer[name]);
+  for (const name of ["progress", "versions"]) if (answer.versions && name in answer) answer[name] = keys(answer[name]);
   if (answer.job) answer.job = { ...answer.job, round: mark(answer.job.round) };
   if (answer.decided) answer.decided = answer.decided.map((decision) => ({ ...decision, child: mark(decision.child) }));
   if (answer.rounds) answer.rounds = answer.rounds.map((round) => ({ ...round, id: mark(round.id), parent: mark(round.parent) }));

@@ -81,12 +81,6 @@ export class TrialList {
     } else this.columns = null;
   }
 
-  /** Reads the same rows again, after a change of a note. */
-  again() {
-    if (this.element.open && this.columns) this.ask(true);
-    else this.columns = null;
-  }
-
   async open() {
     if (!this.element.open || this.round === null) return;
     if (this.columns) {
@@ -202,9 +196,8 @@ export class TrialList {
       );
     }
     if (kind === "choice") {
-      const narrow = levels.length === 1 && levels[0].length === 1;
-      const options = ["", ...levels].map((level) => h("option", { value: level, selected: level === (this.filters[name]?.is ?? "") }, level || (narrow ? "" : "all")));
-      return [h("select", { class: narrow ? "narrow" : null, "aria-label": `${title}, which`, onchange: (event) => this.filter(name, "is", event.target.value) }, options)];
+      const options = ["", ...levels].map((level) => h("option", { value: level, selected: level === (this.filters[name]?.is ?? "") }, level || "all"));
+      return [h("select", { "aria-label": `${title}, which`, onchange: (event) => this.filter(name, "is", event.target.value) }, options)];
     }
     if (kind === "text") return [h("input", { type: "text", placeholder: "holds", value: this.filters[name]?.holds, "aria-label": `${title}, holds`, oninput: (event) => this.filter(name, "holds", event.target.value) })];
     return [];
@@ -236,7 +229,7 @@ export class TrialList {
     const row = part?.rows[at % PART];
     const attributes = { "aria-rowindex": at + 3, "data-at": at };
     if (!row) return h("tr", attributes, h("td", { colspan: this.columns.length, class: "refine-faint" }, "…"));
-    const cells = row.cells.map((text, i) => i === 0 ? h("td", {}, star(row.number, row.starred)) : h("td", { class: this.columns[i + 1]?.kind === "number" ? "right" : null, title: text.length > 18 ? text : null }, text));
+    const cells = row.cells.map((text, i) => h("td", { class: this.columns[i + 1]?.kind === "number" ? "right" : null, title: text.length > 18 ? text : null }, text));
     const number = h("button", { type: "button", tabindex: at === this.active ? "0" : "-1", "aria-label": `trial ${row.number}` }, String(row.number));
     return h("tr", { ...attributes, "data-number": row.number, class: row.usable ? null : "unusable" }, h("th", { scope: "row", class: "right" }, number), cells);
   }
@@ -261,25 +254,13 @@ export class TrialList {
   chosen(event) {
     const row = event.target.closest("tr[data-number]");
     if (!row) return;
-    if (event.target.closest(".refine-row-star")) {
-      this.starred(row);
-      return;
-    }
     this.move(Number(row.dataset.at), false);
     const box = row.getBoundingClientRect();
     this.page.hover.pin(Number(row.dataset.number), { x: event.clientX || box.left + 60, y: box.bottom }, this.button(this.active));
   }
 
-  // Adds or removes a star.
-  async starred(row) {
-    const number = Number(row.dataset.number);
-    const content = await this.page.hover.ask(number);
-    if (content) await this.page.hover.mark(content, content.marks.starred ? "unstar" : "star");
-  }
-
   pressed(event) {
     if (event.target.closest("thead")) return;
-    if (event.key === "s" && event.target.closest("tr")) this.starred(event.target.closest("tr"));
     const page = Math.max(1, Math.floor(this.scroller.clientHeight / ROW) - 4);
     const steps = { ArrowDown: this.active + 1, ArrowUp: this.active - 1, PageDown: this.active + page, PageUp: this.active - page, Home: 0, End: this.listed - 1 };
     if (!(event.key in steps)) return;
@@ -304,8 +285,4 @@ export class TrialList {
 function fits(column, filter) {
   const takes = column ? (TAKES[column.kind] ?? []) : [];
   return Object.keys(filter).every((key) => takes.includes(key)) && (filter.is === undefined || column.levels.includes(filter.is));
-}
-
-function star(number, given) {
-  return h("button", { type: "button", tabindex: "-1", class: "refine-row-star", "aria-pressed": String(given), "aria-label": `star trial ${number}` }, given ? "★" : "☆");
 }

@@ -8,7 +8,7 @@ function both() {
   const answers = {
     start: () => ({ studies: 2, shown: "a" }),
     tree: (other) => ({ name: other ? "two" : "one", winner: "a", rounds: [{ id: "a", parent: null }, { id: "b", parent: "a" }] }),
-    pulse: (other) => ({ progress: { a: 1 }, versions: { a: "v" }, marks: {}, job: other ? { round: "a", running: true } : null }),
+    pulse: (other) => ({ progress: { a: 1 }, versions: { a: "v" }, job: other ? { round: "a", running: true } : null }),
     round: () => ({ id: "b", parent: "a", review: null }),
     decide: () => ({ child: "c" }),
   };

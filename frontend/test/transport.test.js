@@ -39,7 +39,7 @@ test("trials of the second study are followed as its own, and its decisions lead
       asked.push(message);
       if (message.type === "start") return { studies: 2 };
       if (message.type === "round") return { id: message.round, parent: null, decided: [{ text: "accepted", child: "b" }] };
-      return { progress: {}, versions: {}, marks: {}, job: message.study ? { round: "a", running: true } : { round: "a", running: false } };
+      return { progress: {}, versions: {}, job: message.study ? { round: "a", running: true } : { round: "a", running: false } };
     },
   });
   await transport.ask({ type: "start" });

@@ -1,4 +1,4 @@
-"""Marks on trials: stars, notes, and exclusions from every analysis, with the reason."""
+"""Exclusions of trials from every analysis, with the reason."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from refine.trials.trial import EXCLUDED
 
 
 class Mark(NamedTuple):
-    """One mark on a planned trial. The last mark of a kind counts."""
+    """One mark on a planned trial. The last exclusion or inclusion counts."""
 
     key: str  # hash of the trial's configuration
     attempt: int  # number of the attempt
-    # the trial is excluded, or included again; ``None`` if the mark is about something else
+    # the trial is excluded, or included again; ``None`` for a note on a trial, which version 0.1.0 wrote
     excluded: bool | None
-    starred: bool | None  # the trial has a star, or no longer; ``None`` if the mark is about something else
-    note: str | None  # reason of the exclusion or inclusion, or a note on the trial; ``None`` without one
+    note: str | None  # reason of the exclusion or inclusion, or the note; ``None`` without one
     author: str  # author of the mark
     created: float = 0.0  # time, in seconds since the epoch
 
 
 def read_marks(engine: sa.Engine, pks: Collection[int]) -> dict[int, list[Mark]]:
-    """Node row -> marks on its trials, oldest first, without damaged ones."""
+    """Node row -> marks on its trials, oldest first, without damaged ones and stars of version 0.1.0."""
     m = t.mark.c
-    query = sa.select(t.mark).where(m.node.in_(list(pks))).order_by(m.created, m.pk)
+    query = sa.select(t.mark).where(m.node.in_(list(pks)), m.starred.is_(None)).order_by(m.created, m.pk)
     marks: dict[int, list[Mark]] = {}
     with engine.connect() as connection:
         for row in connection.execute(query).mappings():
             if not fault_of(t.mark, dict(row)):
-                out, star = (None if row[n] is None else bool(row[n]) for n in ("excluded", "starred"))
+                excluded = None
+                if row["excluded"] is not None:
+                    excluded = bool(row["excluded"])
                 mark = Mark(
                     key=row["key"],
                     attempt=row["attempt"],
-                    excluded=out,
-                    starred=star,
+                    excluded=excluded,
                     note=row["note"],
                     author=row["author"],
                     created=row["created"],

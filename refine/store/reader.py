@@ -99,10 +99,6 @@ class Reader(ABC):
         """Node row -> row of the last written trial; repeats and further attempts are new rows."""
         return self._once(_last_rows, tree)
 
-    def last_marks(self, tree: int) -> dict[int, int]:
-        """Node row -> row of the last mark on its trials; nodes without marks are left out."""
-        return self._once(_last_marks, tree)
-
     def last_exclusions(self, tree: int) -> dict[int, int]:
         """Node row -> row of the last mark that excluded a trial or included it again.
 
@@ -404,7 +400,6 @@ def _last(
 
 
 _last_rows = partial(_last, t.trial, ())
-_last_marks = partial(_last, t.mark, ())
 _last_exclusions = partial(_last, t.mark, (t.mark.c.excluded.is_not(None),))
 
 

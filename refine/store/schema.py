@@ -148,9 +148,9 @@ t = SimpleNamespace(
             sa.Index("trial_state", "node", "replicate", "state", "attempt"),
         ],
     ),
-    # Notes of people on planned trials. Rows never change: the latest row on a subject counts. `excluded` is
-    # 1 for a trial that no analysis uses, and 0 for a trial that is included again; the note is then the
-    # reason.
+    # Exclusions of planned trials. Rows never change: the latest row counts. `excluded` is 1 for a trial that
+    # no analysis uses, and 0 for a trial that is included again; `note` is the reason. Version 0.1.0 also
+    # wrote stars (`starred`), which nothing reads, and notes on trials (`note` alone), which the log shows.
     mark=_table(
         "mark",
         [

@@ -560,9 +560,13 @@ class Store(Reader):
                 return
             moments.append(current if last < current else min(last + 1e-3, LATEST))
             for mark in marks:
-                row = {**mark._asdict(), "node": pk, "created": moments[-1]}
-                flags = {n: None if row[n] is None else int(row[n]) for n in ("excluded", "starred")}
-                connection.execute(t.mark.insert().values({**row, **flags}))
+                row = {
+                    **mark._asdict(),
+                    "node": pk,
+                    "created": moments[-1],
+                    "excluded": int(bool(mark.excluded)),
+                }
+                connection.execute(t.mark.insert().values(row))
 
         if marks:
             self._written(write)

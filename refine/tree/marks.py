@@ -1,10 +1,10 @@
-"""Marks of people on a round and its trials: epsilon, stars, notes and exclusions."""
+"""Marks of people on a round and its trials: epsilon and exclusions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,14 +14,13 @@ from refine.review.decision import check_author, check_note
 from refine.store.marks import Mark
 from refine.tree.context import Context
 from refine.tree.round_record import RoundRecord
-from refine.trials.frame import Records
 from refine.utils.format import plural
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 R = TypeVar("R", bound=RoundRecord)
-_EVENTS = {True: "trials excluded", False: "trials included"}
+_EVENTS = {True: "trials excluded", False: "trials included", None: "note on trials"}
 
 
 def set_epsilon(self: R, epsilon: float | None) -> R:
@@ -67,94 +66,60 @@ def exclude(self: RoundRecord, rows: object, reason: str, *, author: str | None 
         >>> root.trials["state"].value_counts().to_dict()
         {'complete': 27, 'excluded': 3}
     """
-    return _mark(self, rows, author, excluded=True, note=reason)
+    return _exclude(self, rows, True, reason, author)
 
 
 def include(self: RoundRecord, rows: object, reason: str = "", *, author: str | None = None) -> int:
     """Undoes :meth:`exclude`, with the same arguments and errors; the log keeps both. Returns the count."""
-    return _mark(self, rows, author, excluded=False, note=reason)
+    return _exclude(self, rows, False, reason, author)
 
 
-def star(self: RoundRecord, rows: object, starred: bool = True, *, author: str | None = None) -> int:
-    """Stars trials (``rows`` as in :meth:`exclude`), or removes the star. Changes no analysis."""
-    return _mark(self, rows, author, starred=bool(starred))
-
-
-def annotate(self: RoundRecord, rows: object, note: str, *, author: str | None = None) -> int:
-    """Writes a note on trials (``rows`` as in :meth:`exclude`); an empty note removes the old one.
-
-    Changes no analysis. A note that is no text is a ReviewError.
-    """
-    return _mark(self, rows, author, note=check_note(note))
-
-
-def _mark(round_: RoundRecord, rows: Any, author: str | None, **changes: Any) -> int:
+def _exclude(round_: RoundRecord, rows: object, excluded: bool, reason: str, author: str | None) -> int:
     columns = round_.context.store.records([round_._stored.pk], curves=round_._metric.curves).columns
     keys = columns["key"]
     attempts = columns["attempt"]
-    return mark_trials(
-        round_, [(keys[i], int(attempts[i])) for i in numbers_of(rows, len(keys))], author, **changes
-    )
+    trials = [(keys[i], int(attempts[i])) for i in numbers_of(rows, len(keys))]
+    return mark_trials(round_, trials, excluded, reason, author)
 
 
 def mark_trials(
     round_: RoundRecord,
     trials: Sequence[tuple[str, int]],
+    excluded: bool,
+    reason: str,
     author: str | None = None,
-    *,
-    excluded: bool | None = None,
-    starred: bool | None = None,
-    note: str | None = None,
 ) -> int:
-    """Stores a mark for trials, identified by key and attempt; returns the number of trials."""
+    """Stores that trials, identified by key and attempt, are excluded or included; returns their number."""
     marked_by = check_author(author)
-    if note is None:
-        reason = None
-    else:
-        reason = check_note(note)
-    if excluded and not (reason and reason.strip()):
+    note = check_note(reason)
+    if excluded and not note.strip():
         raise ReviewError("an exclusion needs a reason, which reports show; write reason='...'")
-    marks = [Mark(key, attempt, excluded, starred, reason, marked_by) for key, attempt in trials]
+    marks = [Mark(key, attempt, excluded, note, marked_by) for key, attempt in trials]
     round_.context.store.add_marks(round_._stored.pk, marks)
     return len(marks)
 
 
-class TrialAnnotation(NamedTuple):
-    """Current marks of a trial."""
+class Exclusion(NamedTuple):
+    """Exclusion of a trial from every analysis."""
 
-    starred: bool = False
-    note: str = ""
-    excluded: str | None = None  # reason of the exclusion from analyses; ``None`` if not excluded
-    author: str = ""  # author of the latest mark
-    time: float = 0.0  # and when, in seconds since 1970
+    reason: str  # reason, in a person's words
+    author: str  # author of the exclusion
 
 
-def noted(marks: Sequence[Mark], columns: Mapping[str, Sequence[object]]) -> dict[int, TrialAnnotation]:
-    """Number of a planned trial -> its current marks; ``marks`` are sorted, oldest first."""
-    number = {trial: i for i, trial in enumerate(zip(columns["key"], columns["attempt"], strict=True))}
-    annotations: dict[int, TrialAnnotation] = {}
-    for mark in (m for m in marks if (m.key, m.attempt) in number):
-        changes: dict[str, Any] = {"note": mark.note or ""}
+def exclusions_of(marks: Sequence[Mark], columns: Mapping[str, Sequence[object]]) -> dict[int, Exclusion]:
+    """Number of an excluded planned trial -> the exclusion; ``marks`` are sorted, oldest first."""
+    last: dict[tuple[object, object], Mark] = {}
+    for mark in marks:
         if mark.excluded is not None:
-            changes = {"excluded": mark.note if mark.excluded else None}
-        elif mark.starred is not None:
-            changes = {"starred": mark.starred}
-        row = number[mark.key, mark.attempt]
-        annotations[row] = annotations.get(row, TrialAnnotation())._replace(
-            **changes, author=mark.author, time=mark.created
-        )
-    return {i: n for i, n in sorted(annotations.items()) if n.starred or n.note or n.excluded is not None}
-
-
-def marks_frame(marks: Sequence[Mark], records: Records) -> pd.DataFrame:
-    """Current marks of the planned trials: see :attr:`refine.Round.marks`."""
-    import pandas as pd
-
-    annotations = noted(marks, records.columns)
-    frame = pd.DataFrame(
-        list(annotations.values()), index=list(annotations), columns=list(TrialAnnotation._fields)
-    )
-    return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))
+            last[mark.key, mark.attempt] = mark
+    exclusions: dict[int, Exclusion] = {}
+    if not last:
+        return exclusions
+    for i, trial in enumerate(zip(columns["key"], columns["attempt"], strict=True)):
+        latest = last.get(trial)
+        if latest is not None and latest.excluded:
+            exclusions[i] = Exclusion(latest.note or "", latest.author)
+    return exclusions
 
 
 def numbers_of(rows: object, count: int) -> list[int]:
@@ -186,11 +151,10 @@ def numbers_of(rows: object, count: int) -> list[int]:
 
 
 def log_rows(context: Context) -> Iterator[tuple[float, str, str, str, str, str]]:
-    """Exclusions and inclusions as rows of the log, one row per call."""
+    """Exclusions and inclusions as rows of the log, one row per call, and notes of version 0.1.0."""
     for stored in context.nodes.values():
-        exclusions = [m for m in context.reader.marks(stored.pk) if m.excluded is not None]
         for (created, excluded, note, author), marks in groupby(
-            exclusions, key=lambda m: (m.created, bool(m.excluded), m.note, m.author)
+            context.reader.marks(stored.pk), key=lambda m: (m.created, m.excluded, m.note, m.author)
         ):
             counted = plural(len(list(marks)), "trial")
             yield (

@@ -9,7 +9,7 @@ from refine.tree.exchange.optuna import to_optuna
 from refine.tree.exchange.talos import to_talos
 from refine.tree.growing import grow
 from refine.tree.lineage import analyze
-from refine.tree.marks import annotate, exclude, include, marks_frame, set_epsilon, star
+from refine.tree.marks import exclude, include, set_epsilon
 from refine.tree.proposing import checks, optimism, propose, review
 from refine.tree.running import best_model, open_holdout, replay, replicate, run
 from refine.tree.trying import try_out
@@ -18,7 +18,7 @@ from refine.utils.keywords import helped_methods
 from refine.utils.provided import provided
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 @helped_methods
@@ -60,21 +60,9 @@ class Round(DecidedRound):
     set_epsilon = set_epsilon
     exclude = exclude
     include = include
-    star = star
-    annotate = annotate
 
     to_optuna = to_optuna
     to_talos = to_talos
-
-    @property
-    def marks(self) -> pd.DataFrame:
-        """Marks on trials: ``starred, note, excluded, author, time``, under the labels of :attr:`trials`.
-
-        ``excluded`` is the reason, ``None`` where a trial is not left out. Trials that nothing holds of
-        have no row.
-        """
-        snapshot = self._at_once()
-        return marks_frame(snapshot.context.reader.marks(snapshot._stored.pk), snapshot._records())
 
     @property
     def plot(self) -> Any:

@@ -38,8 +38,6 @@ CALLS = {
     "Round.best_model": lambda r, p: r.best_model(objective=_WithModel()),
     "Round.exclude": lambda r, p: r.exclude([0], "why"),
     "Round.include": lambda r, p: r.include([0]),
-    "Round.star": lambda r, p: r.star([0]),
-    "Round.annotate": lambda r, p: r.annotate([0], "a note"),
     "Round.note": lambda r, p: setattr(r, "note", "late"),
     "Round.branch": lambda r, p: r.branch(p.space, n=3),
     "Round.plot": lambda r, p: r.plot.density("lr"),

@@ -333,7 +333,7 @@ def test_a_commit_that_was_not_confirmed_counts_once(server, tmp_path, monkeypat
         monkeypatch.setattr(dialect, "do_commit", lost)
         root = tree.add_round(SPACE, score, n=13).run(progress=False)
         for _ in range(2):
-            root.annotate([0], "odd")
+            root.note = "odd"
             root.exclude([1], reason="a broken node")
             root.include([1], reason="it was sound")
         assert tree.delete_trials(root, [2]) == 1
@@ -352,6 +352,6 @@ def test_a_commit_that_was_not_confirmed_counts_once(server, tmp_path, monkeypat
         assert len(tree[loaded.id].trials) == 5
         monkeypatch.undo()
         assert (len(root.trials), len(root.decisions)) == (12, 1)
-        assert len(root.context.store.marks(root._stored.pk)) == 6
+        assert len(root.context.store.marks(root._stored.pk)) == 4
         assert len(child.context.store.beside(child._stored.pk)) == 3
         assert list(tree.log()["event"]).count("trials removed") == 1

@@ -82,15 +82,15 @@ class Calls(RuleBasedStateMachine):
         self.call(lambda: self.tree.tag(self.some(place), tag))
 
     @precondition(lambda self: self.tree.rounds)
-    @rule(place=PLACES, row=st.integers(0, 30), verb=st.sampled_from(["star", "exclude", "include"]))
+    @rule(place=PLACES, row=st.integers(0, 30), verb=st.sampled_from(["exclude", "include"]))
     def mark(self, place, row, verb):
         arguments = ([row], "broken") if verb == "exclude" else ([row],)
         self.call(lambda: getattr(self.some(place), verb)(*arguments))
 
     @precondition(lambda self: self.tree.rounds)
     @rule(place=PLACES)
-    def annotate(self, place):
-        self.call(lambda: self.some(place).annotate([0], "a note"))
+    def note(self, place):
+        self.call(lambda: setattr(self.some(place), "note", "a note"))
 
     @precondition(lambda self: self.tree.rounds)
     @rule(place=PLACES, row=st.integers(0, 30))
@@ -137,8 +137,8 @@ class Calls(RuleBasedStateMachine):
         self.call(lambda: str(self.some(0).checks()))
 
     @precondition(lambda self: self.tree.rounds)
-    @rule(again=st.booleans())
-    def export_and_load(self, again):
+    @rule(twice=st.booleans())
+    def export_and_load(self, twice):
         self.exports += 1
         folder = Path(self.folder.name) / f"export{self.exports}"
         with warnings.catch_warnings():
@@ -148,7 +148,7 @@ class Calls(RuleBasedStateMachine):
                 assert [r.id for r in back.rounds] == [r.id for r in self.tree.rounds]
                 for stored, loaded in zip(self.tree.rounds, back.rounds, strict=True):
                     assert stored.trials.drop(columns="seconds").equals(loaded.trials.drop(columns="seconds"))
-                if again:
+                if twice:
                     before = str(self.tree)
                     with refine.Tree.load(folder, store=self.tree.store) as loaded_again:
                         assert str(loaded_again) == str(self.tree) == before

@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 import refine
 from refine.errors import ReviewError, StoreError
+from refine.store.schema import t
 from refine.ui.cli import app
 
 SPACE = {"x": (0.0, 10.0, 11), "y": (0.0, 1.0, 6)}
@@ -46,11 +47,11 @@ def test_an_excluded_trial_is_in_no_analysis(stored):
     )
     assert [e.q for e in of_table.parameters] == [e.q for e in of_remaining.parameters]
     assert stored.winner().params != {"x": 3.0, "y": 1.0}
-    marks = round_.marks
-    assert list(marks.index) == [best]
-    assert marks.loc[best, "excluded"] == reason
-    assert marks.loc[best, "author"] == "ann"
-    assert f"{reason} (1 trial)" in set(stored.log()["note"])
+    assert list(stored.log()[["event", "author", "note"]].iloc[-1]) == [
+        "trials excluded",
+        "ann",
+        f"{reason} (1 trial)",
+    ]
 
 
 @pytest.mark.slow
@@ -87,19 +88,30 @@ def test_the_note_of_a_round_can_be_changed(stored):
 
 
 @pytest.mark.slow
-def test_stars_and_notes_change_no_analysis(tree):
-    round_ = grown(tree)
-    digest = round_.analyze().digest
-    round_.star([3, 4])
-    round_.star([4], False)
-    round_.annotate([3], "odd curve")
-    assert round_.analyze().digest == digest
-    assert round_.marks[["starred", "note", "excluded"]].to_dict("index") == {
-        3: {"starred": True, "note": "odd curve", "excluded": None}
-    }
-    round_.annotate([3], "")
-    round_.star([3], False)
-    assert round_.marks.empty
+def test_stars_notes_on_trials_and_roles_of_older_stores_change_nothing(stored, tmp_path):
+    round_ = grown(stored)
+    before = (round_.analyze().digest, round_.trials, str(round_))
+    key = stored._context.store.records([round_._stored.pk]).columns["key"][3]
+    with stored._context.store.engine.begin() as connection:
+        mark = {"node": round_._stored.pk, "key": key, "attempt": 0, "author": "ann", "created": 1e9}
+        connection.execute(t.mark.insert().values(**mark, starred=1))
+        connection.execute(t.mark.insert().values(**mark, note="odd curve"))
+        connection.execute(t.node.update().values(scientific='["x"]'))
+    folder = stored.export(tmp_path / "folder", reports=False)
+    with refine.Tree.load(folder, store=tmp_path / "other.db") as other:
+        for tree in (stored, other):
+            same_round = tree[round_.id]
+            assert same_round.analyze().digest == before[0]
+            assert same_round.trials.equals(before[1])
+            assert str(same_round) == before[2].replace(stored.name, tree.name)
+            noted = tree.log().query("event == 'note on trials'")
+            assert noted[["author", "note"]].values.tolist() == [["ann", "odd curve (1 trial)"]]
+            assert not len(tree.damage())
+        assert bytes_of(folder) == bytes_of(other.export(tmp_path / "again", reports=False))
+
+
+def bytes_of(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_counts_and_the_best_of_a_large_round_leave_out_excluded_trials(tree, monkeypatch):
@@ -119,10 +131,9 @@ def test_counts_and_the_best_of_a_large_round_leave_out_excluded_trials(tree, mo
 
 
 @pytest.mark.slow
-def test_marks_travel_with_a_tree(tree, tmp_path):
+def test_exclusions_travel_with_a_tree(tree, tmp_path):
     round_ = grown(tree)
     round_.exclude([5], "a broken machine")
-    round_.star([6])
     with refine.Tree.load(
         tree.export(tmp_path / "folder", reports=False), store=tmp_path / "other.db"
     ) as other:
@@ -132,19 +143,16 @@ def test_marks_travel_with_a_tree(tree, tmp_path):
         folder = other.export(tmp_path / "folder", reports=False)
     refine.Tree.load(folder, store=tree.store).close()
     assert set(round_.trials["state"]) == {"complete"}
-    assert list(round_.marks.index) == [6]
 
 
 def test_a_trial_in_place_of_a_removed_one_is_not_excluded(stored):
     round_ = grown(stored)
     key = round_.trials.loc[5, ["x", "y"]].tolist()
     round_.exclude([5], "a broken machine")
-    round_.star([6])
     stored.delete_trials(round_, [5], note="it runs again")
     round_.run(progress=False)
     assert key in round_.trials[["x", "y"]].to_numpy().tolist()
     assert set(round_.trials["state"]) == {"complete"}
-    assert round_.marks["starred"].tolist() == [True]
 
 
 @pytest.mark.parametrize(
@@ -153,14 +161,13 @@ def test_a_trial_in_place_of_a_removed_one_is_not_excluded(stored):
         (lambda round_: round_.exclude([1], ""), "an exclusion needs a reason"),
         (lambda round_: round_.exclude([1], 7), "a note must be text, got 7"),
         (lambda round_: round_.exclude([99], "gone"), "got number 99 of 40 trials"),
-        (lambda round_: round_.annotate([1], None), "a note must be text, got None"),
     ],
 )
-def test_bad_marks_are_refused(tree, call, text):
+def test_wrong_exclusions_are_refused(tree, call, text):
     round_ = grown(tree)
     with pytest.raises(ReviewError, match=text):
         call(round_)
-    assert round_.marks.empty
+    assert set(round_.trials["state"]) == {"complete"}
 
 
 @pytest.mark.slow
@@ -174,7 +181,7 @@ def test_a_damaged_mark_is_refused_in_a_folder_and_left_out_of_a_store(tree, tmp
         refine.Tree.load(folder, store=tmp_path / "other.db")
     with tree._context.store.engine.begin() as connection:
         connection.execute(sa.text("UPDATE mark SET excluded = NULL, note = NULL"))
-    assert round_.marks.empty
+    assert set(round_.trials["state"]) == {"complete"}
     assert [row.what for row in tree.damage().rows] == ["mark"]
     tree.repair()
     assert not len(tree.damage())

@@ -6,7 +6,7 @@ import objectives
 import refine
 from refine.errors import NotFoundError
 
-PROPERTIES = ["trials", "best", "n", "children", "path", "decisions", "marks", "holdout_results"]
+PROPERTIES = ["trials", "best", "n", "children", "path", "decisions", "note", "holdout_results"]
 METHODS = [
     "open_holdout",
     "replay",
@@ -27,9 +27,8 @@ CALLS = {
     "replicate": lambda tree, round_: round_.replicate(progress=False),
     "branch": lambda tree, round_: round_.branch(round_.space, n=5),
     "exclude": lambda tree, round_: round_.exclude([0], "broken"),
-    "star": lambda tree, round_: round_.star([0]),
     "set_epsilon": lambda tree, round_: round_.set_epsilon(0.1),
-    "note": lambda tree, round_: setattr(round_, "note", "late"),
+    "change_note": lambda tree, round_: setattr(round_, "note", "late"),
     "autopilot": lambda tree, round_: refine.autopilot(round_, rounds=1, progress=False),
     "tag": lambda tree, round_: tree.tag(round_, "paper"),
     "diff": lambda tree, round_: tree.diff("root", round_),

@@ -47,7 +47,6 @@ def study(tmp_path_factory):
         tree.add_round(SPACE, objectives.bowl, n=30, seed=1, note=EVIL).run(progress=False, check_noise=False)
         tree.add_round(SPACE, objectives.bowl, n=60, seed=2)
         first = tree.rounds[0]
-        first.annotate([0], EVIL)
         first.propose(keep=False).edit(dropout=(0, 0.3)).suggest(EVIL, author=f"agent:{EVIL}")
         return path, [r.id for r in tree.rounds]
 

@@ -58,6 +58,7 @@ from refine.run.fingerprint import versions_of
 from refine.space.edits import bounds_text
 from refine.tree.comparison import Comparison, difference
 from refine.tree.lineage import read_curves, read_optimism
+from refine.tree.marks import exclusions_of
 from refine.tree.round import Round
 from refine.trials.declared import NOTHING, Declared
 from refine.trials.frame import (
@@ -657,8 +658,8 @@ def gather(round_: Round, proposal: Proposal | None = None) -> RoundReportInputs
         optimism = read_optimism(home.reader, stored.pk, round_.goal, analysis, 0)
     records = home.reader.records([stored.pk])
     trials = round_.trials.assign(error=records.columns["error"])
-    excluded = round_.marks.dropna(subset="excluded")
-    trials.loc[excluded.index, "error"] = excluded["excluded"] + " (" + excluded["author"] + ")"
+    for i, exclusion in exclusions_of(home.reader.marks(stored.pk), records.columns).items():
+        trials.loc[i, "error"] = f"{exclusion.reason} ({exclusion.author})"
     ran_on = home.reader.ran_on(stored.pk)
     environments = [packages for packages, _ in ran_on] or home.reader.environments(stored.pk)[-1:]
     return RoundReportInputs(

@@ -74,13 +74,8 @@ MESSAGES: dict[str, Fields] = {
         "offset?": int,
     },
     "trial": {**_ROUND, "number": int},  # a trial in full
-    "mark": {  # a note on a trial; its key proves that the number still belongs to the trial
-        **_ROUND,
-        "number": int,
-        "key": str,
-        "do": Literal["star", "unstar", "note", "exclude", "include"],
-        "text?": str,
-    },
+    # Excludes a trial or includes the trial again; its key proves that the number still belongs to the trial.
+    "exclude": {**_ROUND, "number": int, "key": str, "excluded": bool, "reason?": str},
     # Differences from another round (with `across`, of the other study), or from the parent.
     "beside": {**_ROUND, "other?": str, "across?": bool},
     "run": {  # runs the rest of a round, or repeats its best trials, in the background

@@ -67,8 +67,8 @@ from refine.ui.web.outcomes import (
 )
 from refine.ui.web.trials import (
     Sheets,
+    exclude,
     list_content,
-    mark,
     one_trial,
     part_content,
     rows_of,
@@ -92,7 +92,7 @@ _MOST_DRAWN = 8  # cached reviews; a review holds its trials
 _log = logging.getLogger(__name__)
 
 # Messages that are answered one at a time; the others neither write nor wait for an analysis.
-_ALONE = ("round", "trials", "mark", "epsilon", "preview", "decide", "front", "choose", "settle")
+_ALONE = ("round", "trials", "exclude", "epsilon", "preview", "decide", "front", "choose", "settle")
 
 
 class Session:
@@ -189,12 +189,10 @@ class Session:
         progress = {
             i: self._progress(self._at(s), counts.get(s.pk, {}), evidence[i]) for i, s in home.nodes.items()
         }
-        last = home.reader.last_marks(home.tree)
-        marks = {i: last[s.pk] for i, s in home.nodes.items() if s.pk in last}
         job = None
         if self.background is not None:
             job = self.background.job()
-        return {"progress": progress, "versions": self._versions(), "marks": marks, "job": job}
+        return {"progress": progress, "versions": self._versions(), "job": job}
 
     def _versions(self) -> dict[str, str]:
         """Round -> version of its evidence: changes if trials of the round or of its ancestors change."""
@@ -352,9 +350,9 @@ class Session:
             other = study._found({"round": message["other"]})
         return beside_content(self._found(message), other, across=study is not self)
 
-    def _mark(self, message: Message) -> Content:
+    def _exclude(self, message: Message) -> Content:
         round_ = self._found(message)
-        result = mark(round_, self._sheet(message), message)
+        result = exclude(round_, self._sheet(message), message)
         return {**self._trial(message), "said": result}
 
     def _analysis_shown(self, message: Message) -> Analysis:
@@ -576,7 +574,7 @@ class Session:
 
 
 def _evidence(home: Context) -> dict[str, str]:
-    """Round -> version of its own trials and of the exclusions among them; stars and notes do not change it.
+    """Round -> version of its own trials and of the exclusions among them.
 
     The number of trials reveals a removal, the last row an addition or a repeat.
     """

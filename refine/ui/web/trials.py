@@ -1,4 +1,4 @@
-"""The trials of a round on the review page: a list to sort and filter, single trials, learning curves, marks.
+"""The trials of a round on the review page: a list to sort and filter, single trials, and exclusions.
 
 The page formats no number: every text about a trial is made here, without an analysis.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from refine.errors import ReviewError, did_you_mean
 from refine.report.glossary import terms
 from refine.space.categorical import Categorical
-from refine.tree.marks import TrialAnnotation, mark_trials, noted
+from refine.tree.marks import Exclusion, exclusions_of, mark_trials
 from refine.trials.frame import may_be_best, metric_title, table
 from refine.trials.goal import Goal
 from refine.trials.trial import EXCLUDED, error_line
@@ -42,10 +42,6 @@ _LEVELS = 24  # a column of more different texts is filtered by parts of the tex
 _POINTS = 160  # points of a learning curve, as many as a card can show
 _LONGEST = 300  # letters of an error
 _MOST_READ = 3  # number of rounds whose trials stay in memory
-
-# Columns of the list that the table of trials does not have.
-STAR = "(star)"
-NOTE = "(note)"
 
 _OWN = ("state", "value", "seconds", "seed", "cell", "origin")
 _ORIGINS = {
@@ -73,13 +69,11 @@ class Column(NamedTuple):
 class Sheet:
     """The trials of a round, by their numbers: their rows in :attr:`refine.Round.trials`."""
 
-    frame: pd.DataFrame  # the rows, with the columns STAR and NOTE
+    frame: pd.DataFrame  # the rows
     columns: Mapping[str, list[Any]]  # stored columns ``key``, ``attempt`` and ``error``
     space: Space  # the space of the round
     goal: Goal  # the goal of the round
-    marks: Mapping[int, TrialAnnotation] = field(
-        default_factory=dict
-    )  # number of a trial -> marks on the trial
+    exclusions: Mapping[int, Exclusion]  # number of an excluded trial -> the exclusion
 
     @cached_property
     def usable(self) -> Bools:
@@ -104,12 +98,11 @@ class Sheet:
     def shown(self) -> tuple[Column, ...]:
         """The columns of the list besides the number, the value first."""
         names = ["value", "state", "origin", "seconds", *self.space.varied]
-        metrics = [n for n in self.frame.columns if n not in (*names, STAR, NOTE, *_OWN, *self.space)]
+        metrics = [n for n in self.frame.columns if n not in (*names, *_OWN, *self.space)]
         metric = self.goal.metric
         if metric.reduction == "last":  # the value is this metric
             metrics = [n for n in metrics if n != metric_title(metric.name, self.space)]
-        columns = [self._column(n) for n in [*names, *metrics]]
-        return (Column(STAR, "★", "choice", ("★",)), *columns, Column(NOTE, "note", "text"))
+        return tuple(self._column(n) for n in [*names, *metrics])
 
     def _column(self, name: str) -> Column:
         cells = self.frame[name]
@@ -127,16 +120,6 @@ class Sheet:
         if len(levels) > _LEVELS:
             return Column(name, title, "text")
         return Column(name, title, "choice", levels)
-
-    def with_marks(self, marks: Mapping[int, TrialAnnotation]) -> Sheet:
-        """The sheet with stars, notes and exclusions."""
-        stars, notes = (np.full(len(self.frame), "", dtype=object) for _ in range(2))
-        for i, mark in marks.items():
-            stars[i] = "★" * mark.starred
-            notes[i] = mark.note
-            if mark.excluded is not None:
-                notes[i] = " · ".join(filter(None, [f"excluded: {mark.excluded}", mark.note]))
-        return replace(self, frame=self.frame.assign(**{STAR: stars, NOTE: notes}), marks=marks)
 
     def text(self, name: str, i: int) -> str:
         """The text in a column of a trial."""
@@ -234,7 +217,6 @@ def part_content(sheet: Sheet, message: Message) -> dict[str, Any]:
                 "number": int(i),
                 "cells": [sheet.text(name, i) for name in columns],
                 "usable": bool(sheet.usable[i]),
-                "starred": i in sheet.marks and sheet.marks[i].starred,
             }
             for i in numbers[offset : min(listed, offset + _AT_ONCE)]
         ],
@@ -246,21 +228,21 @@ def part_content(sheet: Sheet, message: Message) -> dict[str, Any]:
 
 def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> Content:
     """One trial in full, with its learning curve."""
-    mark = sheet.marks.get(i, TrialAnnotation())
+    exclusion = sheet.exclusions.get(i)
     origin = sheet.text("origin", i)
     meaning = ""
     if origin in _ORIGINS:
         meaning = terms()[_ORIGINS[origin]].plain
-    metrics = [c.name for c in sheet.shown if c.name not in (STAR, NOTE, *_OWN, *sheet.space)]
+    metrics = [c.name for c in sheet.shown if c.name not in (*_OWN, *sheet.space)]
     metric_name = metric_title(sheet.goal.metric.name, sheet.space)
-    if mark.excluded is not None and metric_name in sheet.frame and metric_name not in metrics:
+    if exclusion is not None and metric_name in sheet.frame and metric_name not in metrics:
         metrics.insert(0, metric_name)  # an excluded trial has no value; its metric stands in
     return {
         "number": i,
         "key": sheet.columns["key"][i],
         "title": f"Trial {i:,}",
         "value": f"{sheet.goal.metric} {sheet.text('value', i) or '-'}",
-        "rank": _rank_text(sheet, i, mark),
+        "rank": _rank_text(sheet, i, exclusion),
         "usable": bool(sheet.usable[i]),
         "facts": [
             _fact("state", sheet.text("state", i)),
@@ -271,7 +253,7 @@ def trial_content(sheet: Sheet, i: int, curve: Curve | None) -> Content:
         "metrics": [_fact(n, sheet.text(n, i)) for n in metrics if sheet.text(n, i)],
         "curve": None if not curve else curve_content(curve, sheet),
         "failure": error_line(sheet.columns["error"][i])[:_LONGEST],
-        "marks": {"starred": mark.starred, "note": mark.note, "excluded": mark.excluded},
+        "excluded": exclusion is not None,
     }
 
 
@@ -279,9 +261,9 @@ def _fact(name: str, text: str, title: str = "") -> dict[str, str]:
     return {"name": name, "text": text, "title": title}
 
 
-def _rank_text(sheet: Sheet, i: int, mark: TrialAnnotation) -> str:
-    if mark.excluded is not None:
-        return f"excluded by {mark.author}: {mark.excluded}"
+def _rank_text(sheet: Sheet, i: int, exclusion: Exclusion | None) -> str:
+    if exclusion is not None:
+        return f"excluded by {exclusion.author}: {exclusion.reason}"
     if not sheet.ranks[i]:
         if math.isfinite(sheet.scores[i]):
             return "cannot be called best"
@@ -313,7 +295,7 @@ def curve_content(curve: Curve, sheet: Sheet) -> Content | None:
     }
 
 
-# Reading and marking.
+# Reading and excluding.
 
 
 class Sheets:
@@ -322,32 +304,25 @@ class Sheets:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._read: list[tuple[tuple[str, str], Sheet]] = []  # most recently used last
-        self._noted: tuple[Sheet, int, Sheet] | None = (
-            None  # a sheet, the version of its marks, the sheet with marks
-        )
 
     def of(self, round_: Round, version: str) -> Sheet:
-        """The trials of a round with their marks; read again if ``version``, of the evidence, changed."""
+        """The trials of a round; read again if ``version``, of trials and exclusions, changed."""
         with self._lock:
             key = round_.id, version
             sheet = next((s for k, s in self._read if k == key), None) or read_sheet(round_)
             self._read = [*((k, s) for k, s in self._read if k[0] != round_.id), (key, sheet)][-_MOST_READ:]
-            reader = round_.context.reader
-            pk = round_._stored.pk
-            last = reader.last_marks(round_.context.tree).get(pk)
-            if last is None:
-                return sheet
-            if self._noted is None or self._noted[:2] != (sheet, last):
-                self._noted = sheet, last, sheet.with_marks(noted(reader.marks(pk), sheet.columns))
-            return self._noted[2]
+            return sheet
 
 
 def read_sheet(round_: Round) -> Sheet:
     """Reads the trials of a round."""
-    records = round_.context.reader.records([round_._stored.pk], curves=round_._metric.curves)
+    reader = round_.context.reader
+    pk = round_._stored.pk
+    records = reader.records([pk], curves=round_._metric.curves)
     frame = table(round_.space, records, round_._metric)
     columns = {name: records.columns[name] for name in ("key", "attempt", "error")}
-    return Sheet(frame, columns, round_.space, round_.goal).with_marks({})
+    exclusions = exclusions_of(reader.marks(pk), columns)
+    return Sheet(frame, columns, round_.space, round_.goal, exclusions)
 
 
 def one_trial(round_: Round, sheet: Sheet, number: int) -> Content:
@@ -368,32 +343,22 @@ def _check_number(round_: Round, sheet: Sheet, number: int) -> None:
         raise ReviewError(f"round {round_.id} has no trial {number!r}; it has {n:,}, numbered from 0")
 
 
-# Kind of a mark -> the stored fields, and the message to the person.
-_NOTES: Mapping[str, tuple[dict[str, Any], str]] = {
-    "star": ({"starred": True}, "Noted."),
-    "unstar": ({"starred": False}, "Noted."),
-    "note": ({}, "Noted."),
-    "exclude": ({"excluded": True}, "Trial {:,} is excluded: no analysis uses it from now on."),
-    "include": ({"excluded": False}, "Trial {:,} counts again."),
-}
-
-
-def mark(round_: Round, sheet: Sheet, message: Message) -> str:
-    """Stores a star, a note or an exclusion of a trial, and returns a message for the person.
+def exclude(round_: Round, sheet: Sheet, message: Message) -> str:
+    """Excludes a trial or includes the trial again, and returns a message for the person.
 
     Raises:
         ReviewError: The round has no such trial, the trial was replaced, or a reason is missing.
     """
     number = message["number"]
-    do = message["do"]
+    excluded = message["excluded"]
     _check_number(round_, sheet, number)
-    trial = sheet.columns["key"][number], int(sheet.columns["attempt"][number])
-    if message["key"] != trial[0]:
+    key = sheet.columns["key"][number]
+    if message["key"] != key:
         raise ReviewError(
             f"trial {number} of round {round_.id} was replaced since the page was drawn; reload the page"
         )
-    changes, result = _NOTES[do]
-    if not do.endswith("star"):
-        changes = {**changes, "note": message.get("text", "")}
-    mark_trials(round_, [trial], **changes)
-    return result.format(number)
+    trial = key, int(sheet.columns["attempt"][number])
+    mark_trials(round_, [trial], excluded, message.get("reason", ""))
+    if excluded:
+        return f"Trial {number:,} is excluded: no analysis uses it from now on."
+    return f"Trial {number:,} counts again."

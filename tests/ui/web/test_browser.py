@@ -315,12 +315,13 @@ def test_nothing_that_people_wrote_is_markup(browser, tree):
     space = {EVIL: (0.0, 1.0, 6), "kind": [EVIL, "b"]}
     round_ = tree.add_round(space, objective, n=12, seed=1, objective_name="f", note=EVIL).run(progress=False)
     tree.tag(round_, EVIL)
-    round_.annotate(round_.trials.index, EVIL)
+    round_.exclude([0], EVIL)
     round_.propose(keep=False).edit(kind="b").suggest(EVIL, author=EVIL)
     with served(round_) as running, visit(browser, running.url, folds=(*FOLDS, "trials")) as page:
         page.wait_for_selector(".refine-list tbody tr[data-number]")
-        for row in ("first", "last"):  # the last one failed
-            getattr(page.locator(".refine-list tbody tr[data-number] th button"), row).click()
+        failed = round_.trials.index[round_.trials["state"] == "failed"][0]
+        for number in (0, failed):  # an excluded trial and a failed one
+            page.locator(f'.refine-list tbody tr[data-number="{number}"] th button').click()
             page.wait_for_selector(".refine-card.pinned .refine-card-tools")
             page.keyboard.press("Escape")
         page.get_by_label("Note", exact=True).fill(EVIL)

@@ -1,4 +1,4 @@
-"""The trials of a round in a real Chromium: pointed at, listed, noted, viewed; with the keyboard as well."""
+"""The trials of a round in a real Chromium: pointed at, listed, excluded, viewed; by keyboard as well."""
 
 from importlib.resources import files
 
@@ -90,7 +90,7 @@ def test_a_hovered_dot_shows_its_trial_and_is_highlighted_in_every_chart(browser
 
 
 @pytest.mark.nightly
-def test_the_list_works_with_the_keyboard_and_notes_are_kept(browser, tree):
+def test_the_list_works_with_the_keyboard_and_exclusions_are_kept(browser, tree):
     root = first_round(tree)
     best = list(root.trials["value"].sort_values(ascending=False, kind="stable").index)
     with served(root) as running, visit(browser, running.url) as page:
@@ -103,8 +103,6 @@ def test_the_list_works_with_the_keyboard_and_notes_are_kept(browser, tree):
         page.keyboard.press("ArrowDown")
         assert page.evaluate("document.activeElement.getAttribute('aria-label')") == f"trial {best[1]}"
         assert all(rings(page).values())  # the row's trial is lit in every card
-        page.keyboard.press("s")
-        until(page, "document.activeElement.closest('tr')?.querySelector('[aria-pressed=true]') !== null")
         page.keyboard.press("End")
         until(page, f"document.activeElement.getAttribute('aria-label') === 'trial {best[-1]}'")
         page.keyboard.press("Enter")
@@ -117,19 +115,13 @@ def test_the_list_works_with_the_keyboard_and_notes_are_kept(browser, tree):
         card = page.get_by_role("dialog")
         card.wait_for()
         assert card.locator("strong").inner_text() == f"Trial {best[0]}"
-        note = "too good"
         reason = "ran on other data"
-        card.get_by_label("Note on the trial").fill(note)
-        card.get_by_label("Note on the trial").press("Enter")
-        page.wait_for_selector(".refine-card-note")
         card.locator("summary").click()
         card.get_by_label("Reason to exclude the trial").fill(reason)
         card.get_by_label("Reason to exclude the trial").press("Enter")
         page.wait_for_selector(".refine-said.good")
-        marks = root.marks
-        assert list(marks.index) == sorted(best[:2])
-        assert marks.loc[best[1], "starred"]
-        assert (marks.loc[best[0], "excluded"], marks.loc[best[0], "note"]) == (reason, note)
+        assert list(root.trials.index[root.trials["state"] == "excluded"]) == best[:1]
+        assert f"{reason} (1 trial)" in set(tree.log()["note"])
         settled(page)
         until(page, f"document.querySelector('.refine-list tbody tr').dataset.number === '{best[1]}'")
         # Filters: what is left is said, and sorting goes on within it.

@@ -63,5 +63,3 @@ def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
             page.locator('tr[data-at="0"] th button').click()
             title = page.locator(".refine-card.pinned strong")
             assert title.inner_text() == f"Trial {best}"
-            page.locator('tr[data-at="0"] th button').press("s")
-            page.wait_for_selector(f'text=tree["{root.id}"].star')

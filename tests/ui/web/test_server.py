@@ -120,7 +120,9 @@ def test_behind_a_proxy_an_author_is_whom_it_names(tree):
     session = Session(round_)
     about = {"round": round_.id, "number": 0}
     key = session.handle({"type": "trial", **about})["key"]
-    message = json.dumps({"type": "mark", **about, "key": key, "do": "star", "text": ""}).encode()
+    message = json.dumps(
+        {"type": "exclude", **about, "key": key, "excluded": True, "reason": "a test"}
+    ).encode()
     with Server(session, proxy=proxy).running() as server:
         assert server.url == f"https://refine.example/{server.token}/"
 
@@ -143,9 +145,9 @@ def test_behind_a_proxy_an_author_is_whom_it_names(tree):
             asked(**{**proxy_headers, "origin": own_headers["origin"]}, **user_header),
         ) == (404, 403)
         assert asked(**proxy_headers, **user_header) == 200
-    assert round_.marks["author"].tolist() == ["Zoë \\x9b"]
-    round_.star([1])
-    assert round_.marks["author"].nunique() == 2  # a name is of its request alone
+    assert tree.log()["author"].iloc[-1] == "Zoë \\x9b"
+    round_.exclude([1], "a test")
+    assert tree.log()["author"].iloc[-1] != "Zoë \\x9b"  # a name is of its request alone
 
 
 @pytest.mark.parametrize(

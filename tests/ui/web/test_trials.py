@@ -1,4 +1,4 @@
-"""The trials of a round on the page: list, single trial, annotations, scale of values, and figures."""
+"""The trials of a round on the page: list, single trial, exclusions, scale of values, and figures."""
 
 import inspect
 import json
@@ -59,7 +59,7 @@ def test_the_list_is_sorted_and_filtered_as_pandas_does_it(ask, round_):
     table = round_.trials
     head = ask("list")
     titles = [c["title"] for c in head["columns"]]
-    columns = ("★", "val_loss", "state", "origin", "seconds", "lr", "optimizer", "size", "loss", "note")
+    columns = ("val_loss", "state", "origin", "seconds", "lr", "optimizer", "size", "loss")
     assert titles == list(columns)
     assert head["order"] == {"by": "value", "descending": False}  # the best first
     for descending in (False, True):
@@ -116,7 +116,7 @@ def test_the_card_of_a_trial_states_its_rank_values_and_curve(ask, round_):
 
 
 @pytest.mark.slow
-def test_stars_notes_and_exclusions_of_a_trial_are_stored(tmp_path, monkeypatch):
+def test_exclusions_of_a_trial_are_stored(tmp_path, monkeypatch):
     tree = refine.Tree("notes", store=tmp_path / "refine.db")
     space = {"x": (0.0, 1.0, 12), "y": (0.0, 1.0, 2)}
     round_ = tree.add_round(space, lambda p: p["x"], n=24, objective_name="f").run(progress=False)
@@ -125,30 +125,24 @@ def test_stars_notes_and_exclusions_of_a_trial_are_stored(tmp_path, monkeypatch)
     version = session.handle({"type": "round", **message})["version"]
     key = session.handle({"type": "trial", **message, "number": 3})["key"]
 
-    def mark(do, text="", number=3):
-        request = {**message, "number": number, "key": key, "do": do, "text": text}
-        return session.handle({"type": "mark", **request})
+    def exclude(excluded=True, reason="", number=3):
+        request = {**message, "number": number, "key": key, "excluded": excluded, "reason": reason}
+        return session.handle({"type": "exclude", **request})
 
-    note = "odd one"
     reason = "on old data"
-    assert mark("star")["marks"] == {"starred": True, "note": "", "excluded": None}
-    assert mark("note", note)["marks"] == {"starred": True, "note": note, "excluded": None}
-    assert session.handle({"type": "round", **message})["version"] == version  # neither changes what is known
-    stars = {"type": "part", **message, "by": "number", "filters": {"(star)": {"is": "★"}}}
-    assert [(r["number"], r["cells"][-1]) for r in session.handle(stars)["rows"]] == [(3, note)]
-    assert "replaced" in mark("star", number=4)["error"]
-    assert "reason" in mark("exclude")["error"]
-    card = mark("exclude", reason)
+    assert "replaced" in exclude(reason=reason, number=4)["error"]
+    assert "reason" in exclude()["error"]
+    card = exclude(reason=reason)
     assert "excluded" in card["said"]
+    assert card["excluded"]
     assert card["rank"].endswith(f": {reason}")
     answer = session.handle({"type": "round", **message})
     assert answer["version"] != version
     assert answer["review"]["trials"] == 23
     drawn = {**message, "proposal": answer["review"]["proposal"]}
     assert 3 not in np.frombuffer(session.handle({"type": "numbers", **drawn}), "<u4")
-    assert round_.marks.loc[3, "excluded"] == reason
-    assert mark("include")["marks"] == {"starred": True, "note": note, "excluded": None}
-    assert mark("unstar")["marks"] == {"starred": False, "note": note, "excluded": None}
+    assert round_.trials.loc[3, "state"] == "excluded"
+    assert not exclude(False)["excluded"]
     assert session.handle({"type": "round", **message})["review"]["trials"] == 24
     checked = trials._check_number
 
@@ -158,8 +152,8 @@ def test_stars_notes_and_exclusions_of_a_trial_are_stored(tmp_path, monkeypatch)
         checked(*arguments)
 
     monkeypatch.setattr(trials, "_check_number", meanwhile)
-    assert mark("star")["said"] == "Noted."
-    assert (list(round_.marks.index), round_.marks["note"].item()) == ([2], note)
+    assert "excluded" in exclude(reason=reason)["said"]
+    assert list(round_.trials.index[round_.trials["state"] == "excluded"]) == [2]
 
 
 @pytest.mark.parametrize(
