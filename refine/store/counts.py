@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import sqlalchemy as sa
 
+from refine.store.exclusions import state_of
 from refine.store.json_columns import number_rows, parsed
-from refine.store.marks import state_of
 from refine.store.schema import t
 from refine.store.validity import BROKEN, said, sift
 from refine.trials.goal import Goal

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from refine.errors import RoundBusyError, StoreError
 from refine.space.encoding import dumps
 from refine.store.engine import lasting
-from refine.store.marks import state_of
+from refine.store.exclusions import state_of
 from refine.store.row_scores import pack
 from refine.store.schema import shown_url, t
 from refine.store.validity import (

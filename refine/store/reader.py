@@ -18,8 +18,8 @@ import sqlalchemy as sa
 
 from refine.errors import RefineWarning, StoreError
 from refine.space.encoding import digest
+from refine.store.exclusions import Mark, read_marks
 from refine.store.log import read_records, record_blocks, superseded
-from refine.store.marks import Mark, read_marks
 from refine.store.row_scores import unpack
 from refine.store.schema import own_columns, shown_url, t
 from refine.store.validity import (

@@ -49,9 +49,9 @@ from refine.store.engine import (
     use_wal,
     while_restarting,
 )
+from refine.store.exclusions import Mark
 from refine.store.lease import LeaseRow, lease, leases
 from refine.store.log import TrialWriter, read_records
-from refine.store.marks import Mark
 from refine.store.questions import add_answer, answers
 from refine.store.reader import Reader, Snapshot, environment_digest
 from refine.store.removal import (

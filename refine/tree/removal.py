@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from refine.errors import ReviewError
 from refine.review.decision import check_author, check_note
 from refine.store.removal import ROUND_REMOVED, Damaged, removal
-from refine.tree.marks import numbers_of
+from refine.tree.excluding import numbers_of
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
 from refine.utils.action import Action

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from refine.tree.children import DecidedRound, branch, choose
 from refine.tree.exchange.optuna import to_optuna
 from refine.tree.exchange.talos import to_talos
+from refine.tree.excluding import exclude, include
 from refine.tree.growing import grow
 from refine.tree.lineage import analyze
-from refine.tree.marks import exclude, include, set_epsilon
-from refine.tree.proposing import checks, optimism, propose, review
+from refine.tree.proposing import checks, optimism, propose, review, set_epsilon
 from refine.tree.running import best_model, open_holdout, replay, replicate, run
 from refine.tree.trying import try_out
 from refine.tree.winner import recommend
 from refine.utils.keywords import helped_methods
 from refine.utils.provided import provided
-
-if TYPE_CHECKING:
-    pass
 
 
 @helped_methods

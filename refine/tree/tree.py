@@ -11,7 +11,7 @@ from refine.errors import NotFoundError, StoreError, unstorable
 from refine.review.decision import Decision
 from refine.store.engine import check_folder
 from refine.store.store import Store, only_tree
-from refine.tree import marks
+from refine.tree import excluding
 from refine.tree.adding import add_round
 from refine.tree.asking import ask
 from refine.tree.comparison import check_studies, diff
@@ -201,7 +201,7 @@ class Tree(TreeRecord):
             rows += [(o.created, "hold-out opened", node.id, "", o.author, o.note) for o in opened]
         removed = context.store.removals(context.tree)
         rows += [(r.created, r.event, r.round, "", r.author, r.note) for r in removed]
-        rows += marks.log_rows(context)
+        rows += excluding.log_rows(context)
         rows.sort(key=lambda row: row[0])
         frame = pd.DataFrame(rows, columns=["time", "event", "round", "child", "author", "note"])
         return frame.assign(time=pd.to_datetime(frame["time"], unit="s", utc=True).dt.floor("s"))

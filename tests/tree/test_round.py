@@ -7,7 +7,7 @@ import pytest
 
 import objectives
 import refine
-from refine.errors import AnalysisError, ObjectiveError
+from refine.errors import AnalysisError, ObjectiveError, ReviewError
 
 
 def test_the_table_has_the_promised_columns(tree, space):
@@ -38,6 +38,22 @@ def test_running_twice_runs_nothing_twice_and_a_larger_n_extends(tree, space):
     assert same_round.n == 35
     assert same_round.trials.iloc[:20].equals(first)
     assert len(tree) == 1
+
+
+def test_the_note_of_a_round_can_be_changed(tree, space):
+    round_ = tree.add_round(space, objectives.bowl, n=40, note="first")
+    child = round_.branch({**space, "lr": (0.5, 2.0, 4)}, n=5, note="low")
+    child.note = "lower"
+    same_round = tree.add_round(space, objectives.bowl, n=40, note="again")
+    assert (same_round.id, same_round.note) == (round_.id, "first")
+    round_.note = "rates"
+    assert same_round.note == round_.note == "rates"
+    assert [other.note for other in tree.rounds] == ["rates", "lower"]
+    assert round_.decisions[0].note == "low"
+    assert round_.to_dict()["note"] == "rates"
+    with pytest.raises(ReviewError, match="a note must be text, got 7"):
+        round_.note = 7
+    assert tree.rounds[0].note == "rates"
 
 
 def test_exceptions_fail_a_trial_and_nan_diverges_it(tree, space):

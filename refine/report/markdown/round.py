@@ -57,8 +57,8 @@ from refine.run.environment import spread
 from refine.run.fingerprint import versions_of
 from refine.space.edits import bounds_text
 from refine.tree.comparison import Comparison, difference
+from refine.tree.excluding import exclusions_of
 from refine.tree.lineage import read_curves, read_optimism
-from refine.tree.marks import exclusions_of
 from refine.tree.round import Round
 from refine.trials.declared import NOTHING, Declared
 from refine.trials.frame import (

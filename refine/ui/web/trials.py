@@ -18,7 +18,7 @@ import numpy.typing as npt
 from refine.errors import ReviewError, did_you_mean
 from refine.report.glossary import terms
 from refine.space.categorical import Categorical
-from refine.tree.marks import Exclusion, exclusions_of, mark_trials
+from refine.tree.excluding import Exclusion, exclusions_of, mark_trials
 from refine.trials.frame import may_be_best, metric_title, table
 from refine.trials.goal import Goal
 from refine.trials.trial import EXCLUDED, error_line

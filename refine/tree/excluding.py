@@ -1,45 +1,21 @@
-"""Marks of people on a round and its trials: epsilon and exclusions."""
+"""Exclusion of trials from every analysis, and inclusion again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
 from refine.errors import ReviewError
-from refine.proposal.proposal import check_epsilon
 from refine.review.decision import check_author, check_note
-from refine.store.marks import Mark
+from refine.store.exclusions import Mark
 from refine.tree.context import Context
 from refine.tree.round_record import RoundRecord
 from refine.utils.format import plural
 
-if TYPE_CHECKING:
-    pass
-
-R = TypeVar("R", bound=RoundRecord)
 _EVENTS = {True: "trials excluded", False: "trials included", None: "note on trials"}
-
-
-def set_epsilon(self: R, epsilon: float | None) -> R:
-    """Sets the tolerance: a smaller loss counts as none in proposals on this round and later children.
-
-    Args:
-        epsilon: In units of the metric; ``None`` returns to the default: see
-            :attr:`refine.stats.NoiseEstimate.epsilon`.
-
-    Raises:
-        AnalysisError: No number >= 0.
-
-    Examples:
-        >>> root.set_epsilon(0.01).propose().claim.epsilon
-        0.01
-    """
-    self.context.stored(self.id)
-    self.context.store.set_epsilon(self.context.tree, self.id, check_epsilon(epsilon))
-    return self
 
 
 def exclude(self: RoundRecord, rows: object, reason: str, *, author: str | None = None) -> int:
