@@ -36,6 +36,8 @@ from tables import CACHE, kept, markdown, parser
 
 import refine
 
+QUIET = refine.Machine(progress=False)
+
 RECORDED = ("mlp", "fcnet")
 SHOWN = (ANYTIME, "30", "60")
 NONE, NEXT, TURNED = "nothing", "a study of another data set", "a study turned round"
@@ -109,11 +111,9 @@ def searched(on: Grid, arm: str, seed: int) -> tuple[list[float], str]:
         elif arm != NONE:
             told["belief"] = belief(on, arm, seed)
         tree, found = stack.enter_context(refine.Tree("bench", store=path)), []
-        first = tree.add_round(
-            on.space, on.objective, n=FIRST, seed=seed, objective_name="recorded training", **told
-        )
+        first = tree.add_round(on.space, on.objective, n=FIRST, seed=seed, name="recorded training", **told)
         for budget in AT:
-            refine.autopilot(first, budget=budget, progress=False)
+            refine.autopilot(first, budget=budget, machine=QUIET)
             found.append(on.regret(on.cell(on.index(tree.winner().params))))
     return found, str(path)
 

@@ -52,6 +52,8 @@ from tables import kept, known_by, markdown, parser, share
 
 import refine
 
+QUIET = refine.Machine(progress=False)
+
 AT = (15, 20, 30, 45, 60)
 """Evaluations after which regret is read; *anytime* is the mean over them."""
 LATER = (100, 150)
@@ -89,9 +91,9 @@ def by_refine(on: Grid, seed: int, most: int) -> dict[str, float]:
     """Evaluations -> regret of the winner of a tree on autopilot, whose budget grows."""
     regret = {}
     with refine.Tree("bench", store="sqlite://") as tree:
-        first = tree.add_round(on.space, on.objective, n=FIRST, seed=seed, objective_name="recorded training")
+        first = tree.add_round(on.space, on.objective, n=FIRST, seed=seed, name="recorded training")
         for budget in budgets(most):
-            refine.autopilot(first, budget=budget, progress=False)
+            refine.autopilot(first, budget=budget, machine=QUIET)
             ran = sum(len(r.trials) + len(r.replicates) for r in tree.rounds)
             assert ran <= budget, f"{ran} evaluations of {budget}"
             regret[str(budget)] = on.regret(on.cell(on.index(tree.winner().params)))

@@ -55,9 +55,10 @@ if __name__ == "__main__":
     store, command, n, number, workers = sys.argv[1:]
     tree = refine.Tree("chaos", store=store)
     run = refine.Command(command) if command else objective
-    round = tree.add_round(space, run, n=int(n), seed=int(number), objective_name=None if command else "chaos")
-    round.run(workers=int(workers), progress=False)
-    round.run(workers=int(workers), progress=False, rerun=["crashed", "failed"])
+    round = tree.add_round(space, run, n=int(n), seed=int(number), name=None if command else "chaos")
+    tree.machine = refine.Machine(workers=int(workers), progress=False)
+    round.run()
+    round.run(rerun=["crashed", "failed"])
 """
 
 PROGRAM = """

@@ -24,6 +24,8 @@ from tables import parser
 
 import refine
 
+QUIET = refine.Machine(progress=False)
+
 RISKS = (0.05, 0.15, 0.3)
 TRIALS = 60
 ROWS = 240
@@ -92,8 +94,8 @@ def judged(name: str, seed: int, aware: bool) -> Iterator[dict[str, Any]]:
     scores, best = np.array(list(values.values())), max(values.values())
     with refine.Tree(name, store="sqlite://") as study:
         space = refine.Space(levels)
-        root = study.add_round(space, lambda p: values[tuple(p[n] for n in levels)], objective_name=name, n=TRIALS, seed=seed)  # fmt: skip
-        root.run(progress=False)
+        root = study.add_round(space, lambda p: values[tuple(p[n] for n in levels)], name=name, n=TRIALS, seed=seed)  # fmt: skip
+        root.run(machine=QUIET)
         analysis = root.analyze()
         if not aware:
             analysis = refine.analyze(space, root.trials, noise="retraining")

@@ -30,6 +30,8 @@ from tables import CACHE, markdown, parser, share
 import refine
 from refine.design.space_filling import Sobol, draw
 
+QUIET = refine.Machine(progress=False)
+
 RISKS = (0.05, 0.15, 0.3)
 TRIALS = 60
 FOLDS = 5
@@ -213,8 +215,8 @@ def winners(name: str, seed: int, folds: bool) -> Iterator[Winner]:
         return scores.astype(bool) if set(np.unique(t.scores)) <= {0.0, 1.0} else scores
 
     with refine.Tree(name, store="sqlite://") as study:
-        root = study.add_round(t.levels, objective, objective_name=name, n=TRIALS, seed=seed, noise="none")
-        won = root.run(progress=False).recommend()
+        root = study.add_round(t.levels, objective, name=name, n=TRIALS, seed=seed, noise="none")
+        won = root.run(machine=QUIET).recommend()
         if won.new_data is not None:
             truth = t.new[number[tuple(won.params[n] for n in t.levels)]]
             yield Winner(won.observed, won.new_data.value, truth, won.new_data.low, won.new_data.high)

@@ -18,6 +18,8 @@ from tables import markdown, parser
 
 import refine
 
+QUIET = refine.Machine(progress=False)
+
 SPACE = {
     "lr": (0.5, 5.0, 10),
     "units": [4, 8, 16, 32, 64],
@@ -40,7 +42,7 @@ def with_refine(folder: Path, n: int, seconds: list[float], space: dict = SPACE)
         return trivial(params)
 
     tree = refine.Tree("bench", store=folder / "refine.db")
-    return tree.add_round(space, objective, n=n, seed=1).run(progress=False)
+    return tree.add_round(space, objective, n=n, seed=1).run(machine=QUIET)
 
 
 def with_optuna(storage: object, n: int, seconds: list[float]) -> None:

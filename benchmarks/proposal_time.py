@@ -25,6 +25,8 @@ from tables import markdown, parser
 
 import refine
 
+QUIET = refine.Machine(progress=False)
+
 SIZES = (60, 120)
 LEVELS = 10
 NOISE = 0.05
@@ -70,7 +72,7 @@ def round_on(name: str, n: int) -> refine.Round:
 
     space = {f"x{j}": (0, LEVELS - 1) for j in range(dimensions)}
     tree = refine.Tree("time", store="sqlite://")
-    return tree.add_round(space, objective, n=n, seed=n).run(progress=False, check_noise=False)
+    return tree.add_round(space, objective, n=n, seed=n, noise="retraining").run(machine=QUIET)
 
 
 def seconds() -> float:

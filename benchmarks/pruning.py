@@ -25,6 +25,8 @@ from tables import kept, markdown, parser, share
 
 import refine
 
+QUIET = refine.Machine(progress=False)
+
 METRIC, EPOCHS, TRAININGS, N, TOP = "val_acc", 50, 2, 100, 10
 SHARES = np.linspace(0.2, 1, 161)
 """Shares of the epochs of full trainings at which regret is compared."""
@@ -118,11 +120,13 @@ def replayed(data: str, seed: int, way: str) -> dict:
         return {METRIC: value}
 
     with refine.Tree("bench", store="sqlite://") as tree:
-        made = tree.add_round(on.space, objective, metric=METRIC, n=N, seed=seed, pruner=WAYS[way])
-        made.run(progress=False, check_noise=False)
+        made = tree.add_round(
+            on.space, objective, metric=METRIC, n=N, seed=seed, pruner=WAYS[way], noise="retraining"
+        )
+        made.run(machine=QUIET)
         told = {"epochs": sum(e for e, _ in ran), "regret": on.regret_of(tree.winner()), **judged(on, made)}
         while sum(e for e, _ in ran) < N * EPOCHS and len(ran) < len(on.truth):
-            made.run(n=len(ran) + 2, progress=False, check_noise=False)
+            made.run(n=len(ran) + 2, machine=QUIET)
         return {**told, "equal": on.regret_of(tree.winner()), "ran": ran}
 
 

@@ -39,6 +39,8 @@ import refine
 from refine.tree.asking import Answer
 from refine.utils.format import CHANCE_STEPS, chance_cell
 
+QUIET = refine.Machine(progress=False)
+
 SIZES = (30, 60, 100)
 SETTLED_AT = 60
 EXPLOIT = "30, then 30 exploit"
@@ -177,10 +179,10 @@ def answers(study: str, table: Grid, evidence: str, questions: int, more: bool) 
 
     tree = refine.Tree("questions", store="sqlite://")
     even = int(evidence.split(",")[0])
-    root = tree.add_round(table.space, objective, n=even, seed=seed, objective_name=study)
-    root.run(progress=False)
+    root = tree.add_round(table.space, objective, n=even, seed=seed, name=study)
+    root.run(machine=QUIET)
     if evidence == EXPLOIT:
-        root.branch(root.space, n=even, exploit=0.8, seed=seed).run(progress=False)
+        root.branch(root.space, n=even, exploit=0.8, seed=seed).run(machine=QUIET)
     start_rounds = len(tree.rounds)
     tree.ask(region(table, np.random.default_rng(0)).text)  # the first answer fits the posterior
     settled = 0
@@ -223,9 +225,9 @@ def answers(study: str, table: Grid, evidence: str, questions: int, more: bool) 
             stages.append(NAMED)
         for stage in stages:
             if stage == EVEN:
-                root.branch(root.space, n=MORE, seed=1000 + number).run(progress=False)
+                root.branch(root.space, n=MORE, seed=1000 + number).run(machine=QUIET)
             else:
-                answer.settle(n=answer.needed if stage == NAMED else MORE).run(progress=False)
+                answer.settle(n=answer.needed if stage == NAMED else MORE).run(machine=QUIET)
             yield asked(answer.again(), stage)
             for child in tree.rounds[start_rounds:]:
                 tree.delete_round(child, note="the next question starts from the same trials")

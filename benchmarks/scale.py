@@ -62,7 +62,9 @@ def overhead(sizes: list[int], on_workers: list[int]) -> None:
     for n in on_workers:
         with tempfile.TemporaryDirectory() as name, refine.Tree("b", store=Path(name) / "r.db") as tree:
             started = time.perf_counter()
-            found = tree.add_round(WIDE, trivial, n=n, seed=1).run(workers=2, progress=False)
+            found = tree.add_round(WIDE, trivial, n=n, seed=1).run(
+                machine=refine.Machine(workers=2, progress=False)
+            )
             total = time.perf_counter() - started
             at = finish_gaps(found)
         each = (f"{t:.2f}" for t in per_trial(at[:-1], at[-1]))
@@ -86,7 +88,9 @@ def workers(n: int) -> None:
         with tempfile.TemporaryDirectory() as name, refine.Tree("b", store=Path(name) / "r.db") as tree:
             found = tree.add_round(SPACE, slow, n=n, seed=1)
             # A limit makes the one worker a subprocess as well.
-            found.run(workers=number, timeout=60 if number == 1 else None, progress=False)
+            found.run(
+                machine=refine.Machine(workers=number, timeout=60 if number == 1 else None, progress=False)
+            )
             at = finish_gaps(found)
         rate = (len(at) - 1) / (at[-1] - at[0])
         base = float(rows[0][2]) if rows else rate
@@ -118,7 +122,7 @@ def cluster(n: int, size: int) -> None:
     ):
         found = tree.add_round(SPACE, uneven, n=n, seed=1)
         started, cpu, own = time.perf_counter(), time.process_time(), time.thread_time()
-        found.run(executor=pool, workers=size, progress=False)
+        found.run(machine=refine.Machine(workers=size, executor=pool, progress=False))
         wall, own = time.perf_counter() - started, time.thread_time() - own
         cpu = time.process_time() - cpu
     print(

@@ -33,6 +33,8 @@ from tables import kept, markdown, parser, share
 import refine
 from refine.errors import AnalysisError
 
+QUIET = refine.Machine(progress=False)
+
 BUDGETS = (30, 60, 100)
 AUTOPILOT_FIRST = 10
 FLOOR = 1.0  # added to a regret in %, before geometric means
@@ -131,9 +133,9 @@ def typed(on: Grid, seed: int, budget: int) -> dict[str, Any]:
     claims: list[Stated] = []
     with refine.Tree("bench", store="sqlite://") as tree:
         round_: refine.Round | None = tree.add_round(
-            on.space, on.objective, budget=budget, seed=seed, objective_name="recorded training"
+            on.space, on.objective, budget=budget, seed=seed, name="recorded training"
         )
-        round_.run(progress=False)
+        round_.run(machine=QUIET)
         while round_ is not None:
             try:
                 review = round_.propose()
@@ -162,26 +164,24 @@ def answered(call: ast.Call | None, review: refine.Review, tree: refine.Tree) ->
     name = ast.unparse(call.func)
     round_ = review.round
     if name == "tree.confirm":
-        tree.confirm(**options, progress=False)
+        tree.confirm(**options, machine=QUIET)
         return None
     if name == "review.accept":
-        return review.accept(**options).run(progress=False)
+        return review.accept(**options).run(machine=QUIET)
     if name == "round.run":
-        return round_.run(**options, progress=False)
+        return round_.run(**options, machine=QUIET)
     if name == "round.branch":
-        return round_.branch(round_.space, **options).run(progress=False)
+        return round_.branch(round_.space, **options).run(machine=QUIET)
     if name == "round.replicate":
-        round_.replicate(**options, progress=False)
+        round_.replicate(**options, machine=QUIET)
     return None
 
 
 def automatic(on: Grid, seed: int, budget: int) -> dict[str, Any]:
     """Regret of the winner of autopilot."""
     with refine.Tree("bench", store="sqlite://") as tree:
-        first = tree.add_round(
-            on.space, on.objective, n=AUTOPILOT_FIRST, seed=seed, objective_name="recorded training"
-        )
-        refine.autopilot(first, budget=budget, progress=False)
+        first = tree.add_round(on.space, on.objective, n=AUTOPILOT_FIRST, seed=seed, name="recorded training")
+        refine.autopilot(first, budget=budget, machine=QUIET)
         return {"regret": on.regret(on.cell(on.index(tree.winner().params))), "spent": spent(tree)}
 
 

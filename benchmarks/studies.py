@@ -23,6 +23,8 @@ import refine
 from refine.errors import RefineError
 from refine.space.edits import narrowed
 
+QUIET = refine.Machine(progress=False)
+
 SIZES = (16, 24, 32, 40, 60)
 """Even trials of a first round."""
 LEARNING = 12
@@ -251,7 +253,7 @@ class Study:
         number = seed + zlib.crc32(name.encode())
         self.n = SIZES[number % len(SIZES)]
         self.noise = NOISES[number // len(SIZES) % len(NOISES)]
-        self.check_noise = number % 2 == 0
+        self.declared = None if number % 2 == 0 else "retraining"
         self.rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
 
     def objective(self, params: dict[str, Any], trial: refine.Trial) -> float:
@@ -264,7 +266,7 @@ class Study:
         with warnings.catch_warnings(), refine.Tree("study", store="sqlite://") as tree:
             warnings.simplefilter("ignore")
             root = tree.add_round(
-                self.truth.space, self.objective, n=self.n, seed=self.seed, objective_name="truth"
+                self.truth.space, self.objective, n=self.n, seed=self.seed, name="truth", noise=self.declared
             )
             proposal = self.run(root).propose().proposal
         yield from self.halved(proposal)
@@ -275,7 +277,7 @@ class Study:
         with warnings.catch_warnings(), refine.Tree("study", store="sqlite://") as tree:
             warnings.simplefilter("ignore")
             root = tree.add_round(
-                self.truth.space, self.objective, n=even, seed=self.seed, objective_name="truth"
+                self.truth.space, self.objective, n=even, seed=self.seed, name="truth", noise=self.declared
             )
             child = self.run(root).branch(root.space, n=exploit, exploit=1.0)
             proposal = self.run(child).propose().proposal
@@ -300,7 +302,7 @@ class Study:
         with warnings.catch_warnings(), refine.Tree("study", store="sqlite://") as tree:
             warnings.simplefilter("ignore")
             root = tree.add_round(
-                self.truth.space, self.objective, n=self.n, seed=self.seed, objective_name="truth"
+                self.truth.space, self.objective, n=self.n, seed=self.seed, name="truth", noise=self.declared
             )
             review = self.run(root).propose()
             yield self.judged(f"even, {self.n} trials", review)
@@ -321,7 +323,7 @@ class Study:
 
     def run(self, round_: refine.Round) -> refine.Round:
         """The round after its trials."""
-        return round_.run(progress=False, check_noise=self.check_noise)
+        return round_.run(machine=QUIET)
 
     def proposed(self, stage: str, round_: refine.Round) -> Iterator[Claimed]:
         """The claim of a round; none if refine proposes nothing because too little is known."""

@@ -24,6 +24,8 @@ from refine.ui.web.server import Server
 from refine.ui.web.session import Session
 from refine.utils.display import Shown, to_text
 
+QUIET = refine.Machine(progress=False)
+
 ROOT = Path(__file__).parents[1]
 COLUMNS = 80
 
@@ -185,10 +187,10 @@ def three_rounds(folder: Path, n: int = 60) -> refine.Tree:
     """A study of three rounds, each accepted as proposed."""
     tree = refine.Tree("network", store=folder / "network.db")
     found = tree.add_round(NETWORK, network, metric="val_acc", n=n, seed=3, note="what matters").run(
-        progress=False
+        machine=QUIET
     )
     for note in ("narrower", "narrower still"):
-        found = found.propose().accept(note, n=n, exploit=0.0).run(progress=False)
+        found = found.propose().accept(note, n=n, exploit=0.0).run(machine=QUIET)
     return tree
 
 

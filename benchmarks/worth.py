@@ -30,6 +30,8 @@ import refine
 from refine.errors import AnalysisError
 from refine.tree.children import left_to_run
 
+QUIET = refine.Machine(progress=False)
+
 FIRST, N, EXPLOIT = 60, 40, 0.5
 """Trials of the first round and of the later ones; share of exploit trials of the later ones."""
 
@@ -42,10 +44,8 @@ def chain(family: str, name: str, seed: int) -> list[dict]:
     scale = table.best - table.median
     states: list[dict] = []
     with refine.Tree("bench", store="sqlite://") as tree:
-        current = tree.add_round(
-            table.space, table.objective, n=FIRST, seed=seed, objective_name="recorded training"
-        )
-        current.run(progress=False)
+        current = tree.add_round(table.space, table.objective, n=FIRST, seed=seed, name="recorded training")
+        current.run(machine=QUIET)
         for number in range(1, ROUNDS + 1):
             states.append({"round": number, "regret": _regret(table, tree)})
             try:
@@ -65,7 +65,7 @@ def chain(family: str, name: str, seed: int) -> list[dict]:
                 "high": said.high / scale,
                 "epsilon": epsilon / scale,
             }
-            current = review.accept(n=min(N, left), exploit=EXPLOIT, author="autopilot").run(progress=False)
+            current = review.accept(n=min(N, left), exploit=EXPLOIT, author="autopilot").run(machine=QUIET)
     return states
 
 

@@ -28,6 +28,8 @@ import refine
 from refine import stats
 from refine.tree.children import left_to_run
 
+QUIET = refine.Machine(progress=False)
+
 FIRST, MORE = 100, 50
 TIMES = (1, 2, 4, 8)
 RISKS = (0.02, 0.05, 0.1, 0.15, 0.25)
@@ -136,7 +138,7 @@ def learned(on: Grid, first: refine.Round, share: float, accept: bool) -> tuple[
     space = review.space if accept else on.space
     n = min(MORE, left_to_run(first, space))
     child = review.accept(n=n, exploit=share) if accept else first.branch(space, n=n, exploit=share)
-    then = child.run(progress=False).propose(keep=False)
+    then = child.run(machine=QUIET).propose(keep=False)
     loss = on.truth[on.inside(space)].max() - on.truth[on.inside(then.space)].max()
     true = float(loss <= then.claim.epsilon) if then.volume_kept < 1 else math.nan
     return space, [then.analysis.n_space_filling, float(then.volume_kept < 1), true]

@@ -94,7 +94,7 @@ def main() -> None:
         first = tree.add_round(
             SPACE,
             digits,
-            objective_name="digits",
+            name="digits",
             metric="val_acc",
             n=150,
             seed=4,

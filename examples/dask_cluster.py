@@ -53,7 +53,9 @@ def main(out, workers, n):
 
         tree = stack.enter_context(refine.Tree("cluster", store=out / "cluster.db"))
         found = tree.add_round(SPACE, objective, direction="minimize", n=n, seed=1)
-        found.run(workers, executor=refine.DaskExecutor(client), progress=False)
+        found.run(
+            machine=refine.Machine(workers=workers, executor=refine.DaskExecutor(client), progress=False)
+        )
         print(found)
         print(f"{len(found.trials)} trials on {client.scheduler.address}, best {found.best['value']:.4g}")
 

@@ -74,7 +74,7 @@ def space(epochs: int) -> refine.Space:
 
 def by_people(root: refine.Round, rounds: int, n: int, workers: int) -> list[refine.Round]:
     """Each round searches the range of the previous round's ten best trials."""
-    found = [root.run(workers)]
+    found = [root.run(workers=workers)]
     while len(found) < rounds:
         last = found[-1]
         best = last.trials.nlargest(10, "value")
@@ -90,13 +90,13 @@ def by_people(root: refine.Round, rounds: int, n: int, workers: int) -> list[ref
         others = [change.name for change in review.proposal.changes if change.name not in edits]
         review = review.reject(*others) if others else review
         child = review.accept("what the ten best span", n=n, audit=0, author="people")
-        found.append(child.run(workers))
+        found.append(child.run(workers=workers))
     return found
 
 
 def by_autopilot(root: refine.Round, budget: int, workers: int) -> list[refine.Round]:
     """The remaining budget in one round of learning trials."""
-    last: refine.Round | None = refine.autopilot(root, budget=budget, workers=workers)
+    last: refine.Round | None = refine.autopilot(root, budget=budget, machine=refine.Machine(workers=workers))
     found: list[refine.Round] = []
     while last is not None:
         found.insert(0, last)
@@ -132,7 +132,7 @@ def rows_of(tree: refine.Tree, way: str, rounds: list[refine.Round], seeds: int,
     """The quality of every round, and the winner at the end, measured on the hold-out."""
     won = tree.winner()
     assert won is not None
-    opening = tree.open_holdout(seeds, note="after all rounds", workers=workers)
+    opening = tree.open_holdout(seeds, note="after all rounds", machine=refine.Machine(workers=workers))
     found = []
     for number, each in enumerate(rounds, 1):
         trials = each.trials
@@ -187,7 +187,7 @@ def main(out: Path, rounds: int, n: int, epochs: int, splits: int, workers: int)
     }
     baseline |= {"units": 64, "layers": 2, "activation": "relu", "noise": 0.0, "l2": 1e-6}
     ways = {
-        "nobody, one round": lambda root: [root.run(workers)],
+        "nobody, one round": lambda root: [root.run(workers=workers)],
         "people, what the ten best span": lambda root: by_people(root, rounds, n, workers),
         "autopilot": lambda root: by_autopilot(root, rounds * n, workers),
     }

@@ -59,7 +59,7 @@ def by_people(root: refine.Round, n: int, scale: float, workers: int) -> list[re
         "try initialisers",
         n=n,
         author="people",
-    ).run(workers)
+    ).run(workers=workers)
 
     review = second.propose().edit(
         optimizer=[Adam, Nadam], batch_size=(1, 4), epochs=epochs(100, 125, 150, 175)
@@ -67,7 +67,7 @@ def by_people(root: refine.Round, n: int, scale: float, workers: int) -> list[re
     third = only_edits(review).accept(
         "more epochs help, RMSprop is weak at many", n=n, audit=0, author="people"
     )
-    third.run(workers)
+    third.run(workers=workers)
 
     review = third.propose().edit(batch_size=[2, 4, 26, 28, 30, 32], epochs=epochs(100, 150, 200, 250))
     fourth = only_edits(review).accept(
@@ -76,7 +76,7 @@ def by_people(root: refine.Round, n: int, scale: float, workers: int) -> list[re
         audit=0,
         author="people",
     )
-    return [second, third, fourth.run(workers)]
+    return [second, third, fourth.run(workers=workers)]
 
 
 def only_edits(review: refine.Review) -> refine.Review:
@@ -90,7 +90,7 @@ def by_autopilot(root: refine.Round, n: int, workers: int) -> list[refine.Round]
     at, left = root, 4
     while made := [child for child in at.children if child.node.author == "autopilot"]:
         at, left = made[-1], left - 1
-    last = refine.autopilot(at, rounds=left, n=n, workers=workers)
+    last = refine.autopilot(at, rounds=left, n=n, machine=refine.Machine(workers=workers))
     found = []
     while last.id != root.id:
         found.insert(0, last)
@@ -101,7 +101,7 @@ def by_autopilot(root: refine.Round, n: int, workers: int) -> list[refine.Round]
 
 def row(who: str, number: int, found: refine.Round, workers: int, sealed: int, seeds: int) -> str:
     """The best trial of a round: observed, under new seeds, and on the hold-out."""
-    found.replicate(top=3, seeds=seeds, workers=workers, progress=False)
+    found.replicate(top=3, seeds=seeds, machine=refine.Machine(workers=workers, progress=False))
     optimism = found.optimism()
     again = (
         f"{optimism.seeds.value:.3f} ({optimism.seeds.low:.3f} to {optimism.seeds.high:.3f})"
@@ -111,7 +111,9 @@ def row(who: str, number: int, found: refine.Round, workers: int, sealed: int, s
     with warnings.catch_warnings():
         # Every opening of the hold-out after the first warns. No selection is made by these values.
         warnings.simplefilter("ignore", UserWarning)
-        opening = found.open_holdout(top=1, seeds=seeds, note="after all rounds", workers=workers)
+        opening = found.open_holdout(
+            top=1, seeds=seeds, note="after all rounds", machine=refine.Machine(workers=workers)
+        )
     value = float(opening.table["holdout"].iloc[0])
     interval = stats.wilson(value * sealed, sealed)
     reported = f"{REPORTED[number - 1]:.3f}" if who != "autopilot" else ""
@@ -134,7 +136,7 @@ def main(out: Path, n: tuple[int, int], scale: float, workers: int) -> None:
         root = tree.add_round(
             space, objective, metric="val_acc", n=n[0], seed=7, note="the article's dictionary"
         )
-        root.run(workers)
+        root.run(workers=workers)
         paths = {
             "people": by_people(root, n[1], scale, workers),
             "autopilot": by_autopilot(root, n[1], workers),

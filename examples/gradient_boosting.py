@@ -31,5 +31,5 @@ def boosting(params):
 
 
 root = refine.Tree("boosting", store="boosting.db").add_round(space, boosting, n=int(sys.argv[1]), seed=1)
-root.run(progress=False)
+root.run()
 print(space, root.trials.head(), root.analyze(), root.propose(), sep="\n\n")

@@ -62,7 +62,7 @@ class RefineSweeper(Sweeper):
         Returns:
             The results of the jobs, in the order of their launch.
         """
-        from refine import AnalysisError, Tree
+        from refine import AnalysisError, Machine, Tree
         from refine.run.fingerprint import fingerprint
 
         options = self.options
@@ -95,10 +95,10 @@ class RefineSweeper(Sweeper):
             return ended.pop(job).return_value
 
         objective.code = fingerprint(self.task)  # type: ignore[attr-defined]
-        name = " ".join([self.config.hydra.job.name, *fixed])
+        objective.name = " ".join([self.config.hydra.job.name, *fixed])  # type: ignore[attr-defined]
         with Tree(options.tree, store=options.store) as tree:
             if options.round is None:
-                judged_by = {"metric": options.metric, "objective_name": name}
+                judged_by = {"metric": options.metric}
                 if options.direction is not None:
                     judged_by["direction"] = options.direction
                 current = tree.add_round(space, objective, n=options.n, seed=options.seed, **judged_by)
@@ -106,7 +106,7 @@ class RefineSweeper(Sweeper):
                 current = tree[options.round]
             cells = map(current.space.configuration, current.cells())
             planned += [words_of(current.space, cell) for cell in cells]
-            current.run(objective=objective, objective_name=name, progress=False)
+            current.run(objective=objective, machine=Machine(progress=False))
             try:
                 print(current.propose())
             except AnalysisError as error:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers
     from refine.review.decision import Decision as Decision
     from refine.review.review import Review as Review
     from refine.run.command import Command as Command
+    from refine.run.machine import Machine as Machine
     from refine.run.workers.dask_executor import DaskExecutor as DaskExecutor
     from refine.run.workers.ray_executor import RayExecutor as RayExecutor
     from refine.space.belief import Near as Near
@@ -40,6 +41,7 @@ _HOMES = {
     "Float": "space.parameters",
     "Goal": "trials.goal",
     "Integer": "space.parameters",
+    "Machine": "run.machine",
     "Near": "space.belief",
     "Proposal": "proposal.proposal",
     "Pruner": "design.pruning",

@@ -15,6 +15,7 @@ from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, DesignError
 from refine.proposal.proposal import check_risk
 from refine.review.review import Review
+from refine.run.machine import Machine
 from refine.space.encoding import freeze
 from refine.space.space import Space, configuration_key, space_of
 from refine.tree.children import left_to_run
@@ -140,7 +141,7 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
 
         def run(current: Round) -> None:
             score([current.space.configuration(cell) for cell in current.cells()])
-            current.run(progress=False, check_noise=False)
+            current.run(machine=Machine(progress=False))
             if raised and self.error_score == "raise":
                 raise raised[0]
 
@@ -156,7 +157,8 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
             direction="maximize",
             n=n - share * (rounds - 1),
             seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
-            objective_name="search",
+            name="search",
+            noise="retraining",
         )
         run(current)
         for _ in range(rounds - 1):

@@ -13,6 +13,7 @@ import typer.testing
 
 import refine
 from refine.store.store import Store
+from refine.tree import context
 from tests.elsewhere import missing
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -111,6 +112,15 @@ def pytest_runtest_call(item):
     if took > MOST and os.environ.get("CI") and not any(map(item.get_closest_marker, MARKERS)):
         pytest.fail(f"{took:.1f} s of CPU: mark it slow, or make it shorter than {MOST:g} s")
     return result
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet():
+    """Trees of tests show no progress, unless a test asks for it."""
+    before = context.DEFAULT
+    context.DEFAULT = refine.Machine(progress=False)
+    yield
+    context.DEFAULT = before
 
 
 @pytest.fixture(scope="session")

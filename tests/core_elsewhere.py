@@ -71,12 +71,12 @@ def main():
     ran = readme(Path(sys.argv[1]))
     tree = refine.Tree("study", store="study.db")
     space = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}
-    root = tree.add_round(space, score, n=40, seed=7).run(progress=False)
+    root = tree.add_round(space, score, n=40, seed=7).run()
     proposal = root.propose(risk=0.05)
     root.report("reports")
     page = root.report("reports", html=True)
     learned = tree.add_round({"C": [0.1, 1, 10], "gamma": [0.01, 0.1]}, accuracy, n=4, seed=1)
-    learned.run(workers=2, progress=False)
+    learned.run(workers=2)
     refused = {
         "tpe": said(lambda: tree.add_round(space, score, n=5, design="tpe")),
         "to_optuna": said(root.to_optuna),

@@ -52,11 +52,11 @@ def main():
     for name, space in SPACES.items():
         for design in ("sobol", "uniform"):
             with refine.Tree(name, store=":memory:") as tree:
-                root = tree.add_round(space, objective, n=120, seed=3, design=design, objective_name="exact")
-                root.run(progress=False)
+                root = tree.add_round(space, objective, n=120, seed=3, design=design, name="exact")
+                root.run()
                 review = root.propose(risk=0.05)
                 child = review.accept("as proposed", n=12)
-                child.run(objective=objective, objective_name="exact", progress=False)
+                child.run()
                 next_review = child.propose(risk=0.05)
                 out[f"{name} {design}"] = {
                     "root": described(root),

@@ -60,18 +60,18 @@ def shortened(data):
 def study(name):
     """A round with learning trials, the proposal, two children, an answer and the winner."""
     with refine.Tree(name, store=":memory:") as tree:
-        root = tree.add_round(SPACES[name], objective_of(name), n=14, seed=3)
-        root.run(progress=False, check_noise=False)
+        root = tree.add_round(SPACES[name], objective_of(name), n=14, seed=3, noise="retraining")
+        root.run()
         first = root.propose(risk=0.1)
         changed = next(change for change in first.proposal.changes if change.old.numeric)
         levels = changed.old.grid[: max(2, changed.old.size // 2)]
         edits = {changed.name: (levels[0], levels[-1])}
         child = first.edit(**edits).accept("edited", n=3, exploit=0, audit=0)
-        root.grow(17, progress=False)
-        root.grow(3, exploit=1.0, progress=False)
+        root.grow(17)
+        root.grow(3, exploit=1.0)
         second = root.propose(risk=0.05)
         grandchild = second.accept("as proposed", n=6, exploit=0.5, audit=0.2)
-        grandchild.run(progress=False)
+        grandchild.run()
         answer = tree.ask(**edits)
         return {
             "ids": [round_.id for round_ in tree.rounds],

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
+from refine.errors import DesignError
 from refine.proposal.allocation import check_shares
+
+
+def check_per(per: object) -> None:
+    """Raises DesignError unless the unit of an expected improvement is ``"trial"`` or ``"second"``."""
+    if per not in ("trial", "second"):
+        raise DesignError(
+            f"per must be 'trial' or 'second', the unit of an expected improvement, got {per!r}; for example "
+            "per='second'"
+        )
 
 
 class ChildKeywords(TypedDict, total=False):

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from refine.errors import AnalysisError, DesignError, ObjectiveError
+from refine.run.machine import Machine
 from refine.run.objective import evaluate
 from refine.run.plan import stored_task
 from refine.run.protocols import Objective, offers
 from refine.run.replay import difference_of
-from refine.run.resources import Resources
 from refine.store.store import Store
 from refine.trials.goal import Goal
 from refine.trials.replicates import best_keys
@@ -40,12 +40,11 @@ def best_model(
     goal: Goal,
     folder: Path | None,
     rank: int,
-    threads: int,
+    machine: Machine,
 ) -> Any:
     """The model of a round's best observed trial: see :meth:`refine.Round.best_model`."""
     if not is_whole(rank):
         raise DesignError(f"rank must be a whole number >= 1, got {rank!r}; 1 is the best trial")
-    Resources(threads=threads)
     node = stored.node
     chosen = cast(Any, objective)
     if not offers(objective, "trained"):
@@ -73,7 +72,7 @@ def best_model(
             "round.replicate()"
         )
     if offers(objective, "prepare"):
-        chosen.prepare(threads)
+        chosen.prepare(machine.threads)
     if folder is None:
         path = None
     else:

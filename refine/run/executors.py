@@ -72,7 +72,7 @@ class Cluster(NamedTuple):
 
 
 class TrialExecutor(ABC):
-    """Workers of an engine, on which rounds run: ``round.run(workers, executor=...)``.
+    """Workers of an engine, on which rounds run: ``refine.Machine(executor=...)``.
 
     Attributes:
         capabilities: Abilities of the executor.

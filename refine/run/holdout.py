@@ -11,11 +11,11 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.errors import AnalysisError, ObjectiveError
+from refine.run.machine import Machine
 from refine.run.outcome import Task, completed
 from refine.run.plan import stored_task
 from refine.run.protocols import Objective, offers
 from refine.run.replicates import known_best
-from refine.run.resources import Resources
 from refine.run.running_trial import RunningTrial
 from refine.run.signals import interruptible
 from refine.run.workers.dispatch import outcomes_of
@@ -115,7 +115,7 @@ def open_holdout(
     goal: Goal,
     choose: Callable[[], Sequence[str]],
     visit: Visit,
-    resources: Resources,
+    machine: Machine,
 ) -> HoldoutResult:
     """Opens a round's hold-out: see :meth:`refine.Round.open_holdout`.
 
@@ -130,7 +130,7 @@ def open_holdout(
             "KerasObjective(..., holdout=0.2), or give it a method holdout(params, trial)"
         )
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(interruptible(f"hold-out of round {node.id}", resources.grace))
+        stop = stack.enter_context(interruptible(f"hold-out of round {node.id}", machine.grace))
         check_lease = stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
         records = store.records([stored.pk], curves=goal.metric.curves)
         keys = known_best(choose(), len(records.metrics), node.id)
@@ -141,7 +141,7 @@ def open_holdout(
             OnHoldout(objective),
             completed(tasks, node.space, node.space.conditions),
             max(1, len(tasks)),
-            resources,
+            machine,
             stop=stop,
         )
         for task, outcome in outcomes if tasks else ():

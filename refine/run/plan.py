@@ -1,4 +1,4 @@
-"""The tasks that are left of a round's plan, and tasks that repeat stored trials."""
+"""The remaining tasks of a round's plan, and tasks to repeat stored trials."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def stored_task(records: Records, i: int, **changes: object) -> Task:
 
 
 def attempts(records: Records, rerun: frozenset[str]) -> Callable[[str, int], int | None]:
-    """A function of key and replicate that gives the number of the next attempt.
+    """A function from key and replicate to the number of the next attempt.
 
     The function returns None for an ended replicate, except in a state of ``rerun``.
     """
@@ -137,7 +137,7 @@ def design_rows(
 ) -> Indices | tuple[()]:
     """The first ``n`` cells of a round's design, by default the planned number.
 
-    Returns (n, parameters) level numbers. An adaptive round has no such cells: its sampler chooses while the
+    Returns (n, parameters) level numbers. An adaptive round has no cells: its sampler chooses while the
     round runs.
     """
     node = stored.node

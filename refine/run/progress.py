@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from refine.errors import ObjectiveError, RoundStoppedError, did_you_mean
-from refine.run.options import log
+from refine.run.hooks import log
 from refine.run.outcome import Outcome, returned_nothing
 from refine.run.progress_bar import ProgressBar
 from refine.trials.frame import Records

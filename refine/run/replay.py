@@ -13,10 +13,10 @@ import numpy as np
 from refine.errors import AnalysisError, DesignError
 from refine.run.environment import commit_of
 from refine.run.identity import called, objective_code, source_file
+from refine.run.machine import Machine
 from refine.run.outcome import Outcome, completed
 from refine.run.plan import plan, stored_task
 from refine.run.protocols import Objective
-from refine.run.resources import Resources
 from refine.run.workers.dispatch import outcomes_of
 from refine.space.encoding import check_seed
 from refine.store.store import Store
@@ -79,7 +79,7 @@ def replay(
     sample: int | None,
     seed: int,
     tolerance: float,
-    resources: Resources,
+    machine: Machine,
 ) -> Replay:
     """Repeats stored trials: see :meth:`refine.Round.replay`."""
     if sample is not None and not is_whole(sample):
@@ -104,7 +104,7 @@ def replay(
     environments: list[Mapping[str, str]] = []
     with ExitStack() as stack:
         for task, outcome in outcomes_of(
-            stack, objective, completed(tasks, node.space, node.space.conditions), len(tasks), resources
+            stack, objective, completed(tasks, node.space, node.space.conditions), len(tasks), machine
         ):
             rows[task.key] = _row(records, number_of[task.key], outcome, metric, tolerance)
             if outcome.environment is not None and outcome.environment not in environments:

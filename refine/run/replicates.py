@@ -12,7 +12,8 @@ from refine import stats
 from refine.analysis.pooling import replicate_groups
 from refine.design.space_filling import enough_for
 from refine.errors import AnalysisError, DesignError, NotFoundError
-from refine.run.options import RunOptions, log
+from refine.run.hooks import log
+from refine.run.options import RunOptions
 from refine.run.outcome import Task
 from refine.run.plan import attempts, stored_task
 from refine.run.protocols import Objective
@@ -113,7 +114,7 @@ def _announce(node: Node, budget: BudgetState) -> None:
     paid = ""
     if budget.budget is not None:
         paid = f"; the budget pays, {budget}"
-    skip = "check_noise=False or --no-check-noise skips this"
+    skip = "noise='retraining' or --noise retraining skips this"
     _say(f"round {node.id}: repeating the best configuration to measure noise{paid} ({skip})")
 
 
@@ -165,10 +166,9 @@ def check_times(top: int, runs: int, called: str = "seeds") -> None:
 def replicate_tasks(
     node: Node, records: Records, keys: Sequence[str], seeds: int, rerun: frozenset[str]
 ) -> list[Task]:
-    """Replicates of some configurations that are left to run, seed by seed.
+    """Remaining replicates of some configurations, seed by seed, with replicates in a state of ``rerun``.
 
-    Those that ended in a state of ``rerun`` too. Raises NotFoundError: the trial of a configuration was
-    removed meanwhile.
+    Raises NotFoundError: the trial of a configuration was removed meanwhile.
     """
     attempt_of = attempts(records, rerun)
     rows = enumerate(zip(records.columns["key"], records.columns["replicate"], strict=True))

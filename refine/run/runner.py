@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from refine.errors import ObjectiveError, StoreError
 from refine.run.environment import commit_of, environment
+from refine.run.hooks import log
 from refine.run.identity import called, objective_code, source_file
 from refine.run.objective import wants_trial
-from refine.run.options import RunOptions, log
+from refine.run.options import RunOptions
 from refine.run.outcome import Outcome, Task, completed, judged, same_rows, storable
 from refine.run.plan import Learn, plan
 from refine.run.progress import ProgressMonitor
@@ -101,10 +102,10 @@ def run_round(
     if metric.reduction == FUNCTION and metric.function is None:
         raise ObjectiveError(
             f"round {node.id}: its metric is the function {metric.name!r}, which is not stored; pass it "
-            "again: run(metric=function)"
+            "again, with the first round: tree.add_round(..., metric=function)"
         )
     with ExitStack() as stack:
-        stop_requested = stack.enter_context(interruptible(f"round {node.id}", options.grace))
+        stop_requested = stack.enter_context(interruptible(f"round {node.id}", options.machine.grace))
         check_lease = stack.enter_context(store.lease(stored.pk, f"round {node.id}"))
         if source.extend is not None:
             stored = source.extend()
@@ -120,7 +121,7 @@ def run_round(
             if work is None and source.choose is None and not after_run:
                 _warn_of_edited_code(node, records, objective_code(objective), runs=False)
             return
-        limit = options.ending.trials
+        limit = options.trials
         tasks = work.tasks
         count = work.todo
         if source.only is not None:
@@ -133,7 +134,7 @@ def run_round(
         if source.choose is not None:
             fix = "ask for {left} or fewer"
         claim = store.claim(stored.pk, count, f"round {node.id}", fix)
-        stop_conditions = options.ending.begin(stack.enter_context(claim).seconds_left)
+        stop_conditions = options.begin(stack.enter_context(claim).seconds_left)
         source.begin()
         log(logging.INFO, "round %s: %d of %d trials to run", node.id, work.todo, work.total)
         recorder = _Recorder(store, stored, objective, options)
@@ -142,7 +143,7 @@ def run_round(
         bar = options.bar
         if bar is None:
             ended = work.total - work.todo
-            bar = ProgressBar(f"round {node.id}", work.total, ended, show=options.progress)
+            bar = ProgressBar(f"round {node.id}", work.total, ended, show=options.machine.progress)
             stack.enter_context(bar)
         bar.start()
         monitor = ProgressMonitor(
@@ -168,7 +169,7 @@ def run_round(
             objective,
             completed(itertools.islice(tasks, limit), node.space, node.space.conditions),
             count,
-            options,
+            options.machine,
             stop=lambda: stop_requested() or stop_conditions.reached(),
             ahead=work.ahead,
         )
@@ -279,7 +280,7 @@ class _Recorder:
             **commit_of(source_file(objective)),
             **called(stored.node.objective, objective),
         }
-        store.add_environment(stored.pk, {**environment(options.threads), **self._of_coordinator})
+        store.add_environment(stored.pk, {**environment(options.machine.threads), **self._of_coordinator})
         self._digests: dict[tuple[tuple[str, str], ...], str] = {}
         # metric -> number of validation rows with a score in the trials of the round
         self.row_totals = store.row_totals(stored.pk)

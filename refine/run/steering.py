@@ -19,11 +19,11 @@ from refine.design.optuna_samplers import (
 from refine.design.pruning import Pruner
 from refine.design.samplers import check_needs, described
 from refine.errors import DesignError, ObjectiveError
+from refine.run.machine import Machine
 from refine.run.outcome import Outcome, Task
 from refine.run.plan import Learn, beside_task, plan, stored_task
 from refine.run.protocols import Objective
 from refine.run.pruning_limits import PruningLimits
-from refine.run.resources import Resources
 from refine.space.space import decode_configuration, encode_configuration
 from refine.store.store import Store
 from refine.trials.frame import Records
@@ -252,8 +252,8 @@ def _tool(tools: Mapping[str, object], node: Node, name: str, argument: str) -> 
     """
     if name not in tools:
         raise DesignError(
-            f"round {node.id}: its {argument} is {name}, an object that is not at hand after reopening; give "
-            f"it: run({argument}=...)"
+            f"round {node.id}: its {argument} is {name}, an object that is not at hand after reopening; "
+            f"repeat the call that created the round, with {argument}=..."
         )
     return tools[name]
 
@@ -299,7 +299,7 @@ def check_pruner(
     )
 
 
-def check_place(node: Node, objective: Objective, resources: Resources) -> None:
+def check_place(node: Node, objective: Objective, machine: Machine) -> None:
     """Checks a round's pruner against the objective and the workers.
 
     Raises DesignError: a pruner of Optuna with more than this process; ObjectiveError: the objective cannot
@@ -307,10 +307,10 @@ def check_place(node: Node, objective: Objective, resources: Resources) -> None:
     """
     if node.pruner is None:
         return
-    if "optuna" in node.pruner and not resources.in_this_process:
+    if "optuna" in node.pruner and not machine.in_this_process:
         raise DesignError(
             f"round {node.id}: a pruner of Optuna must see every trial at every epoch, so it needs "
-            f"workers=1, no executor, timeout or memory, got workers={resources.workers}; refine.Pruner() "
+            f"workers=1, no executor, timeout or memory, got workers={machine.workers}; refine.Pruner() "
             "works anywhere"
         )
     if getattr(objective, "stops", None) is False:

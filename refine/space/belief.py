@@ -47,7 +47,7 @@ class Near:
     Examples:
         >>> belief = {"lr": refine.Near(1.5, within_factor=2), "dropout": refine.Near(0.1, within=0.1)}
         >>> believed = tree.add_round({"lr": (0.1, 5.0), "dropout": (0.0, 0.5)}, score, n=20, belief=belief)
-        >>> believed.run(progress=False).trials["origin"].value_counts().to_dict()
+        >>> believed.run().trials["origin"].value_counts().to_dict()
         {'space_filling': 10, 'exploit': 10}
     """
 

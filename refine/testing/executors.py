@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refine.run.executors import TrialExecutor
+from refine.run.machine import Machine
 from refine.run.protocols import Objective
 from refine.tree.tree import Tree
 
@@ -52,13 +53,16 @@ class ExecutorContract(ABC):
     def executor(self) -> Executor | TrialExecutor | None:
         """The executor under test; called once per round."""
 
+    def _machine(self) -> Machine:
+        return Machine(workers=self.workers, executor=self.executor(), progress=False)
+
     def _trials(self, objective: Objective, *, in_process: bool = False) -> pd.DataFrame:
         with Tree("contract", store="sqlite://") as tree:
             root = tree.add_round(SPACE, objective, n=12, seed=4)
             if in_process:
-                root.run(progress=False)
+                root.run(machine=Machine(progress=False))
             else:
-                root.run(self.workers, executor=self.executor(), progress=False)
+                root.run(machine=self._machine())
             return root.trials.sort_values("cell").reset_index(drop=True)
 
     def test_trials_are_those_of_this_process(self) -> None:
@@ -85,6 +89,6 @@ class ExecutorContract(ABC):
         with Tree("contract", store="sqlite://") as tree:
             root = tree.add_round(SPACE, noisy, n=4, seed=4)
             for n in (4, 9):
-                root.run(self.workers, n=n, executor=self.executor(), progress=False)
+                root.run(n, machine=self._machine())
                 assert len(root.trials) == n
-            assert root.replay(3, workers=self.workers, executor=self.executor()).same
+            assert root.replay(3, machine=self._machine()).same

@@ -56,7 +56,7 @@ def add_round(
     seed: int = 0,
     design: object = "sobol",
     pruner: object = None,
-    objective_name: str | None = None,
+    name: str | None = None,
     epsilon: float | None = None,
     noise: str | None = None,
     limits: Limits | None = None,
@@ -92,12 +92,14 @@ def add_round(
             ``"qmc"`` or a sampler of Optuna for adaptive ones.
         pruner: Rule for stopping trials early: ``"median"``, a :class:`refine.Pruner`, or, with
             ``workers=1``, a pruner of Optuna.
-        objective_name: Name of the objective in the identity of the round; default its qualified name.
+        name: Name of the objective in the identity of the round; default its qualified name.
         epsilon: Tolerance, in units of the metric: see :meth:`Round.set_epsilon`.
         noise: ``"none"`` declares that repeats give identical values: refine repeats no configuration on its
             own, and copies the result of an equal configuration that the same code completed in the tree.
-            ``"retraining"`` declares noise. Default: repeats tell. Descendants share the declaration, and
-            those of ``limits`` and ``scale``; an existing round keeps its own unless given.
+            ``"retraining"`` declares that repeats differ; refine then repeats nothing on its own either.
+            Default: refine repeats the best configuration at the end of a round to find out. Descendants
+            share the declaration, and those of ``limits`` and ``scale``; an existing round keeps its own
+            unless given.
         limits: Lowest and highest possible value of the metric, such as ``(0, None)``: see
             :func:`refine.analyze`.
         scale: ``"log"`` or ``"linear"``, to compare losses by factors or by differences: see
@@ -128,7 +130,7 @@ def add_round(
         >>> space = {"units": [8, 16, 32], "lr": refine.Float(1e-4, 0.1, log=True), "epochs": 20}
         >>> goal = {"metric": "loss", "direction": "minimize", "subject_to": ["size >= 10"]}
         >>> other = tree.add_round(space, train, n=30, **goal)
-        >>> other.run(progress=False).best_params
+        >>> other.run().best_params
         {'epochs': 20, 'lr': 0.0001, 'units': 16}
     """
     searched = space_of(space)
@@ -137,7 +139,7 @@ def add_round(
     wants_trial(objective, searched)
     if isinstance(objective, Command):
         objective.check_space(searched)
-    called = check_name(objective_name) or identity.objective_name(objective)
+    called = check_name(name) or identity.objective_name(objective)
     if tag is not None:
         check_tag(tag, self._context.nodes)
     check_meant(called, metric, direction)
@@ -179,7 +181,7 @@ def add_round(
             "design and pruner out, or give one goal"
         )
     context = self._context
-    if objective_name is None:
+    if name is None:
         node = context.as_recorded(node, objective)
     existing = context.nodes.get(node.id)
     context.check_judged(node)

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Unpack
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,10 +17,13 @@ from refine.proposal.question import FEW, THIN, Evidence, Masks, compared, expec
 from refine.proposal.settling import SURE, SURE_OF_TWO
 from refine.review.decision import check_author, check_note
 from refine.review.next_step import trials_for_rounds
-from refine.run.options import RunKeywords
+from refine.run.machine import Machine
+from refine.run.protocols import Objective
+from refine.run.runner import TaskSource
 from refine.space.encoding import label
 from refine.tree.question_evidence import Basis, Question, basis_of
 from refine.tree.round import Round
+from refine.tree.running import run_extended
 from refine.tree.settling import check_count, outlook_about, settling_round, settling_trials
 from refine.tree.tree_record import TreeRecord
 from refine.trials.stored_answer import StoredAnswer
@@ -152,7 +155,7 @@ class Answer(Shown):
 
         Examples:
             >>> child = tree.ask("lr <= 2").settle(n=4)
-            >>> len(child.run(progress=False).trials)
+            >>> len(child.run().trials)
             4
         """
         if n is None:
@@ -167,7 +170,13 @@ class Answer(Shown):
             budget.warn_of_reserve(n, f"question {self.question!r}", noisy=noisy)
         return child
 
-    def settle_within(self, n: int | None = None, **options: Unpack[RunKeywords]) -> Answer:
+    def settle_within(
+        self,
+        n: int | None = None,
+        *,
+        objective: Objective | None = None,
+        machine: Machine | None = None,
+    ) -> Answer:
         """Runs trials in batches of 6 until the question is settled, at most ``n``, and answers again.
 
         The budget of the tree limits them too. A number that uses trials kept to confirm the winner warns.
@@ -176,14 +185,14 @@ class Answer(Shown):
 
         Args:
             n: Largest number of trials; default 12, or the number that the budget leaves for rounds.
-            options: Options of :meth:`Round.run`: ``workers``, ``progress``.
+            objective: As ``machine``: see :meth:`Round.run`.
 
         Raises:
             DesignError: ``n`` is not a whole number >= 1.
             ObjectiveError: The objective of the round is unknown in this process.
 
         Examples:
-            >>> answer = tree.ask("dropout >= 0.2", epsilon=0.05).settle_within(6, progress=False)
+            >>> answer = tree.ask("dropout >= 0.2", epsilon=0.05).settle_within(6)
             >>> answer.settled, answer.trials <= 36
             (True, True)
         """
@@ -213,10 +222,11 @@ class Answer(Shown):
             try:
                 if round_ is None:
                     child = settling_round(self._tree, basis, self._asked, size, self._reason, None)
-                    round_ = child.run(check_noise=False, **options)
+                    chosen = child.context.machine(machine)
+                    round_ = run_extended(child, TaskSource(), chosen, objective=objective, check_noise=False)
                 else:
-                    chosen = settling_trials(self._tree, basis, size)
-                    round_ = round_.try_out(chosen, **options)
+                    trials = settling_trials(self._tree, basis, size)
+                    round_ = round_.try_out(trials, objective=objective, machine=machine)
             except AnalysisError:  # every configuration near the bests has run
                 break
             remaining -= size

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Unpack
 
 import numpy as np
 
@@ -17,11 +15,14 @@ from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.proposal.allocation import check_shares
 from refine.proposal.proposal import check_risk
 from refine.review.review import Review
-from refine.run.options import RunOptions, SearchKeywords, check_noise_option
+from refine.review.round_spec import check_per
+from refine.run.machine import Machine, rest_of
+from refine.run.runner import TaskSource
 from refine.run.workers.pool import workers_kept
 from refine.tree.children import left_to_run
 from refine.tree.judging import confirm
 from refine.tree.round import Round
+from refine.tree.running import resized, run_extended
 from refine.tree.tree import Tree
 from refine.tree.tree_record import TreeRecord
 from refine.trials.budget import CONFIRM_SHARE, checked_budget, seconds_of
@@ -57,7 +58,8 @@ def autopilot(
     risk: float | None = None,
     exploit: float | None = None,
     audit: float | None = None,
-    **options: Unpack[SearchKeywords],
+    per: str = "trial",
+    machine: Machine | None = None,
 ) -> Round:
     """Searches without a person: for benchmarks, nights and baselines.
 
@@ -87,9 +89,8 @@ def autopilot(
         risk: Accepted probability of losing the best value, per narrowing; default 0.05.
         exploit: Share of exploit trials in a child; default as advised.
         audit: Share of audit trials in a child; default as advised.
-        check_noise: As in :meth:`Round.run`; with a budget, before a race.
-        per: As in :meth:`Round.run`: ``"second"`` prefers short trials.
-        options: As in :meth:`Round.run`: {keywords}.
+        per: ``"second"`` prefers short trials, as in :meth:`Round.grow`.
+        machine: As in :meth:`Round.run`.
 
     Returns:
         The last round; ``tree.winner()`` is the configuration to use.
@@ -101,17 +102,13 @@ def autopilot(
         AnalysisError: Too few trials of the first round have finished.
 
     Examples:
-        >>> last = refine.autopilot(root, rounds=2, n=20, risk=0.3, progress=False)
+        >>> last = refine.autopilot(root, rounds=2, n=20, risk=0.3)
         >>> last.id == root.id  # another round is not worth it
         True
     """
     for option, count in (("rounds", rounds), ("n", n)):
         if count is not None and not is_whole(count):
             raise DesignError(f"{option} must be a whole number >= 1, got {count!r}; for example {option}=5")
-    every_run: dict[str, Any] = {**options}  # the options of each run
-    check_noise = every_run.pop("check_noise", True)
-    check_noise_option(check_noise)
-    RunOptions(**every_run)  # an option out of range is refused before anything runs
     of_rounds = {"rounds": rounds, "n": n, "risk": risk, "exploit": exploit, "audit": audit}
     if budget is not None and (
         conflicting := [name for name, value in of_rounds.items() if value is not None]
@@ -125,7 +122,10 @@ def autopilot(
         accepted_risk = risk
     check_risk(accepted_risk)
     check_shares(exploit, audit)
+    check_per(per)
     first = _first_round(start)
+    chosen = first.context.machine(machine)
+    started = time.monotonic()
     parent = first.parent
     if isinstance(start, Tree) and parent is not None and _is_search(first):
         first = parent  # resumes the search
@@ -138,12 +138,16 @@ def autopilot(
             if seconds == math.inf:
                 further = int(trials) - sum(map(_spent, [first, *_searches(first)]))
                 first.context.budget.check(max(0, further), "autopilot", "search less: budget={left} more")
-            return _Search(first, trials, seconds, check_noise, every_run).run()
+            return _Search(first, trials, seconds, per, chosen, started).run()
         if imported:
             current = first
         else:
-            current = first.run(**options)
+            current = run_extended(first, TaskSource(), rest_of(chosen, started), per=per)
         for _ in range((5 if rounds is None else rounds) - 1):
+            if (
+                current.node.method != IMPORTED and len(current.trials) < current.n
+            ):  # stopped by the hours of the machine
+                break
             review, remaining = _proposed(current, first, accepted_risk)
             if review is None:
                 break
@@ -155,7 +159,7 @@ def autopilot(
             if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
                 break
             child = review.accept(_note(review), n=size, exploit=exploit, audit=audit, author=AUTHOR)
-            current = child.run(**options)
+            current = run_extended(child, TaskSource(), rest_of(chosen, started), per=per)
         return current
 
 
@@ -264,9 +268,9 @@ class _Search:
     first: Round
     trials: float
     seconds: float
-    check_noise: bool
-    options: Mapping[str, Any]  # options of each run
-    started: float = field(default_factory=time.monotonic)
+    per: str  # unit of an expected improvement
+    machine: Machine
+    started: float  # from :func:`time.monotonic`
 
     def run(self) -> Round:
         """Searches; with large noise, the search ends with a race of the plausible winners."""
@@ -287,13 +291,13 @@ class _Search:
             return self._until(1.0)
         tree = TreeRecord()
         tree._context = first.context
-        confirm(tree, race, _RACERS, **{n: v for n, v in self.options.items() if n != "per"})
+        confirm(tree, race, _RACERS, machine=rest_of(self.machine, self.started))
         return last
 
     def _noisy(self, last: Round) -> bool:
         """True if the noise is large, compared with the best value minus the median of the first round."""
-        if self.check_noise and last.declared.noise != "none":
-            last.run(**self.options)  # its best runs again
+        if last.declared.noise is None:
+            last.run(machine=rest_of(self.machine, self.started))  # its best runs again
         analysis = last.analyze()
         even = np.median(self.first.trials["value"].dropna())
         return bool(analysis.noise.sd > _NOISY * (analysis.y.max() - analysis.sign * even))
@@ -321,17 +325,23 @@ class _Search:
                 n = 0
             else:
                 n = last.n
+            size = min(limit, n + _TIMED)
             if n == limit:
                 break
-            last = self._grown(last, min(limit, n + _TIMED), hours=hours)
+            last = self._grown(last, size, hours)
+            if len(last.trials) < size:  # stopped by the hours of the machine
+                break
         return last or first
 
-    def _grown(self, last: Round | None, n: int, **ending: object) -> Round:
+    def _grown(self, last: Round | None, n: int, hours: float | None = None) -> Round:
         """The round of the search with that number of trials, after its run."""
         note = "searches all of the space"
         if last is None:
             last = self.first.branch(self.first.space, note=note, n=n, exploit=1.0, author=AUTHOR)
-        return self._run(last, n=max(n, last.n), **ending)
+        return self._run(last, n=max(n, last.n), hours=hours)
 
-    def _run(self, current: Round, **keywords: Any) -> Round:
-        return current.run(check_noise=False, **self.options, **keywords)
+    def _run(self, current: Round, n: int | None = None, hours: float | None = None) -> Round:
+        machine = rest_of(self.machine, self.started)
+        if hours is not None:
+            machine = replace(machine, hours=min(hours, machine.hours or math.inf))
+        return run_extended(current, resized(current, n), machine, per=self.per, check_noise=False)

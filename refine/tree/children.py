@@ -311,7 +311,7 @@ def branch(
 
     Examples:
         >>> child = root.branch({"lr": (0.01, 1.0, 5), "dropout": 0.0}, note="smaller rates", n=4)
-        >>> child.parent.id == root.id, len(child.run(progress=False).trials)
+        >>> child.parent.id == root.id, len(child.run().trials)
         (True, 4)
     """
     new = space_of(space)

@@ -103,7 +103,7 @@ def diff(self: TreeRecord, a: Round | str, b: Round | str) -> Comparison:
     """Differences between two rounds, to print, or to write with ``.report(folder)``.
 
     Examples:
-        >>> child = root.branch({"lr": (0.5, 1.5, 11), "dropout": 0.0}, n=9).run(progress=False)
+        >>> child = root.branch({"lr": (0.5, 1.5, 11), "dropout": 0.0}, n=9).run()
         >>> round(tree.diff(root, child).volume_kept, 2)
         0.04
     """

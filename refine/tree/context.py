@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from refine.design.samplers import described
 from refine.design.space_filling import enough_for
-from refine.errors import DesignError, NotFoundError, ObjectiveError, ReviewError
+from refine.errors import NotFoundError, ObjectiveError, ReviewError
 from refine.run.identity import (
     UNNAMED,
     called,
-    check_name,
     may_be_same_function,
     objective_data,
     objective_name,
 )
+from refine.run.machine import DEFAULT, Machine, machine_of
 from refine.run.protocols import Objective
 from refine.store.reader import Reader, Snapshot
 from refine.store.removal import ROUND_REMOVED, Removal
 from refine.store.store import Store
-from refine.tree.reopened import found_again, recognised
+from refine.tree.reopened import found_again, ran_under, recognised
 from refine.trials.budget import NO_BUDGET, BudgetState
-from refine.trials.metric import Metric, Score
+from refine.trials.metric import Score
 from refine.trials.round_record import Node, StoredNode, path_to
 from refine.trials.trial import StateCounts
 from refine.utils.action import Action
 from refine.utils.format import join
+
+
+@dataclass
+class Settings:
+    """Settings of a tree in this process, which no store holds."""
+
+    machine: Machine = field(default_factory=lambda: DEFAULT)  # of every call that is not given another one
 
 
 class Context(NamedTuple):
@@ -41,6 +47,7 @@ class Context(NamedTuple):
         objectives: Objectives given in this process, by name and fingerprint of their data.
         scores: Metrics that are functions, given in this process, by name.
         tools: Samplers and pruners of Optuna given in this process, by their names in nodes.
+        settings: Settings of the tree in this process.
     """
 
     store: Store
@@ -50,6 +57,11 @@ class Context(NamedTuple):
     objectives: dict[tuple[str, str | None], Objective]
     scores: dict[str, Score]
     tools: dict[str, Any]
+    settings: Settings
+
+    def machine(self, machine: Machine | None, workers: int | None = None) -> Machine:
+        """The machine of a call, as given or of the tree: see :func:`refine.run.machine.machine_of`."""
+        return machine_of(self.settings.machine, machine, workers)
 
     @property
     def nodes(self) -> dict[str, StoredNode]:
@@ -134,7 +146,7 @@ class Context(NamedTuple):
                 return {"objective": ...}
         return {}
 
-    def objective_of(self, node: Node, objective: Objective | None, name: str | None = None) -> Objective:
+    def objective_of(self, node: Node, objective: Objective | None) -> Objective:
         """The objective of a round: the given objective, if recognised, else the objective of this process.
 
         Raises:
@@ -153,16 +165,19 @@ class Context(NamedTuple):
                     )
                 raise ObjectiveError(f"round {node.id}: {problem}", Action("round.run", objective=...))
         if node.objective.startswith(UNNAMED):
-            self._check_bound(node, chosen, name)
+            self._check_bound(node, chosen)
         elif objective is not None:
-            given_name = check_name(name) or objective_name(objective)
-            if given_name != node.objective and (
-                name is not None or not self._recognised(node.objective, objective)
+            given_name = objective_name(objective)
+            recorded = self._of_objective(node.objective)
+            if not (
+                given_name == node.objective
+                or recognised(self.reader, recorded, node.objective, objective)
+                or ran_under(self.reader, recorded, objective)
             ):
                 raise ObjectiveError(
                     f"round {node.id} was created with the objective {node.objective!r}, got "
-                    f"{given_name!r}; if it is the same objective, pass "
-                    f"objective_name={node.objective!r}; a different one needs a new round",
+                    f"{given_name!r}; if it is the same objective, add the first round again with "
+                    f"name={node.objective!r}; a different one needs a new round",
                     Action("tree.add_round", ...),
                 )
             given_data = objective_data(objective)
@@ -212,23 +227,6 @@ class Context(NamedTuple):
             f"tree[{node.id!r}].analyze(metric, direction); for another root, give another seed"
         )
 
-    def know_tools(self, node: Node, design: object, pruner: object) -> None:
-        """Takes samplers and pruners that were given after reopening, if they are the round's.
-
-        Raises:
-            DesignError: They are others.
-        """
-        of_pruner = (node.pruner or {}).get("optuna", "none of Optuna")
-        for role, tool, recorded in (("design", design, node.method), ("pruner", pruner, of_pruner)):
-            if tool is not None:
-                description = described(tool)
-                if description != recorded:
-                    raise DesignError(
-                        f"round {node.id}: its {role} is {recorded}, got {description}; another one is "
-                        "another round"
-                    )
-                self.tools[recorded] = tool
-
     def keep_tools(self, node: Node, sampler: object, pruner: object) -> None:
         """Keeps the sampler and the pruner that a round was made with."""
         if sampler is not None:
@@ -236,14 +234,8 @@ class Context(NamedTuple):
         if pruner is not None and node.pruner is not None:
             self.tools[node.pruner["optuna"]] = pruner
 
-    def _check_bound(self, node: Node, chosen: Objective, name: str | None) -> None:
+    def _check_bound(self, node: Node, chosen: Objective) -> None:
         """Raises ObjectiveError if an import without an objective was first run with another one."""
-        if name is not None:
-            raise ObjectiveError(
-                f"round {node.id} was imported without an objective, so its objective has no name, got "
-                f"objective_name={name!r}; leave objective_name out, or name the objective at the import: "
-                "tree.add_frame(frame, objective=..., objective_name=...)"
-            )
         identity = called(node.objective, chosen)
         file = identity.pop("file", None)
         for other in self.nodes.values():
@@ -258,18 +250,6 @@ class Context(NamedTuple):
                             f"{_words(bound)} (round {other.node.id}), got {_words(identity)}; for another "
                             "objective import again and name it: tree.add_frame(frame, objective=...)"
                         )
-
-    def know_score(self, round_id: str, metric: str, function: Score | None) -> None:
-        """Takes the function of a metric, passed after reopening.
-
-        Raises:
-            ObjectiveError: It is another one than the round's.
-        """
-        if function is not None:
-            score = Metric.parse(function)
-            if str(score) != metric:
-                raise ObjectiveError(f"round {round_id}: its metric is {metric!r}, got {str(score)!r}")
-            self.scores[score.name] = function
 
 
 def judged(node: Node) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar, Unpack
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from refine.design.space_filling import Uniform, draw
 from refine.errors import DesignError
 from refine.proposal.allocation import batch_rows, check_shares, durations_in, learning_from
 from refine.proposal.expected_time import Durations
-from refine.run.options import RunKeywords, RunOptions
+from refine.review.round_spec import check_per
+from refine.run.machine import Machine
 from refine.run.progress_bar import ProgressBar
 from refine.run.protocols import Objective
 from refine.run.runner import TaskSource
@@ -35,8 +36,7 @@ def grow(
     exploit: float | None = None,
     per: str = "trial",
     objective: Objective | None = None,
-    objective_name: str | None = None,
-    **options: Unpack[RunKeywords],
+    machine: Machine | None = None,
 ) -> R:
     """Adds ``n`` configurations to the round and runs them now, without a child.
 
@@ -49,7 +49,7 @@ def grow(
         exploit: Share chosen by the model, from 0 to 1; default the round's own share. A child that was
             created with a larger share keeps its share.
         per: ``"second"`` divides the expected improvement of exploit trials by their expected duration.
-        objective: See :meth:`run`, also for ``objective_name`` and ``options``.
+        objective: As ``machine``: see :meth:`run`.
 
     Returns:
         This round.
@@ -62,30 +62,25 @@ def grow(
         AnalysisError: Exploit trials are asked for, and fewer than 10 trials lie inside the space.
 
     Examples:
-        >>> root.grow(6, exploit=1.0, progress=False).trials["origin"].value_counts().to_dict()
+        >>> root.grow(6, exploit=1.0).trials["origin"].value_counts().to_dict()
         {'space_filling': 30, 'exploit': 6}
     """
+    check_per(per)
     n_by_model = check_growth(self, n, exploit)
-    running = RunOptions(per=per, **options)  # refuses an option out of range before anything is planned
-    with ProgressBar(f"round {self.id}", self.n + n, len(self.trials), show=running.progress) as bar:
+    chosen = self.context.machine(machine)
+    with ProgressBar(f"round {self.id}", self.n + n, len(self.trials), show=chosen.progress) as bar:
         run_with = partial(
-            run_extended,
-            self,
-            objective=objective,
-            objective_name=objective_name,
-            bar=bar,
-            check_noise=False,
-            **options,
+            run_extended, self, machine=chosen, objective=objective, bar=bar, per=per, check_noise=False
         )
         if n > n_by_model:
             run_with(TaskSource(extend=partial(_plan_evenly, self, n - n_by_model)))
         if n_by_model:
-            _grow_by_model(self, n_by_model, running, run_with)
+            _grow_by_model(self, n_by_model, chosen, per, run_with)
     return self
 
 
 def _grow_by_model(
-    round_: RoundRecord, count: int, options: RunOptions, run_with: Callable[[TaskSource], object]
+    round_: RoundRecord, count: int, machine: Machine, per: str, run_with: Callable[[TaskSource], object]
 ) -> None:
     """Adds ``count`` configurations chosen by the model, batch by batch; ``run_with`` plans and runs a batch.
 
@@ -98,9 +93,9 @@ def _grow_by_model(
         recent = round_.trials.iloc[before:]
         learned = learning_from(analysis, recent, round_.node.allow_degenerate)
         durations = None
-        if options.per == "second":
+        if per == "second":
             durations = durations_in(analysis, recent)
-        batch = min(options.workers, count)
+        batch = min(machine.workers, count)
         run_with(TaskSource(extend=partial(_plan_exploit, round_, learned, batch, durations)))
         count -= batch
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, TypeVar, Unpack
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -20,12 +20,12 @@ from refine.errors import AnalysisError, DesignError, ReviewError, did_you_mean
 from refine.proposal.proposal import check_epsilon
 from refine.review.decision import check_author, check_note
 from refine.run.holdout import HoldoutResult, Visit
-from refine.run.options import RunKeywords, RunOptions
+from refine.run.machine import Machine
+from refine.run.options import RunOptions
 from refine.run.outcome import Task
 from refine.run.progress_bar import ProgressBar
 from refine.run.protocols import Objective
 from refine.run.replicates import check_times, replicate_tasks
-from refine.run.resources import ResourceKeywords, Resources
 from refine.run.runner import TaskSource, run_round
 from refine.space.encoding import decode, freeze, label
 from refine.space.parameters import Parameter, Range
@@ -88,8 +88,7 @@ def confirm(
     top: int = RACERS,
     *,
     objective: Objective | None = None,
-    objective_name: str | None = None,
-    **options: Unpack[RunKeywords],
+    machine: Machine | None = None,
 ) -> Winner:
     """Repeats the plausible winners under new seeds, until one is ahead or ``budget`` is spent.
 
@@ -106,8 +105,7 @@ def confirm(
         budget: Number of repeats in total, existing ones included; default 20, or fewer if the budget of the
             tree has fewer left: :attr:`budget`.
         top: Number of configurations in the race.
-        objective: As ``objective_name``: see :meth:`Round.run`.
-        options: As in :meth:`Round.run`: {keywords}.
+        objective: As ``machine``: see :meth:`Round.run`.
 
     Raises:
         AnalysisError: No finished trial may be best.
@@ -116,12 +114,12 @@ def confirm(
         ObjectiveError: A round was reopened, and its objective is neither given nor importable.
 
     Examples:
-        >>> print(tree.confirm(budget=20, progress=False))
+        >>> print(tree.confirm(budget=20))
         Winner of tree example, out of 30 configurations
         ...
         Race        nothing to confirm: repeats gave identical values
     """
-    running = RunOptions(**options)
+    running = RunOptions(machine=self._context.machine(machine))
     check_times(top, REPEATS if budget is None else budget, "budget")
     entrants = _entrants(self, self._context)
     epsilon = entrants.epsilon
@@ -142,7 +140,7 @@ def confirm(
         return race._replace(overtaken=overtaken), shares, race.runs
 
     batch = max(1, math.ceil(total / _STAGES))
-    judged, race = entrants.race(batch, total, (objective, objective_name), running, stage)
+    judged, race = entrants.race(batch, total, objective, running, stage)
     return judged.winner(entrants.tree_label, epsilon, race).kept_in(self)
 
 
@@ -154,8 +152,7 @@ def judge(
     budget: int = 0,
     epsilon: float | None = None,
     objective: Objective | None = None,
-    objective_name: str | None = None,
-    **options: Unpack[RunKeywords],
+    machine: Machine | None = None,
 ) -> Judgement:
     """Judges whether one configuration is better than another: KEEP, CONFIRM or DISCARD, with the evidence.
 
@@ -172,7 +169,7 @@ def judge(
         budget: Number of repeats of both in total, existing ones included, until a verdict. Default no
             repeats.
         epsilon: Tolerance, in units of the metric; default as in :meth:`confirm`.
-        objective: As ``objective_name`` and ``options``: see :meth:`confirm`.
+        objective: As ``machine``: see :meth:`confirm`.
 
     Raises:
         AnalysisError: A configuration has no value, or no finished trial may be best.
@@ -187,13 +184,10 @@ def judge(
     """
     if not is_whole(budget, 0):
         raise DesignError(f"budget must be a whole number >= 0, got {budget!r}")
-    if not budget and (objective is not None or objective_name is not None or options):
-        conflicting = [
-            n for n, v in (("objective", objective), ("objective_name", objective_name)) if v is not None
-        ]
+    conflicting = [name for name, v in (("objective", objective), ("machine", machine)) if v is not None]
+    if not budget and conflicting:
         raise DesignError(
-            f"judge runs nothing without budget=, so that {join([*conflicting, *options])} would say "
-            "nothing; give budget= as well"
+            f"judge runs nothing without budget=, so {join(conflicting)}= has no effect; give budget= as well"
         )
     check_epsilon(epsilon)
     pair: list[Which] = []
@@ -202,7 +196,7 @@ def judge(
             pair.append(configuration)  # type: ignore[arg-type]
         else:
             pair.append(self.round(configuration).id)  # type: ignore[arg-type]
-    running = RunOptions(**options)
+    running = RunOptions(machine=self._context.machine(machine))
     named = [configuration for configuration in pair if isinstance(configuration, Mapping)]
     entrants = _entrants(self, self._context if budget else self._context.at_once(), named)
     if epsilon is None:
@@ -233,7 +227,7 @@ def judge(
         existing = spent_on_pair[first] + spent_on_pair[second]
         self.budget_state.check(max(0, budget - existing), tree_label, "repeat fewer")
     batch = max(2, math.ceil(budget / _STAGES))
-    _, verdict = entrants.race(batch, budget, (objective, objective_name), running, stage)
+    _, verdict = entrants.race(batch, budget, objective, running, stage)
     remaining = self._budget.left
     if remaining is None:
         return verdict
@@ -247,8 +241,7 @@ def open_holdout(
     note: str = "",
     author: str | None = None,
     objective: Objective | None = None,
-    objective_name: str | None = None,
-    **resources: Unpack[ResourceKeywords],
+    machine: Machine | None = None,
 ) -> HoldoutResult:
     """Retrains the winner under new seeds and measures on unseen rows: see :meth:`Round.open_holdout`.
 
@@ -264,9 +257,7 @@ def open_holdout(
     if won is None:
         raise _nothing_finished(self)
     key = won.candidates[0].key
-    return holdout_opened(
-        self[won.round], lambda: [key], visit, (objective, objective_name), Resources(**resources)
-    )
+    return holdout_opened(self[won.round], lambda: [key], visit, objective, self._context.machine(machine))
 
 
 # Number of a candidate, and number of its runs.
@@ -338,7 +329,7 @@ class _Entrants(NamedTuple):
         self,
         batch: int,
         total: int,
-        objective: tuple[Objective | None, str | None],
+        objective: Objective | None,
         options: RunOptions,
         stage: Callable[[Judged, Sequence[int], int, int], tuple[T, _Shares, int]],
     ) -> tuple[Judged, T]:
@@ -346,7 +337,7 @@ class _Entrants(NamedTuple):
 
         Args:
             batch: Number of runs at a time; at least the number of workers.
-            objective: The objective for reopened rounds, and its name.
+            objective: The objective for reopened rounds.
             options: Run options.
             stage: A function that returns the standing, the next runs, and the number of runs. Its arguments
                 are the candidates judged by all of their runs, the number of ended runs of each under new
@@ -355,10 +346,12 @@ class _Entrants(NamedTuple):
         trials = self.trials
         judged = self.judged
         before = -1
-        with ProgressBar(f"repeats of {self.tree_label}", total, show=options.progress) as bar:
+        with ProgressBar(f"repeats of {self.tree_label}", total, show=options.machine.progress) as bar:
             options = replace(options, bar=bar)
             while True:
-                stands, shares, runs = stage(judged, *_spent_on(judged, trials), max(options.workers, batch))
+                stands, shares, runs = stage(
+                    judged, *_spent_on(judged, trials), max(options.machine.workers, batch)
+                )
                 racers = [(judged.field.candidates[i], n) for i, n in shares if n]
                 if not racers or runs == before:
                     bar.finish()
@@ -373,7 +366,7 @@ class _Entrants(NamedTuple):
     def _repeat(
         self,
         racers: Sequence[tuple[Candidate, int]],
-        objective: tuple[Objective | None, str | None],
+        objective: Objective | None,
         options: RunOptions,
     ) -> None:
         """Runs candidates under new seeds, each a number of times, in their rounds."""
@@ -381,7 +374,7 @@ class _Entrants(NamedTuple):
         for stored, goal in self.rounds:
             stored_racers = [(c, n) for c, n in racers if c.round == stored.node.id]
             if stored_racers:
-                called = self.context.objective_of(stored.node, *objective)
+                called = self.context.objective_of(stored.node, objective)
                 source = TaskSource(choose=partial(_tasks, stored, racers=stored_racers, options=options))
                 run_round(store, stored, called, goal, options, source=source, trials="repeats")
 

@@ -15,7 +15,7 @@ from refine.run.identity import (
     objective_name,
     source_file,
 )
-from refine.run.protocols import Objective
+from refine.run.protocols import Objective, text_of
 from refine.store.reader import Reader
 from refine.trials.round_record import Node, StoredNode
 from refine.utils.objects import is_import_path, is_trusted, named_object
@@ -46,6 +46,19 @@ def recognised(reader: Reader, nodes: Iterable[StoredNode], name: str, objective
         return True
     codes = _codes(reader, rows)
     return objective_code(objective) in codes or not (codes or files)
+
+
+def ran_under(reader: Reader, nodes: Iterable[StoredNode], objective: Objective) -> bool:
+    """True if rounds ran the code of an objective without a name of its own, under a given name.
+
+    Args:
+        reader: The store.
+        nodes: The rounds that record the given name.
+        objective: The objective to compare.
+    """
+    if text_of(objective, "name"):
+        return False
+    return objective_code(objective) in _codes(reader, [stored.pk for stored in nodes])
 
 
 def found_again(reader: Reader, nodes: Iterable[StoredNode], node: Node) -> tuple[Objective | None, str]:

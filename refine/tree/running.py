@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, Unpack
+from typing import Any, TypeVar
 
 from refine.design.samplers import how_many_asked
 from refine.design.space_filling import design_named, how_many
+from refine.errors import DesignError
 from refine.review.decision import check_author, check_note
 from refine.run.best_model import best_model as model_of
 from refine.run.holdout import HoldoutResult, Visit, branch_of
 from refine.run.holdout import open_holdout as opened
-from refine.run.options import (
-    Hooks,
-    RoundKeywords,
-    RunKeywords,
-    RunOptions,
-    callables,
-    check_noise_option,
-    trackers_of,
-)
+from refine.run.hooks import Hooks, callables, trackers_of
+from refine.run.machine import Machine
+from refine.run.options import RunOptions
 from refine.run.progress_bar import ProgressBar
 from refine.run.protocols import Objective
 from refine.run.replay import Replay
 from refine.run.replay import replay as replayed
 from refine.run.replicates import check_times, measure_noise, run_replicates
-from refine.run.resources import ResourceKeywords, Resources
 from refine.run.runner import TaskSource, run_round
 from refine.run.steering import AdaptiveTasks, check_place
 from refine.run.workers.pool import workers_kept
@@ -38,23 +32,20 @@ from refine.tree.learning import learner
 from refine.tree.round_record import RoundRecord
 from refine.tree.winner import ranked_keys
 from refine.trials.frame import Records
-from refine.trials.metric import Score
 from refine.trials.round_record import StoredNode
 
 R = TypeVar("R", bound=RoundRecord)
 
 
-def run(  # type: ignore[misc]  # the number of workers may be given by its place
+def run(
     self: R,
-    workers: int = 1,
-    *,
     n: int | None = None,
+    *,
     objective: Objective | None = None,
-    objective_name: str | None = None,
-    metric: Score | None = None,
-    design: object = None,
-    pruner: object = None,
-    **options: Unpack[RoundKeywords],
+    rerun: str | Collection[str] | None = None,
+    trials: int | None = None,
+    workers: int | None = None,
+    machine: Machine | None = None,
 ) -> R:
     """Runs the rest of the round; a repeated call resumes.
 
@@ -63,42 +54,21 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
     makes a ``crashed`` trial.
 
     Ctrl-C starts no new trials and ends after the running ones; a second Ctrl-C stops at once. SIGTERM and
-    SIGHUP do the same, and stop running trials after ``grace`` seconds.
+    SIGHUP do the same, and stop running trials after the ``grace`` of the machine.
+
+    After the last trial of a round of ten or more, refine repeats the best configuration under a new seed,
+    and twice more if the value is identical; the repeats join :attr:`replicates`. The repeats are skipped
+    with ``trials``, if earlier repeats show the noise, or if the noise is declared: see
+    :meth:`Tree.add_round`.
 
     Args:
-        workers: 1 runs in this process; more run in as many subprocesses.
         n: New size of the round, to extend the round.
-        executor: An executor of refine or of ``concurrent.futures`` instead of subprocesses; ``workers``
-            limits the trials at a time.
-        threads: Threads per trial; the default of one gives equal floats for any number of workers.
-        progress: Whether to show a progress bar.
+        objective: The objective, for a reopened round whose objective is not importable.
         rerun: A state, such as ``"failed"``, or several: every call repeats all trials in these states, under
             their seeds. Repair the cause first.
-        timeout: Seconds per trial, counted from the start in the worker. Then refine kills the worker and
-            records a ``timeout``. With ``timeout``, ``memory`` or ``gpus``, one worker is a subprocess too.
-        memory: Limit on the resident memory of a worker, in bytes or as ``"2GB"``, checked ten times a
-            second. Above the limit, refine kills the worker and repeats the trial once before ``crashed``.
-        grace: Seconds for running trials after SIGTERM or SIGHUP. Slurm and Kubernetes kill after 30 seconds,
-            ``docker stop`` after 10: choose fewer.
-        gpus: Number or list of visible GPUs, handed to the workers in turn, one each; 0 hides all GPUs. More
-            workers than GPUs share GPUs.
-        hours: Start no new trials after this many hours.
         trials: Start no new trials after this many; a repeated call resumes.
-        per: ``"second"`` divides the expected improvement of exploit trials by their expected duration;
-            default ``"trial"``.
-        check_noise: Whether to repeat the best of ten or more configurations under a new seed at the end, and
-            twice more if the value is identical; the repeats join :attr:`replicates`. Skipped with
-            ``trials``, if earlier repeats show the noise, or if the noise is declared as ``"none"``.
-        on_trial: A function, or several, called in this process with every stored
-            :class:`refine.trials.trial.FinishedTrial`. Exceptions give a warning and log entries.
-        on_round: A function, or several, called with this round at the end of the call, unless the call is
-            refused before its first trial.
-        track: A tracker, such as :class:`refine.report.trackers.MLflow`, or several, for ended trials.
-        objective: The objective, for a reopened round whose objective is not importable.
-        objective_name: Name of the objective, if ``add_round`` was given one.
-        metric: The function behind the metric, for a reopened round.
-        design: The sampler of Optuna, for a reopened round.
-        pruner: The pruner of Optuna, for a reopened round; another pruner is refused.
+        workers: Trials at a time, instead of the number of the machine.
+        machine: Workers, limits and callbacks; default :attr:`Tree.machine`.
 
     Returns:
         This round.
@@ -113,64 +83,68 @@ def run(  # type: ignore[misc]  # the number of workers may be given by its plac
         KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP; a repeated call resumes.
 
     Examples:
-        >>> root.run(n=40, workers=1, progress=False).trials["state"].value_counts().to_dict()
+        >>> root.run(n=40, workers=1).trials["state"].value_counts().to_dict()
         {'complete': 40}
     """
-    source = TaskSource()
-    if n is not None:
-        size = extended_size(self, n)
-
-        def extend() -> StoredNode:
-            self.context.store.add_node(self.context.tree, self.node, size)
-            return self._stored
-
-        source = TaskSource(extend=extend)
-    return run_extended(
-        self,
-        source,
-        workers=workers,
-        objective=objective,
-        objective_name=objective_name,
-        metric=metric,
-        design=design,
-        pruner=pruner,
-        **options,
-    )
+    chosen = self.context.machine(machine, workers)
+    source = resized(self, n)
+    return run_extended(self, source, chosen, objective=objective, rerun=rerun, trials=trials)
 
 
-def run_extended(  # type: ignore[misc]  # as in :func:`run`
+def resized(round_: RoundRecord, n: int | None) -> TaskSource:
+    """The tasks of a round of ``n`` configurations; ``None`` for the planned number.
+
+    Raises DesignError: fewer configurations are left, or the round was imported.
+    """
+    if n is None:
+        return TaskSource()
+    if callable(n):
+        raise DesignError(
+            f"n must be a whole number of configurations, got {n!r}; an objective is given by name: "
+            "run(objective=...)"
+        )
+    size = extended_size(round_, n)
+
+    def extend() -> StoredNode:
+        round_.context.store.add_node(round_.context.tree, round_.node, size)
+        return round_._stored
+
+    return TaskSource(extend=extend)
+
+
+def run_extended(
     self: R,
     source: TaskSource,
+    machine: Machine,
     *,
-    workers: int = 1,
     objective: Objective | None = None,
-    objective_name: str | None = None,
-    metric: Score | None = None,
-    design: object = None,
-    pruner: object = None,
+    rerun: str | Collection[str] | None = None,
+    trials: int | None = None,
     bar: ProgressBar | None = None,
-    **options: Unpack[RoundKeywords],
+    per: str = "trial",
+    check_noise: bool = True,
 ) -> R:
     """Adds to the plan of a round with ``source.extend``, and runs the rest of the round: see :func:`run`.
 
     If another call runs the round, nothing is planned. The progress joins ``bar``, by default a bar of its
-    own.
+    own. ``per="second"`` prefers short exploit trials. ``check_noise=False`` measures no noise at the end.
     """
-    check_noise = options.pop("check_noise", True)
-    check_noise_option(check_noise)
     if not self.node.adaptive:
         design_named(self.node.method)
-    trackers = trackers_of(options.pop("track", None))
-    hooks = [*callables(options.pop("on_trial", None), "on_trial"), *(t.trial for t in trackers)]
-    listeners = callables(options.pop("on_round", None), "on_round")
-    running = RunOptions(workers=workers, on_trial=hooks, bar=bar, **options)
+    trackers = trackers_of(machine.track)
+    running = RunOptions(
+        machine=machine,
+        rerun=rerun,
+        trials=trials,
+        bar=bar,
+        further_hooks=tuple(tracker.trial for tracker in trackers),
+    )
+    listeners = callables(machine.on_round, "on_round")
     ended = Hooks([*listeners, *(t.end for t in trackers)], "on_round")
     context = self.context
     node = self.node
-    chosen = context.objective_of(node, objective, objective_name)
-    context.know_score(self.id, self.metric, metric)
-    context.know_tools(node, design, pruner)
-    check_place(node, chosen, running)
+    chosen = context.objective_of(node, objective)
+    check_place(node, chosen, machine)
     stored = context.path(node)[-1]
     begun = False
 
@@ -179,11 +153,11 @@ def run_extended(  # type: ignore[misc]  # as in :func:`run`
         begun = True
         Hooks([t.start for t in trackers], "track").call(self)
 
-    source = replace(_of_round(self, source, running), begin=begin)
+    source = replace(_of_round(self, source, running, per), begin=begin)
     try:
         with workers_kept():
             run_round(context.store, stored, chosen, self.goal, running, source=source)
-            if check_noise and running.trials is None and self.declared.noise != "none":
+            if check_noise and trials is None and self.declared.noise is None:
                 measure_noise(context.store, context.path(node), chosen, self.goal, running)
     finally:
         if begun:
@@ -191,14 +165,14 @@ def run_extended(  # type: ignore[misc]  # as in :func:`run`
     return self
 
 
-def _of_round(round_: RoundRecord, source: TaskSource, running: RunOptions) -> TaskSource:
+def _of_round(round_: RoundRecord, source: TaskSource, running: RunOptions, per: str) -> TaskSource:
     """The source with the parts that depend on the round: its sampler, its model, and equal rounds."""
     context = round_.context
     node = round_.node
     if source.extend is None:
         source = replace(source, extend=partial(context.stored, node.id))
     if node.parent and node.exploit:
-        source = replace(source, learn=learner(round_, running.workers, running.per))
+        source = replace(source, learn=learner(round_, running.machine.workers, per))
 
     def steer(records: Records) -> AdaptiveTasks:
         return AdaptiveTasks(
@@ -250,8 +224,8 @@ def replicate(
     seeds: int = 3,
     *,
     objective: Objective | None = None,
-    objective_name: str | None = None,
-    **options: Unpack[RunKeywords],
+    rerun: str | Collection[str] | None = None,
+    machine: Machine | None = None,
 ) -> R:
     """Repeats the best configurations under new seeds; a repeated call runs the missing repeats.
 
@@ -261,15 +235,14 @@ def replicate(
     Args:
         top: Number of configurations, by the value of the planned run.
         seeds: Number of repeats per configuration. The noise needs 5 more repeats than configurations.
-        objective: As ``objective_name``: see :meth:`run`.
-        options: As in :meth:`run`: {keywords}.
+        objective: As ``rerun`` and ``machine``: see :meth:`run`.
 
     Raises:
         AnalysisError: No finished trial may be best.
         DesignError: ``top`` or ``seeds`` is not a whole number >= 1.
 
     Examples:
-        >>> root.replicate(top=2, seeds=3, progress=False).replicates[["lr", "replicate", "value"]]
+        >>> root.replicate(top=2, seeds=3).replicates[["lr", "replicate", "value"]]
             lr  replicate   value
         0  1.5          1  0.9998
         1  1.5          2  0.9998
@@ -278,7 +251,7 @@ def replicate(
         4  2.0          2  0.9928
         5  2.0          3  0.9928
     """
-    chosen = self.context.objective_of(self.node, objective, objective_name)
+    chosen = self.context.objective_of(self.node, objective)
     run_replicates(
         self.context.store,
         self._stored,
@@ -286,7 +259,7 @@ def replicate(
         goal=self.goal,
         top=top,
         seeds=seeds,
-        options=RunOptions(**options),
+        options=RunOptions(machine=self.context.machine(machine), rerun=rerun),
     )
     return self
 
@@ -299,8 +272,7 @@ def open_holdout(
     note: str = "",
     author: str | None = None,
     objective: Objective | None = None,
-    objective_name: str | None = None,
-    **resources: Unpack[ResourceKeywords],
+    machine: Machine | None = None,
 ) -> HoldoutResult:
     """Retrains the best configurations under new seeds and measures them on rows unseen by every round.
 
@@ -311,8 +283,7 @@ def open_holdout(
         seeds: Number of models per configuration.
         note: Reason, in your words.
         author: Default the user name.
-        objective: As ``objective_name``: see :meth:`run`.
-        resources: As in :meth:`run`: {keywords}.
+        objective: As ``machine``: see :meth:`run`.
 
     Raises:
         ObjectiveError: The objective has no hold-out.
@@ -326,18 +297,18 @@ def open_holdout(
     def choose() -> list[str]:
         return ranked_keys(self)[:top]
 
-    return holdout_opened(self, choose, visit, (objective, objective_name), Resources(**resources))
+    return holdout_opened(self, choose, visit, objective, self.context.machine(machine))
 
 
 def holdout_opened(
     round_: RoundRecord,
     choose: Callable[[], Sequence[str]],
     visit: Visit,
-    objective: tuple[Objective | None, str | None],
-    options: Resources,
+    objective: Objective | None,
+    machine: Machine,
 ) -> HoldoutResult:
     """Opens the hold-out for the hashes from ``choose``, under the lease of the round."""
-    chosen = round_.context.objective_of(round_.node, *objective)
+    chosen = round_.context.objective_of(round_.node, objective)
     round_.context.stored(round_.node.id)  # raises NotFoundError if another process removed the round
     branch = branch_of(round_.node, round_.context.nodes)
     return opened(
@@ -348,7 +319,7 @@ def holdout_opened(
         round_.goal,
         choose=choose,
         visit=visit,
-        resources=options,
+        machine=machine,
     )
 
 
@@ -359,8 +330,7 @@ def replay(
     seed: int = 0,
     tolerance: float = 0.0,
     objective: Objective | None = None,
-    objective_name: str | None = None,
-    **resources: Unpack[ResourceKeywords],
+    machine: Machine | None = None,
 ) -> Replay:
     """Repeats stored trials from their seeds and compares the results; the store stays unchanged.
 
@@ -371,15 +341,14 @@ def replay(
         sample: Number of trials, drawn at random; ``None`` for every ended trial.
         seed: Seed of the sample.
         tolerance: Difference of a metric that counts as none.
-        objective: As ``objective_name``: see :meth:`run`.
-        resources: As in :meth:`run`: {keywords}.
+        objective: As ``machine``: see :meth:`run`.
 
     Raises:
         AnalysisError: No trial has ended.
         DesignError: An option out of range.
     """
-    options = Resources(**resources)
-    chosen = self.context.objective_of(self.node, objective, objective_name)
+    chosen_machine = self.context.machine(machine)
+    chosen = self.context.objective_of(self.node, objective)
     return replayed(
         self.context.store,
         self._stored,
@@ -388,7 +357,7 @@ def replay(
         sample=sample,
         seed=seed,
         tolerance=tolerance,
-        resources=options,
+        machine=chosen_machine,
     )
 
 
@@ -397,9 +366,8 @@ def best_model(
     folder: str | Path | None = None,
     *,
     rank: int = 1,
-    threads: int = 1,
     objective: Objective | None = None,
-    objective_name: str | None = None,
+    machine: Machine | None = None,
 ) -> Any:
     """The model of the best observed trial, which need not be the configuration of :meth:`Tree.winner`.
 
@@ -410,8 +378,8 @@ def best_model(
         folder: Folder for models, in files named by round, configuration and seed; an existing file is
             loaded. Without a folder, no model is kept.
         rank: 1 for the best trial, 2 for the second, by the value of the planned run.
-        threads: As in :meth:`run`, like ``objective`` and ``objective_name``; another number than in the
-            round changes floats.
+        objective: See :meth:`run`.
+        machine: Its number of threads counts: another number than in the round changes floats.
 
     Returns:
         The result of the objective's ``trained(params, trial)``: a Keras model for a ``KerasObjective``. With
@@ -428,7 +396,7 @@ def best_model(
         target = None
     else:
         target = check_folder(folder)
-    chosen = self.context.objective_of(self.node, objective, objective_name)
+    chosen = self.context.objective_of(self.node, objective)
     return model_of(
         self.context.store,
         self._stored,
@@ -436,5 +404,5 @@ def best_model(
         self.goal,
         folder=target,
         rank=rank,
-        threads=threads,
+        machine=self.context.machine(machine),
     )

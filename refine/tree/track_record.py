@@ -36,7 +36,7 @@ def calibration(self: TreeRecord) -> Calibration:
     child do not.
 
     Examples:
-        >>> child = root.propose().accept(n=10).run(progress=False)
+        >>> child = root.propose().accept(n=10).run()
         >>> [entry.decision.kind for entry in tree.calibration().scored]
         ['accepted']
     """

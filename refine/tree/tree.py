@@ -15,7 +15,7 @@ from refine.tree import excluding
 from refine.tree.adding import add_round
 from refine.tree.asking import ask
 from refine.tree.comparison import check_studies, diff
-from refine.tree.context import Context
+from refine.tree.context import Context, Settings
 from refine.tree.exchange.folder import export, loaded
 from refine.tree.exchange.imports import add_frame, add_search, add_study, add_talos
 from refine.tree.judging import confirm, judge, open_holdout, winner
@@ -56,7 +56,7 @@ class Tree(TreeRecord):
         ...     return 1 - 0.02 * (p["lr"] - 1.4) ** 2 - 0.2 * p["dropout"]
         >>> tree = refine.Tree("example", store="refine.db")
         >>> root = tree.add_round({"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}, score, n=30, seed=7)
-        >>> root.run(progress=False)
+        >>> root.run()
         <Round ... of example>
     """
 
@@ -85,6 +85,7 @@ class Tree(TreeRecord):
                 objectives={},
                 scores={},
                 tools={},
+                settings=Settings(),
             )
         except BaseException:
             database.close()

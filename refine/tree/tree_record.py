@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Self
 
 from refine.errors import DesignError, NotFoundError
+from refine.run.machine import DEFAULT, Machine, machine_of
 from refine.tree.context import Context
 from refine.tree.names import check_tag, round_named
 from refine.tree.round import Round
@@ -166,6 +167,26 @@ class TreeRecord(Shown):
     def budget_state(self) -> BudgetState:
         """The budget with spent and remaining trials, read from the store now."""
         return self._context.budget_with_counts
+
+    @property
+    def machine(self) -> Machine:
+        """Workers, limits, progress and callbacks of calls that run trials; no store holds them.
+
+        Assign a machine to set the machine of this tree and its rounds in this process.
+
+        Raises:
+            DesignError: Not a :class:`refine.Machine`.
+
+        Examples:
+            >>> tree.machine = refine.Machine(workers=2, progress=False)
+            >>> root.run(n=32).trials["state"].value_counts().to_dict()
+            {'complete': 32}
+        """
+        return self._context.settings.machine
+
+    @machine.setter
+    def machine(self, machine: Machine) -> None:
+        self._context.settings.machine = machine_of(DEFAULT, machine)
 
     @property
     def _budget(self) -> BudgetState:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, Unpack
+from typing import Any, TypeVar
 
 from refine.analysis.pooling import Bridge, added_since, bridges_beside
 from refine.errors import DesignError, SpaceError
-from refine.run.options import RunKeywords
+from refine.run.machine import Machine
 from refine.run.protocols import Objective
 from refine.run.runner import TaskSource
 from refine.space.categorical import surface
@@ -30,8 +30,7 @@ def try_out(
     configurations: Sequence[Mapping[str, object]],
     *,
     objective: Objective | None = None,
-    objective_name: str | None = None,
-    **options: Unpack[RunKeywords],
+    machine: Machine | None = None,
 ) -> R:
     """Runs configurations of your own now, in addition to the plan of the round.
 
@@ -43,7 +42,7 @@ def try_out(
 
     Args:
         configurations: Values by name, inside or outside the space, on a level or between levels.
-        objective: As ``objective_name`` and ``options``: see :meth:`run`.
+        objective: As ``machine``: see :meth:`run`.
 
     Returns:
         This round.
@@ -54,7 +53,7 @@ def try_out(
         SpaceError: A configuration misses a parameter, or has a value that the parameter cannot have.
 
     Examples:
-        >>> tried = root.try_out([{"lr": 1.4, "dropout": 0.0}], progress=False)
+        >>> tried = root.try_out([{"lr": 1.4, "dropout": 0.0}])
         >>> tried.trials[["lr", "origin"]].tail(1).to_dict("records")
         [{'lr': 1.4, 'origin': 'given'}]
     """
@@ -83,10 +82,9 @@ def try_out(
     return run_extended(
         self,
         TaskSource(extend=extend, only=keys),
+        self.context.machine(machine),
         objective=objective,
-        objective_name=objective_name,
         check_noise=False,
-        **options,
     )
 
 

@@ -59,7 +59,7 @@ class Goal:
         >>> fast = refine.Goal("latency", "minimize", subject_to=["latency <= 5"])
         >>> goals = [refine.Goal("auc", "maximize"), fast]
         >>> both_goals = tree.add_round({"units": (8, 64, 8)}, both, metric=goals, n=8)
-        >>> both_goals.run(progress=False).front["units"].tolist()
+        >>> both_goals.run().front["units"].tolist()
         [40, 32, 24, 16, 8]
     """
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from refine.errors import ReviewError
 from refine.report.pages.checks import checks_page
 from refine.report.pages.proposal import claim_sentence
+from refine.run.machine import Machine
 from refine.space.edits import bounds_text
 from refine.space.parameters import Range
 from refine.utils.action import Action, Symbol
@@ -435,14 +436,11 @@ class Assistant:
                 lead = f"{ended} ran already and did not run now: judge repeats a configuration. {lead}"
             return Answer.of(round_, details, glance=True, lead=lead)
 
-    def run(self, round_id: str, trials: int, per: str = "trial", details: bool = False) -> Answer:
-        """Run the next trials of a round's plan, within the budget.
-
-        ``per="second"`` values the improvement of exploit trials per second instead of per trial.
-        """
+    def run(self, round_id: str, trials: int, details: bool = False) -> Answer:
+        """Run the next trials of a round's plan, within the budget."""
         with self._paying(trials) as tree:
             round_ = tree[round_id]
-            round_.run(trials=trials, per=per, **self._options(round_))
+            round_.run(trials=trials, **self._options(round_))
             return Answer.of(round_, details, lead=self._spent("trial"))
 
     def grow(
@@ -455,7 +453,8 @@ class Assistant:
     ) -> Answer:
         """Add trials to a round and run them now, within the budget, without a child.
 
-        ``exploit`` is the share chosen by the model, by default the round's own; ``per`` as in ``run``.
+        ``exploit`` is the share chosen by the model, by default the round's own.
+        ``per="second"`` values the improvement of exploit trials per second instead of per trial.
         """
         with self._paying(trials) as tree:
             round_ = tree[round_id]
@@ -495,7 +494,8 @@ class Assistant:
             yield tree
 
     def _options(self, round_: Round) -> dict[str, Any]:
-        return {"progress": False, "on_trial": self._count, **self.objective_of(round_)}
+        machine = Machine(progress=False, on_trial=self._count)
+        return {**self.objective_of(round_), "machine": machine}
 
     def _count(self, _: FinishedTrial) -> None:
         """Counts a stored trial at once, failed or not: a call refused half-way has used budget."""

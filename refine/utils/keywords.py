@@ -97,8 +97,8 @@ def listed(text: str | None, keywords: Iterable[str]) -> str | None:
 
 def _hint(called: str, unknown: str, accepted: list[str]) -> str:
     """Similar keywords, else all keywords if they are few, else a call that lists all keywords."""
-    if unknown == "name" and "objective_name" in accepted:
-        return "objective_name= names the objective" + (", tag= names the round" if "tag" in accepted else "")
+    if unknown == "objective_name" and "name" in accepted:
+        return "name= names the objective, tag= names the round"
     if closest(unknown, accepted) or len(accepted) <= _SHORT:
         return did_you_mean(unknown, accepted)
     return f"help(refine.{called}) lists all keywords"

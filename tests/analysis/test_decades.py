@@ -72,7 +72,7 @@ def bowl(p, trial):
 def study(tmp_path):
     goal = {"metric": "loss", "direction": "minimize"}
     with refine.Tree("decades", store=tmp_path / "refine.db") as tree:
-        tree.add_round(SPACE, bowl, n=60, **goal, noise="retraining").run(progress=False, check_noise=False)
+        tree.add_round(SPACE, bowl, n=60, **goal, noise="retraining").run()
         yield tree
 
 
@@ -90,22 +90,26 @@ def test_the_winner_of_a_loss_over_decades_is_positive_and_within_a_factor(study
 
 
 def test_a_linear_scale_turns_the_factor_of_the_winner_off(tree):
-    root = tree.add_round(SPACE, bowl, n=60, metric="loss", direction="minimize", scale="linear")
-    root.run(progress=False, check_noise=False)
+    root = tree.add_round(
+        SPACE, bowl, n=60, metric="loss", direction="minimize", scale="linear", noise="retraining"
+    )
+    root.run()
     winner = tree.winner()
     assert np.isnan(winner.factor)
     assert "log10" not in str(winner)
 
 
 def test_a_race_over_decades_uses_repeats_on_log10(study):
-    winner = study.confirm(budget=6, top=3, progress=False)
+    winner = study.confirm(budget=6, top=3)
     assert winner.interval[0] > 0
     assert winner.race.verdict in ("noise", "decided", "budget")
 
 
 def test_few_trials_over_decades_still_give_a_positive_expectation(tree):
-    root = tree.add_round(SPACE, bowl, n=8, metric="loss", direction="minimize", scale="log")
-    root.run(progress=False, check_noise=False)
+    root = tree.add_round(
+        SPACE, bowl, n=8, metric="loss", direction="minimize", scale="log", noise="retraining"
+    )
+    root.run()
     winner = tree.winner()
     assert winner.expected > 0
     assert winner.interval[0] > 0

@@ -30,7 +30,7 @@ def known(round_, top=None):
 
 
 def test_the_best_are_read_best_first(tree, space):
-    round_ = tree.add_round(space, learns, metric="val_acc", n=60).run(progress=False)
+    round_ = tree.add_round(space, learns, metric="val_acc", n=60).run()
     curves = known(round_)
     assert len(curves) == 20
     assert [c.rank for c in curves] == list(range(1, 21))

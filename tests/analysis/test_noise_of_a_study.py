@@ -22,7 +22,7 @@ def noisy(params, trial):
 @pytest.fixture
 def study():
     with refine.Tree("noisy", store="sqlite://") as tree:
-        yield tree, tree.add_round(SPACE, noisy, n=40, seed=1).run(progress=False)
+        yield tree, tree.add_round(SPACE, noisy, n=40, seed=1).run()
 
 
 @pytest.mark.slow
@@ -36,7 +36,7 @@ def test_all_screens_state_one_tolerance(study):
     assert claim.epsilon > 0
     assert winner.epsilon == review.worth().epsilon == judgement.epsilon == pytest.approx(claim.epsilon)
     assert winner.epsilon_source == claim.epsilon_source
-    confirmed = tree.confirm(budget=6, progress=False)
+    confirmed = tree.confirm(budget=6)
     tolerance = root.propose().proposal.claim.epsilon
     assert confirmed.epsilon == confirmed.race.tolerance == pytest.approx(tolerance)
     assert tree.winner().epsilon == pytest.approx(tolerance)
@@ -85,9 +85,9 @@ def test_a_round_that_learns_keeps_noise_and_tolerance_of_its_study(tree):
         return 1 - abs(params["x"] - 0.8) ** 2 - 0.3 * (params["kind"] == "b") + noise
 
     space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21), "kind": ["a", "b"]}
-    root = tree.add_round(space, rising, n=30, seed=0).run(progress=False, check_noise=False)
+    root = tree.add_round(space, rising, n=30, seed=0, noise="retraining").run()
     child = root.branch({"x": (0.6, 1.0, 9), "y": (0.0, 1.0, 21), "kind": ["a", "b"]}, n=10, exploit=1.0)
-    child.run(progress=False, check_noise=False)
+    child.run()
     first = root.analyze().noise
     second = child.analyze().noise
     assert second.n == first.n  # the same evenly drawn trials
@@ -97,19 +97,19 @@ def test_a_round_that_learns_keeps_noise_and_tolerance_of_its_study(tree):
 
 def test_the_tolerance_stays_after_a_first_round_of_few_even_trials(tree):
     belief = {"x": refine.Near(0.4, within=0.1)}
-    root = tree.add_round(SPACE, noisy, n=16, belief=belief, seed=2).run(progress=False, check_noise=False)
+    root = tree.add_round(SPACE, noisy, n=16, belief=belief, seed=2, noise="retraining").run()
     assert 0 < (root.trials["origin"] == "space_filling").sum() < 10
     first = root.analyze().noise
     child = root.branch({"x": (0.3, 0.5, 11), "y": (0.0, 0.4, 6)}, n=11, exploit=1.0)
-    second = child.run(progress=False, check_noise=False).analyze().noise
+    second = child.run().analyze().noise
     assert second.floor >= first.floor
     assert second.epsilon >= first.epsilon
 
 
 def test_a_round_that_learns_is_analysed_after_all_trials_of_its_first_round_are_excluded(tree):
-    root = tree.add_round(SPACE, noisy, n=12, seed=2).run(progress=False, check_noise=False)
+    root = tree.add_round(SPACE, noisy, n=12, seed=2, noise="retraining").run()
     child = root.propose().edit(x=(0.0, 0.8)).accept(n=16, exploit=0.6)
-    child.run(progress=False, check_noise=False)
+    child.run()
     root.exclude(range(12), "a wrong version of the data")
     analysis = child.analyze()
     assert 0 < analysis.n_few_even < 10

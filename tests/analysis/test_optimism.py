@@ -23,7 +23,7 @@ def classifier(params, trial):
 
 @pytest.mark.slow
 def test_luck_of_seeds_and_luck_of_rows_are_estimated_separately(tree, space, tmp_path):
-    round_ = tree.add_round(space, classifier, metric="val_acc", n=60, seed=1).run(progress=False)
+    round_ = tree.add_round(space, classifier, metric="val_acc", n=60, seed=1).run()
     optimism = round_.optimism()
     assert optimism.best == round_.best["value"] > 0.87
     assert optimism.seeds is None
@@ -32,7 +32,7 @@ def test_luck_of_seeds_and_luck_of_rows_are_estimated_separately(tree, space, tm
     assert optimism.examples.low <= 0.8 <= optimism.examples.high
     assert optimism.examples.value < 0.83
     assert [call.name for call in optimism.page().calls] == ["round.replicate"]
-    round_.replicate(5, 3, progress=False)
+    round_.replicate(5, 3)
     optimism = round_.optimism()
     replicates = round_.replicates.loc[round_.replicates["cell"] == round_.best["cell"], "value"]
     assert optimism.seeds.value == pytest.approx(replicates.mean())
@@ -61,8 +61,8 @@ def test_less_is_better_too(tree, space):
     def loss(params):
         return params["lr"] + 0.2 * np.random.normal()
 
-    round_ = tree.add_round(space, loss, direction="minimize", n=30).run(progress=False)
-    round_.replicate(4, 3, progress=False)
+    round_ = tree.add_round(space, loss, direction="minimize", n=30).run()
+    round_.replicate(4, 3)
     optimism = round_.optimism()
     assert optimism.best == round_.trials["value"].min()
     assert optimism.seeds.low < optimism.seeds.value < optimism.seeds.high
@@ -72,7 +72,7 @@ def test_less_is_better_too(tree, space):
 
 def test_why_examples_say_nothing(tree, space):
     round_ = tree.add_round(space, classifier, metric="val_loss", direction="maximize", n=12)
-    round_.run(progress=False)
+    round_.run()
     assert round_.optimism().why_not == Reason("no_formula", {"metric": "val_loss"})
     round_.metric = "max:val_acc"
     assert round_.optimism().why_not.code == "other_metric"
@@ -81,7 +81,7 @@ def test_why_examples_say_nothing(tree, space):
         trial.predicted(np.full(60, 0.9), RIGHT)
         return {"val_acc": params["lr"]}
 
-    other = tree.add_round(space, otherwise, metric="val_acc", n=12).run(progress=False)
+    other = tree.add_round(space, otherwise, metric="val_acc", n=12).run()
     assert other.optimism().why_not == Reason("not_reproduced", {"metric": "val_acc"})
 
 
@@ -92,7 +92,7 @@ def test_predictions_survive_and_stay_small(tmp_path, space):
         return params["lr"]
 
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        round_ = tree.add_round(space, wide, n=3).run(progress=False)
+        round_ = tree.add_round(space, wide, n=3).run()
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
         store = tree[round_.id].context.store
         pk = tree[round_.id]._stored.pk
@@ -109,7 +109,7 @@ def test_scores_by_fold_of_a_deterministic_objective_correct_its_best_value(tree
     def scores(params):
         return {"acc": [params["lr"] + np.sin(100 * params["lr"] + 9 * fold) for fold in range(5)]}
 
-    round_ = tree.add_round(space, scores, n=30, seed=1, metric="acc", noise="none").run(progress=False)
+    round_ = tree.add_round(space, scores, n=30, seed=1, metric="acc", noise="none").run()
     optimism = round_.optimism()
     assert optimism.folds == tree.winner().new_data
     assert optimism.folds.value < optimism.best

@@ -18,7 +18,7 @@ PRUNER = refine.Pruner(keep=0.5, warmup=3, min_trials=10)
 
 def pruned_round(tree, space, n=60, **options):
     options = {"metric": "acc", "pruner": PRUNER, **options}
-    return tree.add_round(space, objectives.learner, n=n, **options).run(progress=False)
+    return tree.add_round(space, objectives.learner, n=n, **options).run()
 
 
 def test_a_trial_that_is_behind_stops_and_has_no_final_value(tree, space):
@@ -54,10 +54,10 @@ def test_a_trial_that_is_behind_stops_and_has_no_final_value(tree, space):
 @pytest.mark.slow
 def test_pruned_trials_are_run_to_their_end(tree, space):
     round_ = tree.add_round(space, objectives.learner, metric="acc", n=30, pruner=PRUNER)
-    assert set(round_.run(workers=2, progress=False).trials["state"]) == {"complete", "pruned"}
+    assert set(round_.run(workers=2).trials["state"]) == {"complete", "pruned"}
     complete = round_.trials[round_.trials["state"] == "complete"].set_index("cell")["value"]
     pruned = set(round_.trials.loc[round_.trials["state"] == "pruned", "cell"])
-    round_.run(rerun="pruned", progress=False)
+    round_.run(rerun="pruned")
     after = round_.trials.set_index("cell")
     assert set(after["state"]) == {"complete"}
     assert after.loc[complete.index, "value"].equals(complete)
@@ -170,9 +170,7 @@ def test_audited_trials_stand_for_those_stopped():
 
 @pytest.mark.slow
 def test_tests_rank_pruned_trials_by_forecasts(tree, space):
-    without_pruner = (
-        tree.add_round(space, objectives.never_stops, metric="acc", n=100).run(progress=False).analyze()
-    )
+    without_pruner = tree.add_round(space, objectives.never_stops, metric="acc", n=100).run().analyze()
     round_ = pruned_round(tree, space, n=100)
     some = round_.analyze()
     assert some.states["pruned"] > 20
@@ -197,10 +195,10 @@ def test_tests_rank_pruned_trials_by_forecasts(tree, space):
 
 def test_a_pruner_without_reports_is_an_error_and_an_unasked_one_a_warning(tree, space):
     with pytest.raises(ObjectiveError, match="'value'"):
-        tree.add_round(space, objectives.bowl, n=20, pruner="median").run(progress=False)
+        tree.add_round(space, objectives.bowl, n=20, pruner="median").run()
     deaf = tree.add_round(space, objectives.never_stops, metric="acc", n=40, pruner=PRUNER)
     with pytest.warns(RuntimeWarning, match=r"trial.should_prune\(\)") as caught:
-        deaf.run(progress=False)
+        deaf.run()
     assert len(caught) == 1
     assert set(deaf.trials["state"]) == {"complete"}
 
@@ -261,14 +259,14 @@ def height_after(params, epoch):
     ],
 )
 def test_pruner_that_can_stop_no_trial_says_so_once(tree, space, pruner, fix):
-    root = tree.add_round(space, short, metric="acc", n=40, pruner=pruner)
+    root = tree.add_round(space, short, metric="acc", n=40, pruner=pruner, noise="retraining")
     with pytest.warns(RefineWarning, match=f"report 6 epochs, {fix}") as warned:
-        root.run(progress=False, check_noise=False)
+        root.run()
     assert len(warned) == 1
     assert set(root.trials["state"]) == {"complete"}
 
 
 def test_pruner_that_can_stop_trials_says_nothing(tree, space):
     pruner = refine.Pruner(warmup=2, min_trials=10)
-    root = tree.add_round(space, short, metric="acc", n=40, pruner=pruner)
-    assert "pruned" in set(root.run(progress=False, check_noise=False).trials["state"])
+    root = tree.add_round(space, short, metric="acc", n=40, pruner=pruner, noise="retraining")
+    assert "pruned" in set(root.run().trials["state"])

@@ -56,7 +56,7 @@ class Place(SimpleNamespace):
 def place(tmp_path_factory):
     folder = Path(tmp_path_factory.mktemp("wrong"))
     tree = refine.Tree("question", store=folder / "refine.db")
-    root = tree.add_round(SPACE, objective, n=60, seed=7).run(progress=False)
+    root = tree.add_round(SPACE, objective, n=60, seed=7).run()
     empty = tree.add_round(SPACE, objective, n=20, seed=8)
     other = refine.Tree("other", store=folder / "other.db")
     foreign = other.add_round({"a": (0.0, 1.0)}, objective, n=5)

@@ -25,7 +25,7 @@ CALLS = {
     "Tree.add_search": lambda t, p: t.add_search(_search()),
     "Tree.add_talos": lambda t, p: t.add_talos(shutil.unpack_archive(SWEEP, p.folder) or p.folder / "run"),
     "Tree.add_study": lambda t, p: t.add_study(_study()),
-    "Tree.confirm": lambda t, p: t.confirm(progress=False),
+    "Tree.confirm": lambda t, p: t.confirm(),
     "Tree.diff": lambda t, p: t.diff(p.gone, p.gone),
     "Tree.export": lambda t, p: t.export(FOLDER),
     "Tree.export_page": lambda t, p: t.export_page("study.html"),
@@ -34,21 +34,21 @@ CALLS = {
     "Tree.tag": lambda t, p: t.tag(p.gone, "paper"),
     "Tree by len": lambda t, p: len(t),
     "Tree by item": lambda t, p: t[p.gone.id],
-    "Tree in autopilot": lambda t, p: refine.autopilot(t, progress=False),
+    "Tree in autopilot": lambda t, p: refine.autopilot(t),
     "Round.best_model": lambda r, p: r.best_model(objective=_WithModel()),
     "Round.exclude": lambda r, p: r.exclude([0], "why"),
     "Round.include": lambda r, p: r.include([0]),
     "Round.note": lambda r, p: setattr(r, "note", "late"),
     "Round.branch": lambda r, p: r.branch(p.space, n=3),
     "Round.plot": lambda r, p: r.plot.density("lr"),
-    "Round.replicate": lambda r, p: r.replicate(progress=False),
+    "Round.replicate": lambda r, p: r.replicate(),
     "Round.report": lambda r, p: r.report(FOLDER),
     "Round.review": lambda r, p: r.review(p.proposal),
-    "Round.run": lambda r, p: r.run(progress=False),
+    "Round.run": lambda r, p: r.run(),
     "Round.set_epsilon": lambda r, p: r.set_epsilon(0.1),
-    "Round.grow": lambda r, p: r.grow(1, progress=False),
-    "Round.try_out": lambda r, p: r.try_out([refine.Space(p.space).configuration(0)], progress=False),
-    "Round with more": lambda r, p: r.run(n=40, progress=False),
+    "Round.grow": lambda r, p: r.grow(1),
+    "Round.try_out": lambda r, p: r.try_out([refine.Space(p.space).configuration(0)]),
+    "Round with more": lambda r, p: r.run(n=40),
     "Review.accept": lambda v, p: v.accept(n=5),
     "Review.decline": lambda v, p: v.decline(),
     "Review.checks": lambda v, p: v.checks(),
@@ -58,7 +58,7 @@ CALLS = {
 """Members called with arguments, or absent as attributes; other public members are read or called bare."""
 
 KNOWN = {
-    "Tree": "name why details store close load",
+    "Tree": "name machine why details store close load",
     "Round": "to_talos id why details goal goals choose objective parent space",  # of a root, and of one goal
 }
 """What is known without the store."""
@@ -96,7 +96,7 @@ def _study():
 def closed(tmp_path_factory, place):
     """A tree with one round and its proposal, closed; and what is given to calls."""
     tree = refine.Tree("gone", store=tmp_path_factory.mktemp("closed") / "refine.db")
-    root = tree.add_round(place.space, place.objective, n=30, seed=1).run(progress=False)
+    root = tree.add_round(place.space, place.objective, n=30, seed=1).run()
     review = root.propose()
     tree.close()
     arguments = SimpleNamespace(**vars(place), gone=root, proposal=review.proposal)

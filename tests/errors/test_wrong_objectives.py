@@ -42,30 +42,30 @@ ALIKE = {
 
 @pytest.mark.parametrize("name", ALIKE)
 def test_the_round_stops_and_names_the_fix(tree, name):
-    round_ = tree.add_round(SPACE, ALIKE[name], n=12, objective_name="mine")
+    round_ = tree.add_round(SPACE, ALIKE[name], n=12, name="mine")
     with pytest.raises(RoundStoppedError) as caught:
-        round_.run(progress=False)
+        round_.run()
     text = recorded(__name__, name, round_.failures["error"][0].strip().splitlines()[-1])
     message = str(caught.value).replace(round_.id, "ROOT").replace(text, "ERROR")
     assert message == recorded(__name__, "trials that fail alike", message)
     assert round_.failures["error"].str.strip().str.endswith(text).all()
     assert len(round_.trials) == 5  # and none of them is lost
-    mended = tree.add_round(SPACE, lambda params: params["lr"], n=12, objective_name="mine")
-    assert mended.run(progress=False, rerun="failed").trials["state"].eq("complete").all()
+    mended = tree.add_round(SPACE, lambda params: params["lr"], n=12, name="mine")
+    assert mended.run(rerun="failed").trials["state"].eq("complete").all()
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_missing_return_stops_the_round_after_one_trial(tree, workers):
-    round_ = tree.add_round(SPACE, returning(None), n=12, objective_name="mine")
+    round_ = tree.add_round(SPACE, returning(None), n=12, name="mine")
     with pytest.raises(RoundStoppedError) as caught:
-        round_.run(workers, progress=False)
+        round_.run(workers=workers)
     message = str(caught.value).replace(round_.id, "ROOT")
     assert message == recorded(__name__, "a first trial without a result", message)
     if workers == 1:
         (error,) = round_.failures["error"]
         assert error.strip().splitlines()[-1] == recorded(__name__, "nothing")
-    mended = tree.add_round(SPACE, lambda params: params["lr"], n=12, objective_name="mine")
-    assert mended.run(progress=False, rerun="failed").trials["state"].eq("complete").all()
+    mended = tree.add_round(SPACE, lambda params: params["lr"], n=12, name="mine")
+    assert mended.run(rerun="failed").trials["state"].eq("complete").all()
 
 
 def test_a_later_trial_that_returns_none_stops_no_round(tree):
@@ -74,7 +74,7 @@ def test_a_later_trial_that_returns_none_stops_no_round(tree):
     def sometimes(params):
         return values.pop(0) if values else 0.7
 
-    round_ = tree.add_round(SPACE, sometimes, n=12).run(progress=False, check_noise=False)
+    round_ = tree.add_round(SPACE, sometimes, n=12, noise="retraining").run()
     assert round_.trials["state"].value_counts().to_dict() == {"complete": 11, "failed": 1}
 
 
@@ -84,7 +84,7 @@ def test_a_first_trial_with_none_for_a_metric_stops_no_round(tree):
     def sometimes(params):
         return {"value": values.pop() if values else 0.7}
 
-    round_ = tree.add_round(SPACE, sometimes, n=12).run(progress=False, check_noise=False)
+    round_ = tree.add_round(SPACE, sometimes, n=12, noise="retraining").run()
     assert round_.trials["state"].value_counts().to_dict() == {"complete": 11, "failed": 1}
     assert "missing" not in round_.failures["error"][0]
 
@@ -100,9 +100,9 @@ METRICS = {
 @pytest.mark.parametrize("name", METRICS)
 def test_a_metric_that_is_not_returned(tree, name):
     metric, returned = METRICS[name]
-    round_ = tree.add_round(SPACE, returning(returned), n=12, metric=metric, objective_name="mine")
+    round_ = tree.add_round(SPACE, returning(returned), n=12, metric=metric, name="mine")
     with pytest.raises(ObjectiveError) as caught:
-        round_.run(progress=False)
+        round_.run()
     message = str(caught.value).replace(round_.id, "ROOT")
     assert message == recorded(__name__, name, message)
     assert round_.trials[list(returned)].to_dict("records") == [returned]

@@ -51,7 +51,11 @@ def space_of(entry, *constraints):
 
 
 def running(**options):
-    return lambda place: place.empty.run(**{"progress": False, **options})
+    return lambda place: place.empty.run(**options)
+
+
+def on(**options):
+    return lambda place: place.empty.run(machine=refine.Machine(**options))
 
 
 def opening(store, **options):
@@ -119,27 +123,27 @@ ROUNDS = {
     "metric without a name": adding(metric="max:"),
     "design of another library": adding(design="random"),
     "degenerate as text": adding(allow_degenerate="no"),
-    "objective_name is a number": adding(objective_name=3),
+    "name is a number": adding(name=3),
     "like a number": adding(like=[1]),
-    "name": adding(name="first"),
+    "objective_name": adding(objective_name="first"),
     "a tag is a path": adding(tag="1.2"),
     "note is a number": adding(note=3),
     "an option nobody knows": adding(directon="maximize"),
 }
 
 RUNS = {
-    "no worker": running(workers=0),
+    "no worker": on(workers=0),
     "workers and a larger n": running(workers="2", n=40),
-    "objective in place of workers": lambda p: p.empty.run(len),
-    "threads as text": running(threads="1"),
-    "progress as text": running(progress="False"),
-    "an executor's class": running(executor=ThreadPoolExecutor),
-    "timeout as text": running(timeout="5"),
-    "memory in gigabytes": running(memory=2),
+    "objective in place of a size": lambda p: p.empty.run(len),
+    "threads as text": on(threads="1"),
+    "progress as text": on(progress="False"),
+    "an executor's class": on(executor=ThreadPoolExecutor),
+    "timeout as text": on(timeout="5"),
+    "memory in gigabytes": on(memory=2),
     "rerun of a typo": running(rerun="fail"),
-    "a design that is none": running(design=True),
+    "a design that is none": adding(design=True),
     "an option of another library": running(n_jobs=2),
-    "another objective": running(objective=two_by_two, objective_name="two"),
+    "another objective": running(objective=two_by_two),
     "a function of the metrics without a name": adding(metric=partial(max)),
 }
 
@@ -175,9 +179,7 @@ TREES = {
     "a store in a name too long": lambda p: refine.Tree("question", store="a" * 20_000),
     "a store in a name of too many bytes": lambda p: refine.Tree("question", store="ü" * 200),
     "autopilot on a name": lambda p: refine.autopilot("question"),
-    "autopilot that would fail after its first round": lambda p: refine.autopilot(
-        p.empty, n="5", progress=False
-    ),
+    "autopilot that would fail after its first round": lambda p: refine.autopilot(p.empty, n="5"),
     "replay before run": lambda p: p.empty.replay(),
     "a model of no model": lambda p: p.root.best_model(),
 }

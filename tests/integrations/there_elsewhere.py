@@ -65,14 +65,14 @@ def tried(title, metric, monkeypatch, folder, **names):
     with refine.Tree("q", store=":memory:") as tree:
         goal = {"metric": metric, "direction": "minimize"}
         pruner = refine.Pruner(keep=0.5, warmup=1, min_trials=3, audit=0.0)
-        pruned = tree.add_round(RATE, objective, n=8, pruner=pruner, objective_name="pruned", **goal)
-        assert set(pruned.run(progress=False, check_noise=False).trials["state"]) == {"complete", "pruned"}
+        pruned = tree.add_round(RATE, objective, n=8, pruner=pruner, name="pruned", **goal)
+        assert set(pruned.run().trials["state"]) == {"complete", "pruned"}
         monkeypatch.setattr(Epochs, "ended", dies)
-        killed = tree.add_round(RATE, objective, n=1, objective_name="killed", **goal)
+        killed = tree.add_round(RATE, objective, n=1, name="killed", **goal)
         with contextlib.suppress(refine.RoundStoppedError):
-            killed.run(progress=False)
+            killed.run()
         assert "killed" in killed.failures["error"].iloc[0]
-        killed.run(progress=False, rerun="failed")
+        killed.run(rerun="failed")
         assert (epochs, set(killed.trials["state"])) == ([0, 1, 2, 2, 3, 4], {"complete"})
         (curves,) = tree._context.store.records([killed._stored.pk], curves=True).curves[-1:]
         assert len(curves[metric]) == 5

@@ -41,7 +41,7 @@ def objective():
 def round_(tmp_path_factory, objective):
     with refine.Tree("q", store=tmp_path_factory.mktemp("best") / "a.db") as tree:
         SEEN.clear()
-        yield tree.add_round(SPACE, objective, metric="val_acc", n=4).run(progress=False)
+        yield tree.add_round(SPACE, objective, metric="val_acc", n=4).run()
 
 
 def test_the_best_model_has_the_weights_of_its_trial(round_, objective):
@@ -148,7 +148,7 @@ def test_other_code_is_noticed(round_):
 @pytest.mark.nightly
 def test_several_splits_give_the_first_ones_model(tree):
     objective = KerasObjective(model_function, X, Y, preprocess=StandardScaler(), splits=2)
-    round_ = tree.add_round(SPACE, objective, metric="val_acc", n=2).run(progress=False)
+    round_ = tree.add_round(SPACE, objective, metric="val_acc", n=2).run()
     model = round_.best_model()  # the values of the first split agree, or there were a warning
     x_val, y_val = objective._data[2:]
     measured = model.evaluate(x_val, y_val, verbose=0, return_dict=True)["acc"]
@@ -175,10 +175,10 @@ def test_a_best_model_that_cannot_be_made_is_refused_first(round_, tmp_path):
             return f"model of {params['x']}", {"value": params["x"]}
 
     with refine.Tree("q", store=tmp_path / "b.db") as tree:
-        bare = tree.add_round({"x": [1, 2, 3]}, plain, n=3).run(progress=False)
+        bare = tree.add_round({"x": [1, 2, 3]}, plain, n=3).run()
         with pytest.raises(ObjectiveError, match="refine.keras.KerasObjective"):
             bare.best_model()
-        kind = tree.add_round({"x": [1, 2, 3]}, Gives(), n=3).run(progress=False)
+        kind = tree.add_round({"x": [1, 2, 3]}, Gives(), n=3).run()
         assert kind.best_model() == "model of 3"
         with pytest.raises(ObjectiveError, match="save"):
             kind.best_model(tmp_path)

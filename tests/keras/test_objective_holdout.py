@@ -75,7 +75,7 @@ def test_a_round_and_its_hold_out(tree):
     objective = KerasObjective(small, X, Y, holdout=0.2)
     space = refine.Space({"lr": refine.Float(0.001, 0.1, levels=6, log=True)})
     SEEN.clear()
-    round_ = tree.add_round(space, objective, metric="val_acc", n=4).run(progress=False)
+    round_ = tree.add_round(space, objective, metric="val_acc", n=4).run()
     opening = round_.open_holdout(top=2, seeds=1)
     assert opening.table["runs"].tolist() == [1, 1]
     hits = opening.runs["value"] * 40  # shares of the 40 sealed rows
@@ -95,7 +95,7 @@ def test_several_splits_are_averaged(tree):
     assert objective.fingerprint != single.fingerprint
     assert all(np.array_equal(a, b) for a, b in zip(objective._data, single._data, strict=True))
     assert len({data[2].tobytes() for data in map(objective._of_split, range(3))}) == 3
-    round_ = tree.add_round({"lr": [0.001, 0.1]}, objective, metric="val_acc", n=2).run(progress=False)
+    round_ = tree.add_round({"lr": [0.001, 0.1]}, objective, metric="val_acc", n=2).run()
     by_split = round_.trials[["val_acc@1", "val_acc@2", "val_acc@3"]]
     assert np.allclose(round_.trials["value"], by_split.mean(axis=1))
     assert "acc@1" not in round_.trials

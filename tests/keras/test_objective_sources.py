@@ -128,7 +128,7 @@ def test_row_numbers_stand_for_data_on_disk(tree):
     pruner = refine.Pruner(keep=0.5, warmup=1, min_trials=3)
     round_ = tree.add_round(
         space, objective, metric="val_loss", direction="minimize", n=6, pruner=pruner
-    ).run(progress=False)
+    ).run()
     assert set(round_.trials["state"]) == {"complete", "pruned"}
     model = round_.best_model()
     _, _, rows_val, y_val = objective._data

@@ -48,7 +48,7 @@ def test_trainings_stop_when_they_are_behind(tree, model):
     objective = KerasObjective(model, *_rows(), accelerate=model is _unchanged)
     round_ = tree.add_round(
         SPACE, objective, metric="val_loss", direction="minimize", n=14, pruner=PRUNER
-    ).run(progress=False)
+    ).run()
     frame = round_.trials
     shown = round_.shown
     curves = round_.context.store.records([round_._stored.pk], curves=True).curves
@@ -70,7 +70,7 @@ def test_several_splits_are_refused(tree):
     objective = KerasObjective(_fast, *_rows(), splits=2)
     round_ = tree.add_round(SPACE, objective, metric="val_acc", n=3, pruner=PRUNER)
     with pytest.raises(ObjectiveError, match="several splits"):
-        round_.run(progress=False)
+        round_.run()
     assert round_.trials.empty
 
 

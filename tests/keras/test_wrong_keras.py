@@ -165,6 +165,6 @@ def test_the_round_stops_and_names_the_fix(tree, model: Any, metric: str, text: 
     objective = KerasObjective(model, X, Y)
     round_ = tree.add_round({"dropout": (0.0, 0.5, 3)}, objective, metric=metric, n=2)
     with pytest.raises((RoundStoppedError, ObjectiveError)) as caught:
-        round_.run(progress=False)
+        round_.run()
     assert str(caught.value) == f"round {round_.id}: {text}"
     assert len(round_.trials) == stored

@@ -56,7 +56,7 @@ def values_of(objective, store, **options):
     """Metrics of a round's trials, by cell."""
     with refine.Tree("question", store=store) as tree:
         root = tree.add_round(SPACE, objective, metric="val_acc", n=2, seed=3)
-        root.run(progress=False, **options)
+        root.run(machine=refine.Machine(progress=False, **options))
         names = ["state", "seed", "loss", "val_loss", "val_fmeasure", "degenerate"]
         return root.trials.sort_values("cell")[names].to_dict("records")
 

@@ -15,4 +15,4 @@ def review():
         "junk": (1, 8),
     }
     tree = refine.Tree("q", store="sqlite://")
-    return tree.add_round(space, objectives.bowl, n=150, seed=7).run(progress=False).propose()
+    return tree.add_round(space, objectives.bowl, n=150, seed=7).run().propose()

@@ -86,7 +86,7 @@ def test_rejecting_a_change_undoes_changes_that_depend_on_the_rejected_one(tmp_p
 
     tree = refine.Tree("t", store=tmp_path / "t.db")
     space = {"a": ["0", "1"], "b": refine.Float(0, 1, levels=31)}
-    root = tree.add_round(space, objective, n=50, metric="value", direction="maximize").run(progress=False)
+    root = tree.add_round(space, objective, n=50, metric="value", direction="maximize").run()
     review = root.propose(epsilon=0.02)  # less than one level
     assert review.space["a"].grid == ("0",)
     assert review.space["b"].high < 0.5

@@ -166,9 +166,7 @@ def objective(params):
 
 @pytest.fixture(scope="module")
 def first_round():
-    return lambda tree: tree.add_round(SPACE, objective, objective_name="rows", n=40, noise="none").run(
-        progress=False
-    )
+    return lambda tree: tree.add_round(SPACE, objective, name="rows", n=40, noise="none").run()
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +204,7 @@ def test_the_value_of_the_winner_on_new_data_is_less_its_luck(study):
 
 def test_a_child_uses_the_scores_of_its_ancestors(root):
     child = root.propose().accept(n=10, exploit=0, audit=0)
-    child.run(progress=False)
+    child.run()
     analysis = child.analyze()
     assert len(analysis.new_data.X) > 10
     assert analysis.new_data.X.shape[1] == len(analysis.parameters)
@@ -235,7 +233,7 @@ def predicting(params, trial):
 
 def test_stored_predictions_make_a_claim_about_new_data(tree):
     root = tree.add_round(SPACE, predicting, metric="val_acc", n=30, noise="none")
-    proposal = root.run(progress=False).propose().proposal
+    proposal = root.run().propose().proposal
     assert proposal.claim.data == "rows"
     assert tree.winner().new_data.n == 200
 
@@ -273,6 +271,6 @@ def test_failures_conditions_constraints_and_goals_go_with_scores_by_row(tree, j
     momentum = refine.Float(0.0, 1.0, 6, when="optimizer == 'sgd'")
     space = {"x": (0.0, 1.0), "optimizer": ["sgd", "adam"], "momentum": momentum}
     root = tree.add_round(space, failing_beyond, n=40, noise="none", **judged)
-    claim = root.run(progress=False).propose().proposal.claim
+    claim = root.run().propose().proposal.claim
     assert claim.data == "rows"
     assert 0.9 < claim.probability <= 1

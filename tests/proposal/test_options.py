@@ -67,7 +67,7 @@ def score(p):
 
 
 def test_rows_differ_and_cover_every_risk(tree):
-    round_ = tree.add_round(OLD, score, n=60, seed=1).run(progress=False)
+    round_ = tree.add_round(OLD, score, n=60, seed=1).run()
     review = round_.propose(risk=0.1, keep=False)
     options = review.options()
     spaces = [row.space for row in options.rows]

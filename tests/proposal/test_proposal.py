@@ -314,9 +314,8 @@ def next_to_a_wall(params, trial):
 def test_few_learning_trials_next_to_a_wall_cut_nothing_off(seed, code):
     space = refine.Space({"rate": (0.0, 1.0, 10), "depth": (0.0, 1.0, 10), "other": (0.0, 1.0, 10)})
     with refine.Tree("wall", store="sqlite://") as tree:
-        quiet = {"progress": False, "check_noise": False}
-        root = tree.add_round(space, next_to_a_wall, n=12, seed=seed, objective_name="wall").run(**quiet)
-        review = root.branch(space, n=10, exploit=1.0).run(**quiet).propose()
+        root = tree.add_round(space, next_to_a_wall, n=12, seed=seed, name="wall", noise="retraining").run()
+        review = root.branch(space, n=10, exploit=1.0).run().propose()
         edited = review.edit(depth=(0.5, 1.0))
         screen = str(edited)
     proposal = review.proposal

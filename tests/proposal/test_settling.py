@@ -23,7 +23,7 @@ def noisy_slope(p, trial):
 @pytest.fixture(scope="module")
 def noisy():
     tree = refine.Tree("noisy", store="sqlite://")
-    tree.add_round({"x": (0, 9), "y": (0, 9)}, noisy_slope, n=30, seed=1).run(progress=False)
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, noisy_slope, n=30, seed=1).run()
     return tree
 
 
@@ -52,7 +52,7 @@ def test_unrelated_values_leave_too_many_places_for_the_bests():
         return float(table[p["a"], p["b"], p["c"], p["d"]])
 
     tree = refine.Tree("unrelated", store="sqlite://")
-    tree.add_round(dict.fromkeys("abcd", (0, 9)), unrelated, n=30, seed=1).run(progress=False)
+    tree.add_round(dict.fromkeys("abcd", (0, 9)), unrelated, n=30, seed=1).run()
     answer = tree.ask("a >= 5")
     assert (answer.needed, answer.obstacle) == (12, REGION)
 
@@ -74,7 +74,7 @@ def test_an_enough_number_is_the_smallest_that_settles_half():
 
 def test_the_budget_limits_the_simulated_numbers(noisy):
     tree = refine.Tree("limited", store="sqlite://")
-    tree.add_round({"x": (0, 9), "y": (0, 9)}, noisy_slope, n=30, budget=45, seed=1).run(progress=False)
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, noisy_slope, n=30, budget=45, seed=1).run()
     answer = tree.ask("x >= 5")
     assert max(answer.outlook) <= 45 - 30
     assert answer.needed in answer.outlook

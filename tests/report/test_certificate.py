@@ -35,9 +35,9 @@ class Sealed:
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory):
     with refine.Tree("paper", store=tmp_path_factory.mktemp("winner") / "refine.db") as tree:
-        root = tree.add_round(SPACE, Sealed(), metric="acc", n=40, baseline=POOR).run(progress=False)
-        child = root.propose(risk=0.15).accept(n=20, exploit=0.3).run(progress=False)
-        tree.confirm(budget=10, progress=False)
+        root = tree.add_round(SPACE, Sealed(), metric="acc", n=40, baseline=POOR).run()
+        child = root.propose(risk=0.15).accept(n=20, exploit=0.3).run()
+        tree.confirm(budget=10)
         yield tree, root, child
 
 
@@ -113,7 +113,7 @@ def test_cheaper_configurations_that_are_nearly_as_good_are_named(tree, tmp_path
 
 
 def test_a_certificate_without_a_baseline_or_a_posterior_says_so(tree, tmp_path):
-    root = tree.add_round(SPACE, Sealed(), metric="acc", n=3).run(progress=False)
+    root = tree.add_round(SPACE, Sealed(), metric="acc", n=3).run()
     text = root.recommend().report(tmp_path).read_text()
     assert re.search(r"baseline\? \| no\b", text)
     assert "nan" not in text.lower().replace("finance", "")

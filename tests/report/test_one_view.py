@@ -40,7 +40,7 @@ def score(p):
 @pytest.fixture(scope="module")
 def round_():
     with refine.Tree("views", store="sqlite://") as tree:
-        yield tree.add_round(SPACE, score, n=80, seed=3).run(progress=False)
+        yield tree.add_round(SPACE, score, n=80, seed=3).run()
 
 
 @pytest.fixture(scope="module")
@@ -208,8 +208,8 @@ def test_with_several_goals_every_view_is_about_points_of_the_front(tree):
 
     goals = [refine.Goal("val_acc"), refine.Goal("latency_ms", "minimize")]
     space = {"lr": (0.1, 3.0, 12), "units": [8, 16, 32, 64]}
-    round_ = tree.add_round(space, network, metric=goals, n=48, seed=1, objective_name="f")
-    review = round_.run(progress=False).propose(keep=False)
+    round_ = tree.add_round(space, network, metric=goals, n=48, seed=1, name="f")
+    review = round_.run().propose(keep=False)
     texts = [str(review), str(review.preview()), review_page(review)]
     kept_points = facts_of(review)["Front"]
     risk = risk_of(review)

@@ -18,8 +18,8 @@ def score(p):
 def reports(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports")
     with refine.Tree("question", store=folder / "t.db") as tree:
-        root = tree.add_round(SPACE, score, n=60, seed=1, note=LINK).run(progress=False)
-        child = root.propose().edit(dropout=(0, 0.3)).accept(LINK, n=20).run(progress=False)
+        root = tree.add_round(SPACE, score, n=60, seed=1, note=LINK).run()
+        child = root.propose().edit(dropout=(0, 0.3)).accept(LINK, n=20).run()
         tree.ask("lr <= 1")
         paths = [
             tree.report(folder, html=True),

@@ -51,8 +51,8 @@ def test_the_words_of_every_screen_are_recorded(tmp_path, monkeypatch):
     monkeypatch.setenv("LOGNAME", "ada")
     with refine.Tree("network", store=tmp_path / "network.db") as tree:
         root = tree.add_round(words.NETWORK, words.network, metric="val_acc", n=40, seed=3, budget=200)
-        root.run(progress=False)
-        root.propose().accept("narrower", n=30, exploit=0.0).run(progress=False)
+        root.run()
+        root.propose().accept("narrower", n=30, exploit=0.0).run()
         shown = screens(tree, root)
         text = "".join(
             f"== print({name})\n{masked(to_text(screen.page(), 1000))}\n\n" for name, screen in shown.items()

@@ -63,7 +63,7 @@ def hill(p):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     with refine.Tree("truth", store=tmp_path_factory.mktemp("truth") / "refine.db") as tree:
-        yield tree.add_round(SPACE, train, n=120, seed=3).run(progress=False)
+        yield tree.add_round(SPACE, train, n=120, seed=3).run()
 
 
 @pytest.mark.slow
@@ -126,9 +126,7 @@ def test_a_parameter_named_nearly_like_another_one_is_asked_about(root):
 )
 def test_a_peak_inside_is_not_called_a_rise(tree, objective, direction, way, few_at):
     space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}
-    round_ = tree.add_round(space, objective, n=100, direction=direction, objective_name="hill").run(
-        progress=False
-    )
+    round_ = tree.add_round(space, objective, n=100, direction=direction, name="hill").run()
     trend = reasons_of(round_.propose().proposal["x"])["trend"]
     assert (trend["way"], trend["few_at"]) == (way, few_at)
 
@@ -136,16 +134,16 @@ def test_a_peak_inside_is_not_called_a_rise(tree, objective, direction, way, few
 @pytest.mark.slow
 def test_a_round_that_grew_is_reproduced_as_it_was(tree, tmp_path, monkeypatch):
     space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}
-    root = tree.add_round(space, hill, n=60, objective_name="hill").run(progress=False)
-    child = root.propose().edit(x=(0.3, 0.7)).accept(note="around", n=20, audit=0.2).run(progress=False)
-    child.run(progress=False, n=60)
+    root = tree.add_round(space, hill, n=60, name="hill").run()
+    child = root.propose().edit(x=(0.3, 0.7)).accept(note="around", n=20, audit=0.2).run()
+    child.run(n=60)
     columns = ["x", "y", "origin", "value"]
     before = child.trials[columns].sort_values(columns).reset_index(drop=True)
     assert set(before["origin"]) == {"space_filling", "audit", "probe"}
     monkeypatch.chdir(tmp_path)
     lines = [line for line in reproduce(child).splitlines() if not line.startswith("from your_script")]
     namespace = {"objective": hill}
-    exec("\n".join(lines).replace("round.run(", "round.run(progress=False, ").replace(", )", ")"), namespace)
+    exec("\n".join(lines), namespace)
     reproduced = namespace["round"].trials[columns].sort_values(columns).reset_index(drop=True)
     assert reproduced.equals(before)
     namespace["tree"].close()
@@ -155,7 +153,7 @@ def test_a_round_that_grew_is_reproduced_as_it_was(tree, tmp_path, monkeypatch):
 def test_an_earlier_acceptance_is_not_hidden_by_a_later_decline(tree):
     rng = np.random.default_rng(1)
     space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 5)}
-    round_ = tree.add_round(space, lambda p: p["x"] + 0.01 * rng.random(), n=30).run(progress=False)
+    round_ = tree.add_round(space, lambda p: p["x"] + 0.01 * rng.random(), n=30).run()
     child = round_.propose().accept(note="yes", n=5)
     round_.propose().decline(note="no")
     text = rendered(decisions_parts(gather(round_)))
@@ -172,7 +170,7 @@ def test_failures_at_a_few_of_the_levels_that_go_do_not_explain_the_others(tree,
         return -((p["x"] - 0.3) ** 2) + 0.01 * p["y"]
 
     round_ = tree.add_round({"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}, objective, n=80, seed=1)
-    assert short_reason(round_.run(progress=False).propose().proposal.changes[0]).split()[0] == first
+    assert short_reason(round_.run().propose().proposal.changes[0]).split()[0] == first
 
 
 def change_of(reasons, new, old=("Adam", "Nadam", "SGD")):
@@ -276,10 +274,8 @@ def test_why_of_the_winner_names_the_winner_among_the_candidates(root):
 @pytest.mark.slow
 def test_an_audit_trial_that_is_best_is_called_one(tree):
     space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}
-    study = tree.add_round(space, lambda p: p["x"] + 0.001 * p["y"], n=40, seed=1).run(progress=False)
-    child = (
-        study.propose().edit(x=(0.0, 0.5)).accept("wrong", n=20, exploit=0.0, audit=0.4).run(progress=False)
-    )
+    study = tree.add_round(space, lambda p: p["x"] + 0.001 * p["y"], n=40, seed=1).run()
+    child = study.propose().edit(x=(0.0, 0.5)).accept("wrong", n=20, exploit=0.0, audit=0.4).run()
     assert child.best["x"] > 0.5
     assert re.search(r"\bbest\b.*\baudit\b", str(child))
 
@@ -289,8 +285,8 @@ def test_the_two_values_expected_when_retrained_name_their_trials(tree):
         return p["x"] + 0.4 * np.random.default_rng(trial.seed).normal()
 
     root = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}, noisy, n=30, noise="retraining", seed=2)
-    root.run(progress=False, check_noise=False)
-    root.replicate(top=3, seeds=2, progress=False)
+    root.run()
+    root.replicate(top=3, seeds=2)
     winner = tree.winner()
     optimism = root.optimism()
     assert winner.expected != optimism.expected
@@ -371,7 +367,7 @@ def test_an_effect_without_a_trend_is_not_called_an_optimum_inside_the_range(tre
     def high_at_zero(p):
         return height[p["kind"]] - 0.1 * p["x"]
 
-    root = tree.add_round(space, high_at_zero, n=60, seed=0).run(progress=False)
+    root = tree.add_round(space, high_at_zero, n=60, seed=0).run()
     analysis = root.analyze()
     assert (analysis.findings["x"].verdict, analysis.findings["x"].shape) == ("matters", "inside")
     assert not re.search(r"\bx .*\b(best|rises|falls)\b", str(analysis))
@@ -399,7 +395,7 @@ def test_an_analysis_calls_no_place_best_that_the_best_trial_contradicts(tree):
         return spike - abs(p["x"] - 0.3) - 0.2 * (p["kind"] == "b")
 
     space = {"x": (0.0, 1.0, 11), "kind": ["a", "b"], "y": (0.0, 1.0, 8)}
-    root = tree.add_round(space, with_a_spike, n=176, noise="none").run(progress=False)
+    root = tree.add_round(space, with_a_spike, n=176, noise="none").run()
     assert (root.best["kind"], root.best["x"]) == ("b", 0.9)
     text = str(root.analyze())
     assert re.search(r"\bkind .*\bmedian\b", text)
@@ -414,7 +410,7 @@ def test_the_place_of_the_best_follows_the_declared_order_of_choices(tree):
         return height[p["size"]] + 0.02 * p["x"]
 
     root = tree.add_round({"size": size, "x": (0.0, 1.0, 41)}, high_in_the_middle, n=80, noise="none")
-    analysis = root.run(progress=False).analyze()
+    analysis = root.run().analyze()
     assert analysis.findings["size"].rich == (1, 2)
     assert re.search(r"\bsize .*\bbest\b.*\btiny\b.*\bhalf\b", str(analysis))
 
@@ -428,7 +424,7 @@ def flat(p):
 
 def test_a_check_gives_the_budget_as_the_only_reason_for_another_round():
     with refine.Tree("spent", store="sqlite://") as tree:
-        root = tree.add_round(FLAT, flat, n=30, budget=60, seed=1, noise="none").run(progress=False)
+        root = tree.add_round(FLAT, flat, n=30, budget=60, seed=1, noise="none").run()
         review = root.propose()
         assert review.worth().probability < 0.2
         assert says(review.checks()["worth"]) == verdict_sentence(review.worth()).split(": ", 1)[1]
@@ -436,7 +432,7 @@ def test_a_check_gives_the_budget_as_the_only_reason_for_another_round():
 
 def test_the_chance_to_hit_the_best_is_that_of_evenly_drawn_trials():
     with refine.Tree("hit", store="sqlite://") as tree:
-        root = tree.add_round(FLAT, flat, n=30, seed=1, noise="none").run(progress=False)
+        root = tree.add_round(FLAT, flat, n=30, seed=1, noise="none").run()
         details = str(root.propose().preview(n=11).why())
     assert details.splitlines()[-1].split()[1:4] == ["11", "evenly", "drawn"]
 
@@ -447,7 +443,7 @@ def test_a_limit_of_another_metric_stands_after_the_best_value():
 
     with refine.Tree("limited", store="sqlite://") as tree:
         goal = {"metric": "mse", "direction": "minimize", "subject_to": ["ms <= 0.5"]}
-        root = tree.add_round(FLAT, measured, n=20, seed=1, **goal, noise="none").run(progress=False)
+        root = tree.add_round(FLAT, measured, n=20, seed=1, **goal, noise="none").run()
         words_of_title = str(root.propose()).splitlines()[0].split()
     assert words_of_title[words_of_title.index("mse") + 2] == "with"
 
@@ -459,7 +455,7 @@ def test_few_failures_are_not_said_to_have_no_cause():
         return p["y"]
 
     with refine.Tree("few", store="sqlite://") as tree:
-        root = tree.add_round(FLAT, sometimes, n=20, seed=1, noise="none").run(progress=False)
+        root = tree.add_round(FLAT, sometimes, n=20, seed=1, noise="none").run()
         sentence = says(root.checks()["infeasible"])
     assert "shown" in sentence.split()
 
@@ -467,7 +463,7 @@ def test_few_failures_are_not_said_to_have_no_cause():
 def test_a_gain_up_to_the_limit_of_a_metric_has_no_interval():
     with refine.Tree("limit", store="sqlite://") as tree:
         root = tree.add_round(FLAT, lambda p: p["x"], n=30, seed=1, noise="none", limits=(0, 1))
-        outlook = root.run(progress=False).propose().worth(n=10)
+        outlook = root.run().propose().worth(n=10)
     assert "interval" in str(outlook)
     assert "interval" not in str(replace(outlook, low=0.25, high=0.25))
 
@@ -487,7 +483,7 @@ def test_the_share_kept_of_a_constrained_space_is_said_to_be_one_before_constrai
 def test_shares_of_a_constrained_space_are_those_before_constraints(tree):
     space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
     limited = refine.Space(space, constraints=["x + y < 1.5"])
-    root = tree.add_round(limited, lambda p: p["x"], n=60, seed=1).run(progress=False)
+    root = tree.add_round(limited, lambda p: p["x"], n=60, seed=1).run()
     review = root.propose().edit(x=(0.5, 1.0))
     child = review.accept(n=5)
     texts = [review.original.page().title, str(review.preview().details), str(review.details)]

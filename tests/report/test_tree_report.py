@@ -22,14 +22,14 @@ def score(p):
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     with refine.Tree("a <b> question", store=tmp_path_factory.mktemp("t") / "t.db") as opened:
-        root = opened.add_round(SPACE, score, n=80, seed=1, note=EVIL).run(progress=False)
+        root = opened.add_round(SPACE, score, n=80, seed=1, note=EVIL).run()
         edited = root.propose().edit(dropout=(0, 0.2, 3), lr=(0.5, 4.0, 15)).reject("optimizer")
         first = edited.accept("low dropout", n=40, author="ann")
-        first.run(progress=False)
+        first.run()
         side = root.branch(
             {**SPACE, "l2": (0.0, 0.1, 3)}, previous={"l2": 0.0}, n=20, note="l2?", author="bob"
         )
-        side.run(progress=False)
+        side.run()
         first.propose().decline("enough", author="ann")
         opened.tag(first, "paper")
         yield opened
@@ -75,10 +75,10 @@ def test_a_change_relaxed_by_an_edit_is_not_reported_as_proposed(tmp_path):
 
     space = {"a": (0.0, 1.0, 11), "b": refine.Integer(1, 10), "c": ["x", "y", "z"]}
     tree = refine.Tree("relaxed", store="sqlite://")
-    root = tree.add_round(space, score, n=30, seed=5, noise="none", objective_name="o").run(progress=False)
+    root = tree.add_round(space, score, n=30, seed=5, noise="none", name="o").run()
     review = root.propose().edit(c=["y"])
     assert [change.name for change in review.followed] == ["a"]
-    review.accept(n=12).run(progress=False)
+    review.accept(n=12).run()
     lines = tree.report(tmp_path).read_text().splitlines()
     cells = [line.split("|") for line in lines if line.count("|") == 7]
     origin = {row[1].strip(): row[-2].strip() for row in cells if row[1].strip() in space}
@@ -116,7 +116,7 @@ def test_files_of_two_trees_in_one_folder_have_names_of_their_own(tree, tmp_path
     text = first.report(tmp_path).read_text()
     assert root.id in text.split("Compared")[1]
     with refine.Tree("other", store=tmp_path / "o.db") as other:
-        twin = other.add_round(SPACE, lambda p: -score(p), n=12, objective_name="g").run(progress=False)
+        twin = other.add_round(SPACE, lambda p: -score(p), n=12, name="g").run()
         assert twin.report(tmp_path).name == f"1-{twin.id}.md"
     assert {f"1-{twin.id}.md", f"2-{first.id}.md"} == {p.name for p in tmp_path.glob("*.md")}
 
@@ -127,16 +127,14 @@ def test_rounds_judged_by_different_things_are_not_compared_as_populations(tmp_p
 
     with refine.Tree("t", store=tmp_path / "t.db") as tree:
         first, second = (
-            tree.add_round(SPACE, both, metric=metric, n=20, seed=seed, objective_name="f").run(
-                progress=False
-            )
+            tree.add_round(SPACE, both, metric=metric, n=20, seed=seed, name="f").run()
             for seed, metric in enumerate("ab")
         )
         comparison = tree.diff(first, second)
         assert comparison.populations is None
         assert comparison.other["metric"] == ("a", "b")
         assert ".png" not in comparison.report(tmp_path).read_text()
-        searched = second.propose().accept(n=2, exploit=1.0, audit=0.0).run(progress=False)
+        searched = second.propose().accept(n=2, exploit=1.0, audit=0.0).run()
         assert tree.diff(second, searched).populations is None
 
 
@@ -165,8 +163,8 @@ def test_questions_are_reported_with_their_answers(tree, tmp_path):
 @pytest.mark.slow
 def test_evidence_of_a_proposal_gives_no_size_that_ignores_the_budget(tmp_path):
     tree = refine.Tree("limited", store="sqlite://")
-    root = tree.add_round(SPACE, score, n=40, seed=1).run(progress=False)
-    root.propose().accept().run(progress=False)
+    root = tree.add_round(SPACE, score, n=40, seed=1).run()
+    root.propose().accept().run()
     [entry] = tree.calibration().entries
     [advised] = entry.proposal.page().texts("n")
     assert advised in html.unescape(tree.report(tmp_path).read_text())

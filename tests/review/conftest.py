@@ -7,4 +7,4 @@ import objectives
 
 @pytest.fixture(scope="session")
 def first_round(space):
-    return lambda tree: tree.add_round(space, objectives.bowl, n=60, seed=7).run(progress=False)
+    return lambda tree: tree.add_round(space, objectives.bowl, n=60, seed=7).run()

@@ -43,7 +43,7 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
     assert (entry.scored, entry.state, entry.verdict) == (False, "unfinished", "not_tested")
     assert "0 of 24" in entry_sentences(entry)
     assert math.isnan(row_of(tree, child)["median"])
-    child.run(progress=False)
+    child.run()
     space_filling = child.trials.loc[child.trials["origin"] == "space_filling", "value"]
     row = row_of(tree, child)
     proposal = root.propose().proposal
@@ -75,7 +75,7 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
 
 @pytest.mark.slow
 def test_an_audit_trial_refutes_a_wrong_narrowing(tree, root):
-    child = wrong(root).accept(n=40, audit=0.3).run(progress=False)
+    child = wrong(root).accept(n=40, audit=0.3).run()
     frame = child.trials
     parent_trials = root.trials
     audits = frame["origin"].isin(AUDITS)
@@ -96,9 +96,9 @@ def test_an_audit_trial_refutes_a_wrong_narrowing(tree, root):
 
 @pytest.mark.slow
 def test_trials_added_after_the_forecast_do_not_count(tree, root):
-    child = root.propose().accept(n=20, audit=0.0).run(progress=False)
+    child = root.propose().accept(n=20, audit=0.0).run()
     before = row_of(tree, child)
-    child.run(n=60, progress=False)
+    child.run(n=60)
     after = row_of(tree, child)
     assert len(child.trials) == 60
     for name in ("planned", "ended", "space_filling", "median", "best", "median_pit", "best_pit"):
@@ -108,7 +108,7 @@ def test_trials_added_after_the_forecast_do_not_count(tree, root):
 
 @pytest.mark.slow
 def test_branches_have_no_forecast_and_a_decision_does_not_include_its_forecast(tree, root):
-    branch = root.branch({**root.space, "l2": (0.0, 0.1, 3)}, previous={"l2": 0.0}, n=12).run(progress=False)
+    branch = root.branch({**root.space, "l2": (0.0, 0.1, 3)}, previous={"l2": 0.0}, n=12).run()
     root.propose().accept(n=12)
     first, second = tree.calibration().entries
     assert first.decision.forecast is None
@@ -127,9 +127,9 @@ def test_failures_are_no_values(tree, space):
             raise ValueError("too much")
         return objectives.bowl(p)
 
-    root = tree.add_round(space, fragile, n=100, seed=7, objective_name="fragile").run(progress=False)
+    root = tree.add_round(space, fragile, n=100, seed=7, name="fragile").run()
     review = root.propose().reject(*root.space.varied).edit(dropout=(0.2, 0.5))
-    review.accept(n=20, audit=0.0).run(progress=False)
+    review.accept(n=20, audit=0.0).run()
     (entry,) = tree.calibration().entries
     assert entry.finished
     assert not entry.scored
@@ -142,7 +142,7 @@ def test_failures_are_no_values(tree, space):
 def test_coverage_is_counted_with_its_interval(tree, root):
     current = root
     for _ in range(2):
-        current = current.propose().accept(n=25, exploit=0.2).run(progress=False)
+        current = current.propose().accept(n=25, exploit=0.2).run()
     current.exclude([0], "a broken machine")  # it has ended, without a value
     calibration = tree.calibration()
     last = calibration.entries[-1].outcome

@@ -251,20 +251,20 @@ def test_a_check_is_looked_up_by_its_key_or_its_printed_name():
 
 @pytest.mark.slow
 def test_a_round_and_its_review_ask_the_same(tree, space):
-    root = tree.add_round(space, bowl, n=100, seed=2, note="first").run(progress=False)
+    root = tree.add_round(space, bowl, n=100, seed=2, note="first").run()
     review = root.propose()
     by_review = review.checks()
     by_round = root.checks()
     assert [(c.key, c.code) for c in by_round.checks] == [(c.key, c.code) for c in by_review.checks]
     assert numbers(by_round["goal"])["note"] == "first"
-    child = review.accept(n=40).run(progress=False)
+    child = review.accept(n=40).run()
     assert numbers(child.checks()["noise"])["over"] == "before"
     with pytest.raises(AnalysisError):
         tree.add_round(space, bowl, n=5, seed=9).checks()
 
 
 def test_a_row_of_the_checks_names_its_verdict(tree, space):
-    review = tree.add_round(space, bowl, n=16, seed=2).run(progress=False).propose()
+    review = tree.add_round(space, bowl, n=16, seed=2).run().propose()
     rows = dict(review.checks().page().facts)
     words = {"fail": "failed", "warn": "warning", "unknown": "unknown"}
     for check in review.checks().checks:

@@ -10,7 +10,7 @@ def wave(p):
 
 
 def test_a_wholly_run_space_without_noise_hands_over_the_winner(tree):
-    root = tree.add_round({"x": (0.0, 1.0, 11)}, wave, budget=40, seed=1).run(progress=False)
+    root = tree.add_round({"x": (0.0, 1.0, 11)}, wave, budget=40, seed=1).run()
     review = root.propose()
     assert review.next_step.reasons[0].code == "all_known"
     text = str(review)
@@ -21,7 +21,7 @@ def test_a_wholly_run_space_without_noise_hands_over_the_winner(tree):
 
 def test_a_cut_to_configurations_that_all_ran_suggests_no_round(tree):
     root = tree.add_round({"x": (0, 10)}, lambda p: p["x"] * (7 - p["x"]), budget=40, seed=1)
-    review = root.run(progress=False).propose()
+    review = root.run().propose()
     assert review.next_step.reasons[0].code == "decide"
     assert review.worth().n == reasons_of(review.next_step)["decide"]["n"] == 0
     for text in (str(review), str(review.why())):
@@ -33,7 +33,7 @@ def test_a_wholly_run_space_with_noise_asks_for_repeats(tree):
     def noisy(p, trial):
         return wave(p) + trial.seed % 100 / 100
 
-    root = tree.add_round({"x": (0.0, 1.0, 11)}, noisy, n=11, seed=1).run(progress=False)
+    root = tree.add_round({"x": (0.0, 1.0, 11)}, noisy, n=11, seed=1).run()
     review = root.propose()
     assert review.next_step.reasons[0].code == "exhausted"
 
@@ -45,7 +45,7 @@ def test_a_wholly_run_space_offers_the_winner_or_new_levels_and_states_no_risk(t
         n=24,
         noise="none",
         seed=1,
-    ).run(progress=False)
+    ).run()
     review = root.propose()
     assert review.original.claim.certain
     assert review.space["x"].size < 12

@@ -230,7 +230,7 @@ def test_the_next_call_runs_the_trials_that_the_first_line_is_about(tree):
         return sum(np.sin(9 * p[name] + i) for i, name in enumerate("abcdefgh"))
 
     space = dict.fromkeys("abcdefgh", (0.0, 1.0, 11))
-    review = tree.add_round(space, waves, n=20, seed=1).run(progress=False).propose()
+    review = tree.add_round(space, waves, n=20, seed=1).run().propose()
     assert review.next_step.reasons[0].code == "more"
     assert review.worth().verdict == "CONTINUE"
     first, second, *_ = review.page().calls

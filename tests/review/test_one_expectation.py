@@ -26,8 +26,8 @@ def beside(round_, params):
 @pytest.fixture(params=[bowl, loss])
 def round_(request, tree):
     direction = {bowl: "maximize", loss: "minimize"}[request.param]
-    root = tree.add_round(SPACE, request.param, n=24, seed=4, direction=direction).run(progress=False)
-    root.replicate(top=2, seeds=2, progress=False)
+    root = tree.add_round(SPACE, request.param, n=24, seed=4, direction=direction).run()
+    root.replicate(top=2, seeds=2)
     return root
 
 

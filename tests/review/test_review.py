@@ -77,7 +77,7 @@ def test_edit_reject_accept(root):
     assert decision.child == child.id
     assert decision.probability == pytest.approx(changed.claim.probability)
     cells = child.cells()
-    root.run(n=250, progress=False)
+    root.run(n=250)
     assert child.cells() == cells  # extending the parent changes no child
 
 
@@ -143,8 +143,8 @@ def test_a_branch_may_add_a_parameter_and_say_what_it_was(root):
     with_previous = root.branch(wider, previous={"l2": 0.0}, note="try weight decay", n=20)
     unknown = root.branch(wider, note="try weight decay", n=20)
     assert with_previous.id != unknown.id
-    assert with_previous.run(progress=False).analyze().n_earlier == 60
-    assert unknown.run(progress=False).analyze().n_earlier == 0
+    assert with_previous.run().analyze().n_earlier == 60
+    assert unknown.run().analyze().n_earlier == 0
     with pytest.raises(ReviewError, match="'lr'"):
         root.branch(wider, previous={"lr": 1.0}, n=20)
     with pytest.raises(SpaceError, match="at least one parameter"):
@@ -164,8 +164,8 @@ def test_the_last_word_on_a_parameter_counts(root):
 
 
 def test_a_box_that_is_used_up_says_so(tree, root):
-    round_ = tree.add_round({"x": (0, 21, 22), "fixed": 1}, lambda p: p["x"] % 7, n=22, objective_name="mod")
-    review = round_.run(progress=False).propose()
+    round_ = tree.add_round({"x": (0, 21, 22), "fixed": 1}, lambda p: p["x"] % 7, n=22, name="mod")
+    review = round_.run().propose()
     used = "nothing is left to run: all 22 configurations of this space were run"
     with pytest.raises(DesignError, match=used):
         review.reject("x").accept()
@@ -176,9 +176,7 @@ def test_a_box_that_is_used_up_says_so(tree, root):
 @pytest.mark.slow
 def test_no_risk_is_taken_that_cannot_be_stated(tree):
     space = refine.Space({"x": (0, 21, 22), "y": (0.0, 1.0, 3)})
-    round_ = tree.add_round(space, lambda p: -abs(p["x"] - 4) - p["y"], n=40, objective_name="hat").run(
-        progress=False
-    )
+    round_ = tree.add_round(space, lambda p: -abs(p["x"] - 4) - p["y"], n=40, name="hat").run()
     proposal = round_.propose(risk=0.1).proposal
     assert proposal.claim.probability >= 0.9  # of a small grid every cell is a candidate
     assert "nan" not in str(proposal)
@@ -200,7 +198,7 @@ def test_an_edit_that_brings_a_choice_back_shows_its_parameters_as_used(tree):
             return -2 - 4 * (p["x"] - 0.5) ** 2
         return -4 * (p["y"] - 0.3) ** 2
 
-    review = tree.add_round(space, score, n=20).run(progress=False).propose()
+    review = tree.add_round(space, score, n=20).run().propose()
     assert review.proposal["x"].kind == "leave"
     assert "x" in [row[0].text for row in review.page().blocks[0].rows]
     edited = review.edit(model=["good", "bad"]).page()
@@ -251,7 +249,7 @@ def test_the_proposal_of_an_edited_review_has_the_edits(root):
 
 
 def test_a_review_as_data_names_its_round_and_holds_no_address_of_memory(root):
-    root.run(progress=False)
+    root.run()
     text = json.dumps(root.propose().to_dict(), allow_nan=False)
     assert " at 0x" not in text
     assert json.loads(text)["round"]["id"] == root.id
@@ -264,7 +262,7 @@ def test_a_preview_compares_an_edit_with_a_proposal_only_where_one_was_made(tree
     def flat(params):
         return float(values[round(5 * params["a"]), round(5 * params["b"])])
 
-    root = tree.add_round(space, flat, n=16, seed=3, noise="none").run(progress=False)
+    root = tree.add_round(space, flat, n=16, seed=3, noise="none").run()
     review = root.propose()
     assert review.original.volume_kept == 1
     preview = review.edit(a=(0.0, 0.4)).preview()

@@ -45,7 +45,7 @@ def wide_loss(p):
 
 def review_of(tree, objective, metric, **options):
     root = tree.add_round(SPACE, objective, metric=metric, n=60, noise="retraining", **options)
-    return root.run(progress=False, check_noise=False).propose(risk=0.15)
+    return root.run().propose(risk=0.15)
 
 
 def test_a_score_of_one_split_is_about_these_validation_rows(tree):
@@ -70,11 +70,12 @@ def test_a_score_in_the_steps_of_a_range_counts_no_rows(tree, levels):
     root = tree.add_round(
         space,
         lambda p: {"acc": 1 - abs(p["x"] - 0.3) - 0.2 * (p["kind"] == "b")},
-        objective_name="grid",
+        name="grid",
         metric="acc",
         n=30,
+        noise="retraining",
     )
-    review = root.run(progress=False, check_noise=False).propose()
+    review = root.run().propose()
     assert review.analysis.noise.step == pytest.approx(1 / (levels - 1))
     assert review.analysis.validation_rows == 0
     assert (review.proposal.claim.rows, review.proposal.claim.data) == (0, "")

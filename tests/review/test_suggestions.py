@@ -36,7 +36,7 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
     before = tree.calibration()
     assert len(before) == 0
     assert [e.comparison.right for e in before.suggestions] == ["untested", "untested"]
-    root.propose().accept(n=60, author="eve").run(progress=False)
+    root.propose().accept(n=60, author="eve").run()
 
     calibration = tree.calibration()
     assert [e.decision.author for e in calibration.entries] == ["eve"]
@@ -68,10 +68,10 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
 
 
 def test_only_trials_that_ended_after_it_test_a_suggestion(tree, space):
-    root = tree.add_round(space, objectives.bowl, n=100, seed=7).run(trials=60, progress=False)
+    root = tree.add_round(space, objectives.bowl, n=100, seed=7).run(trials=60)
     wrong(root.propose()).suggest("enough seen", author="agent:ann")
     assert tree.calibration().suggestions[0].comparison.deciding_trials == 0
-    root.run(progress=False)
+    root.run()
     assert 0 < tree.calibration().suggestions[0].comparison.deciding_trials <= 40
 
 
@@ -123,7 +123,7 @@ def test_the_page_takes_over_what_it_has_no_form_for(tree, root, review):
 
 def test_a_suggestion_that_its_author_decided_counts_once(tree, root, review):
     bold(review).suggest("rates below 1.25 never won", author="ann")
-    bold(review).accept(n=30, author="ann").run(progress=False)
+    bold(review).accept(n=30, author="ann").run()
     (score,) = tree.calibration().authors
     assert (score.decisions, score.edited, score.suggested) == (1, 1, 0)
     assert not math.isnan(score.volume_kept)

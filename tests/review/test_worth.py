@@ -36,7 +36,7 @@ def small(params):
 
 
 def ran(tree, objective, n, seed=3, **options):
-    return tree.add_round(SPACE, objective, n=n, seed=seed, **options).run(progress=False)
+    return tree.add_round(SPACE, objective, n=n, seed=seed, **options).run()
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_a_bowl_that_was_searched_well_is_over_and_noise_is_not_worth_a_round(tr
 
 @pytest.mark.slow
 def test_a_space_that_was_run_whole_gets_the_verdict_stop(tree):
-    review = tree.add_round({"x": (0, 4), "y": (0, 4)}, small, n=25, seed=3).run(progress=False).propose()
+    review = tree.add_round({"x": (0, 4), "y": (0, 4)}, small, n=25, seed=3).run().propose()
     worth = review.worth()
     assert (worth.verdict, worth.n, worth.left, worth.probability) == ("STOP", 0, 0, 0.0)
     assert review.page().lead.text == verdict_sentence(worth)
@@ -108,7 +108,7 @@ def test_no_gain_passes_what_the_metric_can_reach(tree):
         rng = np.random.default_rng(trial.seed)
         return {"accuracy": 1 - abs(params["x"] - 0.65) * 0.02 - 0.01 * rng.random() ** 2}
 
-    root = ran(tree, accuracy, 40, objective_name="accuracy", metric="accuracy")
+    root = ran(tree, accuracy, 40, name="accuracy", metric="accuracy")
     review = root.propose()
     best = tree.winner().expected
     assert review.worth().high <= 1 - best + 0.02
@@ -125,7 +125,7 @@ def test_an_edit_that_cuts_all_good_trials_off_does_not_pay(tree):
         return float(np.sqrt(0.01 + (weights * (x - optimum) ** 2).sum()))
 
     space = {f"p{i}": (0.0, 1.0, 9) for i in range(11)}
-    review = tree.add_round(space, rmse, n=60, seed=1, direction="minimize").run(progress=False).propose()
+    review = tree.add_round(space, rmse, n=60, seed=1, direction="minimize").run().propose()
     bounds = (0.0, 0.125) if optimum[0] > 0.5 else (0.875, 1.0)
     edited = review.edit(p0=bounds)
     assert edited.preview().top_kept == 0
@@ -137,7 +137,7 @@ def test_an_edit_that_cuts_all_good_trials_off_does_not_pay(tree):
 
 def test_a_round_gains_only_beyond_the_best_of_earlier_rounds(tree):
     root = ran(tree, bowl_of, 40, noise="none")
-    far = root.propose().edit(x=(0.0, 0.2), kind=["a"]).accept(n=12).run(progress=False)
+    far = root.propose().edit(x=(0.0, 0.2), kind=["a"]).accept(n=12).run()
     review = far.propose()
     assert far.best["value"] < root.best["value"] - 0.1
     outlook = review.worth()
@@ -163,9 +163,9 @@ def test_repeats_lower_the_worth_of_more_repeats():
     after = []
     for seed in range(4):
         with refine.Tree(f"noisy {seed}", store="sqlite://") as tree:
-            root = ran(tree, noisy, 40, seed=seed, objective_name="noisy")
+            root = ran(tree, noisy, 40, seed=seed, name="noisy")
             before.append(root.propose().worth().again)
-            tree.confirm(budget=30, progress=False)
+            tree.confirm(budget=30)
             review = root.propose()
             positions, values = review.analysis.replicates
             assert len(positions) == len(values) > 5
@@ -175,11 +175,9 @@ def test_repeats_lower_the_worth_of_more_repeats():
 
 @pytest.mark.slow
 def test_a_minimum_is_worth_what_the_maximum_is(tree):
-    up = ran(tree, bowl, 24, objective_name="up").propose().worth()
+    up = ran(tree, bowl, 24, name="up").propose().worth()
     with refine.Tree("down", store="sqlite://") as other:
-        down = ran(
-            other, lambda p, trial: -bowl(p, trial), 24, objective_name="up", direction="minimize"
-        ).propose()
+        down = ran(other, lambda p, trial: -bowl(p, trial), 24, name="up", direction="minimize").propose()
         worth = down.worth()
     assert (worth.probability, worth.gain) == pytest.approx((up.probability, up.gain))
 
@@ -211,7 +209,7 @@ def test_the_outlook_is_about_new_data_if_scores_by_row_are_known(tree):
 
     outlooks = []
     for objective in (by_row, mean_alone):
-        round_ = ran(tree, objective, 30, metric="score", noise="none", objective_name="rows")
+        round_ = ran(tree, objective, 30, metric="score", noise="none", name="rows")
         outlooks.append(round_.propose(epsilon=0.01).worth(n=20))
         tree.delete_round(round_, note="the next objective starts anew")
     scored, plain = outlooks
@@ -241,7 +239,7 @@ def test_a_round_without_noise_takes_nothing_away_and_leaves_losses_positive(tre
         return (math.log10(p["lr"]) + 3) ** 2 + p["m"]
 
     space = {"lr": refine.Float(1e-9, 1e3, levels=25, log=True), "m": (0.0, 1.0, 11)}
-    root = tree.add_round(space, loss, n=50, direction="minimize", noise="none").run(progress=False)
+    root = tree.add_round(space, loss, n=50, direction="minimize", noise="none").run()
     worth = root.propose().worth()
     assert 0 <= worth.low <= worth.gain <= worth.high < root.best["value"]
 
@@ -251,7 +249,7 @@ def test_a_round_without_noise_takes_nothing_away_and_leaves_losses_positive(tre
         return -((p["x"] - 0.5) ** 2)
 
     plane = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}
-    peaked = tree.add_round(plane, peak, n=60, noise="none", objective_name="peak").run(progress=False)
+    peaked = tree.add_round(plane, peak, n=60, noise="none", name="peak").run()
     worth = peaked.propose().worth()
     assert 0 <= worth.low <= worth.gain <= worth.high
 
@@ -263,7 +261,7 @@ def test_gain_of_losses_over_decades_does_not_reach_zero(tree):
     space = dict.fromkeys("xyz", (0.0, 1.0, 9))
     goal = refine.Goal("mse", "minimize")
     root = tree.add_round(space, loss, metric=goal, scale="log", noise="none", n=20, seed=2)
-    worth = root.run(progress=False).propose().worth(n=20)
+    worth = root.run().propose().worth(n=20)
     assert 0 < worth.high < 0.7 * root.best["value"]
 
 
@@ -280,7 +278,7 @@ def test_simulated_losses_over_decades_do_not_pass_a_declared_limit(tree):
 
     space = dict.fromkeys("xyz", (0.0, 1.0, 9))
     goal = {"direction": "minimize", "scale": "log", "limits": (0.1, None)}
-    root = tree.add_round(space, loss, n=20, noise="none", seed=2, **goal).run(progress=False)
+    root = tree.add_round(space, loss, n=20, noise="none", seed=2, **goal).run()
     worth = root.propose().worth(n=20)
     assert 0 < worth.gain < worth.high <= root.best["value"] - 0.1
 
@@ -291,6 +289,6 @@ def test_two_noisy_values_up_to_the_limit_leave_a_gain_open(tree):
 
     space = dict.fromkeys("xy", (0.0, 1.0, 11))
     root = tree.add_round(space, step, n=40, seed=1, noise="retraining", limits=(0, 1))
-    worth = root.run(progress=False, check_noise=False).propose(epsilon=0.01).worth()
+    worth = root.run().propose(epsilon=0.01).worth()
     assert worth.gain > 0
     assert worth.probability > 0.05

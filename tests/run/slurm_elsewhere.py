@@ -74,7 +74,7 @@ with cluster, Client(cluster, timeout=60) as client, refine.Tree("q", folder / "
     on = refine.DaskExecutor(client, {"GPU": 1})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RefineWarning)  # there may be no worker yet
-        round_.run(1, executor=on, progress=False, on_trial=end_of_time)
+        round_.run(machine=refine.Machine(workers=1, executor=on, on_trial=end_of_time, progress=False))
     states = round_.trials["state"].value_counts().to_dict()
     jobs = len((folder / "jobs").read_text().split())
     print(json.dumps({"states": states, "jobs": jobs, "script": (folder / "script").read_text()}))

@@ -23,17 +23,18 @@ def objective(params):
     return {"value": 1.0 - (params["x"] - 0.3) ** 2}
 
 tree = refine.Tree("shared", store=sys.argv[1])
-rounds = [tree.add_round(SPACE, objective, n=40, seed=seed) for seed in json.loads(sys.argv[2])]
+seeds = json.loads(sys.argv[2])
+rounds = [tree.add_round(SPACE, objective, n=40, seed=seed, noise="retraining") for seed in seeds]
 print("ready", flush=True)
 sys.stdin.readline()
 try:
     for round_ in rounds:
-        round_.run(progress=False, check_noise=False, **json.loads(sys.argv[3]))
+        round_.run(machine=refine.Machine(progress=False, **json.loads(sys.argv[3])))
 except refine.errors.RoundBusyError:
     sys.exit("busy")
 if len(rounds) > 1:
     sys.exit()  # the calm run
-round_.propose().accept(n=12).run(progress=False, check_noise=False)
+round_.propose().accept(n=12).run(machine=refine.Machine(progress=False))
 print(round_.propose().accept(n=12).id)
 """
 

@@ -52,7 +52,7 @@ def command(tmp_path):
 @pytest.mark.slow
 def test_the_last_line_of_json_of_a_program_is_its_metrics(tree, command, tmp_path):
     round_ = tree.add_round(SPACE, refine.Command(command), metric="val_acc", n=16)
-    round_.run(progress=False)
+    round_.run()
     frame = round_.trials.set_index("cell")
     failed = frame[frame["lr"] > 0.5]
     assert set(failed["state"]) == {"failed"}
@@ -114,7 +114,8 @@ import signal, sys, refine
 signal.signal(signal.SIGINT, signal.default_int_handler)
 tree = refine.Tree("q", store=sys.argv[1] + "/r.db")
 found = tree.add_round({"x": (0.0, 1.0, 9)}, refine.Command(sys.argv[1] + "/t.sh {x}"), n=6, seed=1)
-found.run(workers=int(sys.argv[2]), grace=0.5, timeout=float(sys.argv[3]) or None, progress=False)
+limits = {{"grace": 0.5, "timeout": float(sys.argv[3]) or None}}
+found.run(machine=refine.Machine(workers=int(sys.argv[2]), progress=False, **limits))
 """
 
 

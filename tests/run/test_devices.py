@@ -8,7 +8,7 @@ from dask_cluster import ray
 
 import refine
 from refine.errors import DesignError
-from refine.run.resources import devices_of
+from refine.run.machine import devices_of
 
 SPACE = refine.Space({"x": refine.Float(0.0, 1.0, 40)})
 
@@ -33,7 +33,8 @@ def test_each_worker_sees_one_gpu(tree, monkeypatch, options, listed, expected):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if listed is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
-    round_ = tree.add_round(SPACE, seen, n=24, metric="value").run(progress=False, **options)
+    round_ = tree.add_round(SPACE, seen, n=24, metric="value")
+    round_.run(machine=refine.Machine(progress=False, **options))
     table = round_.trials.groupby("process")["gpu"].agg(["min", "max"])
     assert (table["min"] == table["max"]).all()
     assert set(table["min"]) == expected
@@ -63,6 +64,10 @@ def test_more_devices_than_visible_and_other_executors_are_refused(monkeypatch):
 @pytest.mark.cluster
 def test_ray_gives_each_trial_a_gpu_and_a_process_that_saw_no_other(tree):
     with ray(2, num_gpus=1) as on:
-        table = tree.add_round(SPACE, seen, n=4, metric="value").run(2, executor=on, progress=False).trials
+        table = (
+            tree.add_round(SPACE, seen, n=4, metric="value")
+            .run(machine=refine.Machine(workers=2, executor=on, progress=False))
+            .trials
+        )
     assert set(table["gpu"]) == {0, 1}
     assert table["process"].nunique() == len(table)

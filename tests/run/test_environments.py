@@ -65,9 +65,9 @@ def ran_on(round_):
 def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_path):
     version = importlib.metadata.version("optuna")
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        root = tree.add_round(SPACE, where, n=12, seed=1)
+        root = tree.add_round(SPACE, where, n=12, seed=1, noise="retraining")
         with TwoMachines(tmp_path) as executor:
-            root.run(2, executor=executor, progress=False, check_noise=False)
+            root.run(machine=refine.Machine(workers=2, executor=executor, progress=False))
         processes = root.trials.groupby("process").size()
         counts = ran_on(root)
         assert set(counts) == {version, "99.1"}
@@ -95,7 +95,7 @@ def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_pat
         of_round = root.replay().environment
         assert of_round["optuna"] == (", ".join(sorted([version, "99.1"])), version)
 
-        root.run(n=14, progress=False, check_noise=False)
+        root.run(n=14)
         assert ran_on(root) == {**counts, version: counts[version] + 2}
         assert len(store.environments(pk)) == 2  # each is stored once
         tree.export(tmp_path / "folder")
@@ -137,6 +137,6 @@ def test_a_worker_of_another_version_is_refused(tree, tmp_path, monkeypatch, kin
         else:
             on = stack.enter_context(ray(2, runtime_env={"env_vars": environ}))
         with pytest.raises(RoundStoppedError, match=text):
-            round_.run(2, executor=on, progress=False)
+            round_.run(machine=refine.Machine(workers=2, executor=on, progress=False))
     assert round_.trials.empty
-    assert len(round_.run(progress=False).trials) == 12
+    assert len(round_.run().trials) == 12

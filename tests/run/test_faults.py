@@ -15,9 +15,9 @@ import pytest
 import objectives
 import refine
 from refine.errors import DesignError, RoundStoppedError
+from refine.run.machine import limits_of
 from refine.run.options import RunOptions
 from refine.run.outcome import Outcome, raised
-from refine.run.resources import limits_of
 
 
 def die(order):
@@ -30,8 +30,8 @@ def test_a_pool_that_breaks_stops_the_round_and_another_goes_on(tree, space):
     with ProcessPoolExecutor(2) as pool:
         assert isinstance(pool.submit(die, b"").exception(), BrokenProcessPool)
         with pytest.raises(RoundStoppedError, match="trials .BrokenProcessPool"):
-            round_.run(workers=2, executor=pool, progress=False)
-    assert len(round_.run(progress=False).trials) == 20
+            round_.run(machine=refine.Machine(workers=2, executor=pool, progress=False))
+    assert len(round_.run().trials) == 20
 
 
 def eat():
@@ -95,8 +95,8 @@ def faulty(params):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*ran another version of the obj:refine.errors.RefineWarning")
 def test_every_fault_is_its_own_trial_s_alone(tree, capfd):
-    round_ = tree.add_round({"kind": list(FAULTS), "x": 1}, faulty, n=len(FAULTS), seed=2)
-    round_.run(workers=2, timeout=5, memory="700MB", check_noise=False, progress=False)
+    round_ = tree.add_round({"kind": list(FAULTS), "x": 1}, faulty, n=len(FAULTS), seed=2, noise="retraining")
+    round_.run(machine=refine.Machine(workers=2, timeout=5, memory="700MB", progress=False))
     frame = round_.trials
     assert sorted(frame["kind"]) == sorted(FAULTS)
     assert frame["state"].tolist() == [FAULTS[kind][0] for kind in frame["kind"]]
@@ -109,14 +109,11 @@ def test_every_fault_is_its_own_trial_s_alone(tree, capfd):
 
     # Nothing is left to do, and with several states exactly their trials run again.
     before = frame.drop(columns="seconds")
-    round_.run(workers=2, check_noise=False, progress=False)
+    round_.run(workers=2)
     assert round_.trials.drop(columns="seconds").equals(before)
     tries = []
-    options = {
-        "objective_name": round_.node.objective,
-        "objective": lambda p: tries.append(p["kind"]) or float(p["x"]),
-    }
-    round_.run(progress=False, check_noise=False, rerun=["timeout", "crashed"], **options)
+    mended = objectives.named(lambda p: tries.append(p["kind"]) or float(p["x"]), round_.node.objective)
+    round_.run(rerun=["timeout", "crashed"], objective=mended)
     assert sorted(tries) == sorted(k for k, fault in FAULTS.items() if fault[0] in ("timeout", "crashed"))
     assert len(round_.trials) == len(frame)
     assert set(round_.trials.loc[round_.trials["kind"].isin(tries), "state"]) == {"complete"}
@@ -146,9 +143,9 @@ def test_an_objective_whose_second_argument_is_called_trial_gets_the_trial(tree)
         return scale * params["x"]
 
     space = {"x": [1.0, 2.0]}
-    seeded = tree.add_round(space, score, n=2).run(progress=False)
+    seeded = tree.add_round(space, score, n=2).run()
     assert (seeded.trials["value"] == seeded.trials["seed"]).all()
-    plain = tree.add_round(space, with_an_option, n=2).run(progress=False)
+    plain = tree.add_round(space, with_an_option, n=2).run()
     assert (plain.trials["value"] == 2 * plain.trials["x"]).all()
 
 
@@ -156,7 +153,7 @@ def test_what_is_returned_and_is_no_metric_fails_its_trial_alone(tree):
     round_ = tree.add_round(
         {"kind": [*RETURNS, "fine"]}, lambda p: RETURNS.get(p["kind"], (lambda: 1.0,))[0](), n=5
     )
-    states = round_.run(progress=False).trials.set_index("kind")["state"]
+    states = round_.run().trials.set_index("kind")["state"]
     assert states.pop("fine") == "complete"
     assert set(states) == {"failed"}
     errors = round_.failures.set_index("kind")["error"]
@@ -168,7 +165,9 @@ def test_one_worker_with_a_timeout_is_a_subprocess_and_gives_the_same_table(tmp_
     frames = []
     for options in ({}, {"timeout": 60}):
         with refine.Tree("q", store=tmp_path / f"{len(options)}.db") as tree:
-            round_ = tree.add_round(space, objectives.where, n=12).run(progress=False, **options)
+            round_ = tree.add_round(space, objectives.where, n=12).run(
+                machine=refine.Machine(progress=False, **options)
+            )
             frames.append(round_.trials)
     in_process, in_subprocess = (
         f.drop(columns=["seconds", "process"]).sort_values("seed", ignore_index=True) for f in frames
@@ -190,19 +189,25 @@ def test_one_worker_with_a_timeout_is_a_subprocess_and_gives_the_same_table(tmp_
         ),
         ({"memory": True}, r"memory must be a number of bytes"),
         ({"memory": 2}, r"memory must be at least 200 MB, which a worker needs to start, got 2 "),
-        (
-            {"rerun": ["failed", "crash"]},
-            r"rerun must be a state of trials, got 'crash'; did you mean 'crashed'",
-        ),
-        ({"per": "hour"}, r"per must be 'trial' or 'second', .* got 'hour'"),
-        ({"rerun": 5}, r"rerun must be a state of trials, or a list of them, got 5"),
         ({"executor": ThreadPoolExecutor(1), "timeout": 10**9}, "timeout= needs an executor that can end"),
         ({"executor": ThreadPoolExecutor(1), "memory": 10**9}, "memory= needs an executor that can end"),
     ],
 )
 def test_limits_out_of_range_are_refused(options, text):
     with pytest.raises(DesignError, match=text):
-        RunOptions(**options)
+        refine.Machine(**options)
+
+
+@pytest.mark.parametrize(
+    ("rerun", "text"),
+    [
+        (["failed", "crash"], "rerun must be a state of trials, got 'crash'; did you mean 'crashed'"),
+        (5, "rerun must be a state of trials, or a list of them, got 5"),
+    ],
+)
+def test_states_to_rerun_are_checked(rerun, text):
+    with pytest.raises(DesignError, match=text):
+        RunOptions(rerun=rerun)
 
 
 def test_memory_is_read_from_words_with_units():
@@ -227,7 +232,9 @@ class Counted(ThreadPoolExecutor):
 @pytest.mark.slow
 def test_never_more_than_two_tasks_per_worker_are_in_flight(tree, space):
     with Counted(3) as pool:
-        tree.add_round(space, objectives.bowl, n=200).run(workers=3, executor=pool, progress=False)
+        tree.add_round(space, objectives.bowl, n=200).run(
+            machine=refine.Machine(workers=3, executor=pool, progress=False)
+        )
     assert 3 < pool.peak <= 6
 
 

@@ -247,9 +247,9 @@ def test_running_a_finished_round_with_edited_code_warns_that_nothing_runs(tree)
 
     first.name = edited.name = "score"
     space = {"x": (1, 9)}
-    tree.add_round(space, first, n=5, seed=1).run(progress=False, check_noise=False)
-    tree.add_round(space, first, n=5, seed=1).run(progress=False)  # the same code: nothing to say
+    tree.add_round(space, first, n=5, seed=1, noise="retraining").run()
+    tree.add_round(space, first, n=5, seed=1).run()  # the same code: nothing to say
     again = tree.add_round(space, edited, n=5, seed=1)
     with pytest.warns(RefineWarning, match="nothing runs"):
-        again.run(progress=False)
+        again.run()
     assert (again.trials["value"] == again.trials["x"]).all()

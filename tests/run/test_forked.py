@@ -108,7 +108,7 @@ def with_keras_dataset(params):
 
 
 def run(tree, objective, workers, n=6):
-    return tree.add_round(SPACE, objective, n=n, seed=1).run(workers, progress=False, check_noise=False)
+    return tree.add_round(SPACE, objective, n=n, seed=1, noise="retraining").run(workers=workers)
 
 
 @both_ways

@@ -64,13 +64,15 @@ def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, lost):
             on = refine.DaskExecutor(client)
             hook = killing(lambda: processes[:1] if lost == "scheduler" else processes[1:])
         with pytest.raises(RoundStoppedError, match=f"{GONE[lost]}; finished"):
-            round_.run(2, executor=on, on_trial=hook, progress=False)
+            round_.run(machine=refine.Machine(workers=2, executor=on, on_trial=hook, progress=False))
         before = round_.trials
         assert 3 <= len(before) < 40
         assert set(before["state"]) == {"complete"}
         (tmp_path / "other").mkdir()
         with dask_cluster(tmp_path / "other", 2) as (client, _):
-            round_.run(2, executor=refine.DaskExecutor(client), progress=False)
+            round_.run(
+                machine=refine.Machine(workers=2, executor=refine.DaskExecutor(client), progress=False)
+            )
         assert round_.trials["state"].tolist() == ["complete"] * 40
 
 
@@ -84,8 +86,10 @@ def says(folder, params):
 def test_killed_workers_that_hold_ten_trials_cost_none(tmp_path, engine):
     def table(**options):
         with refine.Tree("q", store="sqlite://") as tree:
-            round_ = tree.add_round(SPACE, functools.partial(says, tmp_path), n=14, seed=3)
-            round_.run(5, progress=False, check_noise=False, **options)
+            round_ = tree.add_round(
+                SPACE, functools.partial(says, tmp_path), n=14, seed=3, noise="retraining"
+            )
+            round_.run(machine=refine.Machine(workers=5, progress=False, **options))
             return round_.trials.drop(columns="seconds").sort_values("x", ignore_index=True)
 
     with contextlib.ExitStack() as stack:
@@ -129,7 +133,7 @@ def test_a_cluster_whose_workers_lack_what_is_asked_for_is_said(tmp_path, engine
             refine.Tree("q", store="sqlite://") as tree,
             pytest.raises(RoundStoppedError, match="connection"),
         ):
-            tree.add_round(SPACE, slowly, n=4).run(executor=on, progress=False)
+            tree.add_round(SPACE, slowly, n=4).run(machine=refine.Machine(executor=on, progress=False))
     if engine == "Ray":
         with pytest.raises(DesignError, match=r"ray.init\(\)"):
             refine.RayExecutor()
@@ -143,7 +147,9 @@ def test_a_temporary_folder_that_is_removed_costs_no_trial(tree, tmp_path, monke
             shutil.rmtree(folder)
 
     large = functools.partial(slowly_with, bytes(100_000))  # it is in a file there
-    round_ = tree.add_round(SPACE, large, n=8, seed=1).run(2, timeout=60, on_trial=remove, progress=False)
+    round_ = tree.add_round(SPACE, large, n=8, seed=1).run(
+        machine=refine.Machine(workers=2, timeout=60, on_trial=remove, progress=False)
+    )
     assert round_.trials["state"].tolist() == ["complete"] * 8
 
 
@@ -183,7 +189,9 @@ def test_an_import_that_never_returns_ends_the_round(tree, tmp_path, monkeypatch
 
     def run(n):
         with PLACES[place](2) as on:
-            round_.run(2, n=n, executor=None if on == 2 else on, progress=False)
+            round_.run(
+                n=n, machine=refine.Machine(workers=2, executor=None if on == 2 else on, progress=False)
+            )
 
     run(4)
     (tmp_path / "hang").touch()
@@ -208,15 +216,15 @@ def test_workers_that_do_not_come_up_end_the_round(tree, tmp_path, monkeypatch, 
     (tmp_path / "sitecustomize.py").write_text(
         f"import os, sys, time\nif 'refine.run.workers.child' in sys.orig_argv:\n    {statement}\n"
     )
-    round_ = tree.add_round(SPACE, slowly, n=4, seed=1).run(progress=False)
+    round_ = tree.add_round(SPACE, slowly, n=4, seed=1).run()
     with monkeypatch.context() as patched:
         patched.setattr(child, "START_SECONDS", 2.0)
         patched.setattr(child, "_PAUSE", 0.01)
         patched.syspath_prepend(tmp_path)
         with pytest.raises(RoundStoppedError, match=text):
-            round_.run(workers=2, n=8, progress=False)
+            round_.run(workers=2, n=8)
     assert len(round_.trials) == 4
-    assert len(round_.run(workers=2, n=8, progress=False).trials) == 8
+    assert len(round_.run(workers=2, n=8).trials) == 8
 
 
 def forks(params):
@@ -228,7 +236,7 @@ def forks(params):
 
 def test_a_trial_that_tampers_with_its_pipe_is_a_crashed_one(tree):
     round_ = tree.add_round({"x": (1, 6)}, lambda p: p["x"] if p["x"] != 3 else forks(p), n=6, seed=1)
-    states = round_.run(workers=2, progress=False).trials.set_index("x")["state"]
+    states = round_.run(workers=2).trials.set_index("x")["state"]
     assert states[3] == "crashed"
     assert (states.drop(3) == "complete").all()
     assert "exit code 5" in round_.failures["error"].iloc[0]

@@ -27,7 +27,7 @@ class Sealed:
 
 @pytest.fixture
 def round_(tree, space):
-    return tree.add_round(space, Sealed(), metric="acc", n=16, seed=1).run(check_noise=False, progress=False)
+    return tree.add_round(space, Sealed(), metric="acc", n=16, seed=1, noise="retraining").run()
 
 
 def test_opening_trains_the_best_again_and_is_logged(tree, round_):
@@ -83,8 +83,8 @@ def test_a_killed_opening_is_logged_and_resumes(tree, round_, monkeypatch):
 
 @pytest.mark.slow
 def test_the_second_opening_on_a_branch_says_what_it_costs(tree, round_, space):
-    child = round_.branch(space, n=12).run(progress=False)
-    sibling = round_.branch({**space, "junk": 1}, n=5).run(progress=False)
+    child = round_.branch(space, n=12).run()
+    sibling = round_.branch({**space, "junk": 1}, n=5).run()
     child.open_holdout(top=1, seeds=1, author="ann")
     sibling.open_holdout(top=1, seeds=1)  # no path leads through both
     text = (
@@ -102,15 +102,15 @@ def test_the_second_opening_on_a_branch_says_what_it_costs(tree, round_, space):
 @pytest.mark.slow
 def test_the_hold_out_measures_the_recommendation_and_not_the_baseline(tree, space):
     poor = {n: p.grid[0] for n, p in space.items()}
-    round_ = tree.add_round(space, Sealed(), metric="acc", n=30, seed=1, baseline=poor).run(progress=False)
-    round_.replicate(top=4, seeds=3, progress=False)
+    round_ = tree.add_round(space, Sealed(), metric="acc", n=30, seed=1, baseline=poor).run()
+    round_.replicate(top=4, seeds=3)
     opening = round_.open_holdout(top=1, seeds=1)
     assert opening.table["lr"].tolist() == [round_.recommend().params["lr"]]
     assert opening.table["lr"].tolist() != [poor["lr"]]
 
 
 def test_wrong_openings_of_the_hold_out_are_refused(tree, space, round_):
-    plain = tree.add_round(space, objectives.bowl, n=5).run(progress=False)
+    plain = tree.add_round(space, objectives.bowl, n=5).run()
     with pytest.raises(ObjectiveError, match=r"KerasObjective\(..."):
         plain.open_holdout()
     with pytest.raises(DesignError, match="number >= 1, got 0"):

@@ -40,8 +40,8 @@ if len(sys.argv) > 6:
     socket.gethostname = lambda: sys.argv[6]  # the lease is then that of another machine
 tree = refine.Tree("q", store=folder + "/refine.db")
 grace = float(sys.argv[5]) if len(sys.argv) > 5 else 60.0
-ran = {"workers": workers, "grace": grace, "progress": False, "check_noise": False}
-found = tree.add_round({"x": (1, 24, 24)}, objectives.Waits(folder), n=20, seed=3).run(**ran)
+found = tree.add_round({"x": (1, 24, 24)}, objectives.Waits(folder), n=20, seed=3, noise="retraining")
+found.run(machine=refine.Machine(workers=workers, grace=grace, progress=False))
 print("finished", len(found.trials))
 """
 
@@ -88,8 +88,10 @@ class Runs:
             assert out == "finished 20\n", err
         else:
             with refine.Tree("q", store=self.folder / "refine.db") as tree:
-                round_ = tree.add_round({"x": (1, 24, 24)}, objectives.Waits(self.folder), n=20, seed=3)
-                round_.run(progress=False, check_noise=False)
+                round_ = tree.add_round(
+                    {"x": (1, 24, 24)}, objectives.Waits(self.folder), n=20, seed=3, noise="retraining"
+                )
+                round_.run()
         assert calm is None or self.table().equals(calm)
 
 
@@ -289,29 +291,29 @@ def test_a_process_number_that_was_given_to_another_process_holds_nothing(tree):
     try:
         # It started at another time than the one that took the lease: that one is gone.
         held_by(f"{place} {int(born) - 12345}")
-        assert len(round_.run(progress=False).trials) == 5
+        assert len(round_.run().trials) == 5
         # A container beside this one, or another machine of the same name: its numbers say nothing here.
         held_by(f"{place}1 {born}")
         with pytest.raises(RoundBusyError, match=rf"process {other.pid} on .* run again in \d+ s, at \d\d:"):
-            round_.run(n=6, progress=False)
+            round_.run(n=6)
         # The clock of that machine is a day ahead: the lease expires within a minute all the same.
         row["beat"] += 86_400
         held_by(f"{place}1 {born}")
         with pytest.raises(RoundBusyError, match=r"run again in (60|61) s"):
-            round_.run(n=6, progress=False)
+            round_.run(n=6)
         with engine.connect() as connection:
             assert connection.execute(sa.select(t.lease.c.beat)).scalar_one() <= time.time()
         # One that lives here is stopped first; its trial may hold the interpreter's lock for long.
         row["beat"] = time.time() - 1_000
         held_by(f"{place} {_born(other.pid)}")
         with pytest.raises(RoundBusyError, match="wait for it or stop it first$"):
-            round_.run(n=6, progress=False)
+            round_.run(n=6)
         held_by(f"{place}1 {born}")
     finally:
         other.communicate(b"\n")
     with engine.begin() as connection:
         connection.execute(sa.update(t.lease).values(beat=time.time() - 61))
-    assert len(round_.run(n=6, progress=False).trials) == 6
+    assert len(round_.run(n=6).trials) == 6
 
 
 @pytest.mark.parametrize("ahead", [0, nightly(86_400)])

@@ -65,7 +65,7 @@ def test_an_epoch_must_be_a_number_and_the_error_shows_the_line(epoch, tree):
     program = refine.Command(
         f"echo epoch {epoch} acc {{lr}}", metric_pattern=r"epoch (?P<epoch>\S+) acc (?P<acc>\S+)"
     )
-    root = tree.add_round({"lr": [0.1, 0.2]}, program, metric="acc", n=1).run(progress=False)
+    root = tree.add_round({"lr": [0.1, 0.2]}, program, metric="acc", n=1).run()
     assert f"'epoch {epoch} acc" in root.failures["error"].iloc[0]
 
 
@@ -78,7 +78,7 @@ def test_captured_text_must_be_a_number():
 def test_last_match_of_a_real_program_is_the_value_of_its_trial(script, tree):
     program = refine.Command(f"{sys.executable} {script} {{lr}}", metric_pattern="val_acc=([0-9.]+)")
     assert command_and_patterns(program.name) == (program.command, ["val_acc=([0-9.]+)"])
-    root = tree.add_round({"lr": (0.1, 0.5, 5)}, program, metric="val_acc", n=5).run(progress=False)
+    root = tree.add_round({"lr": (0.1, 0.5, 5)}, program, metric="val_acc", n=5).run()
     assert root.trials.set_index("lr")["val_acc"].round(4).to_dict() == pytest.approx(
         {0.1: 0.5, 0.2: 0.6, 0.3: 0.7, 0.4: 0.6, 0.5: 0.5}
     )
@@ -88,7 +88,7 @@ def test_last_match_of_a_real_program_is_the_value_of_its_trial(script, tree):
 def test_group_named_epoch_makes_a_curve(script, tree):
     pattern = r"Epoch (?P<epoch>\d+): .* val_acc=(?P<val_acc>[0-9.]+)"
     program = refine.Command(f"{sys.executable} {script} {{lr}}", metric_pattern=pattern)
-    root = tree.add_round({"lr": [0.3]}, program, metric="val_acc", n=1).run(progress=False)
+    root = tree.add_round({"lr": [0.3]}, program, metric="val_acc", n=1).run()
     (curve,) = root.context.reader.records([root._stored.pk], curves=True).curves
     assert list(curve["val_acc"]) == pytest.approx([0.5, 0.6, 0.7])
     assert root.best["value"] == pytest.approx(0.7)
@@ -99,7 +99,7 @@ def test_program_whose_output_matches_no_pattern_fails_and_the_error_shows_its_l
     program = refine.Command(f"{sys.executable} {script} {{lr}}", metric_pattern="accuracy=([0-9.]+)")
     root = tree.add_round({"lr": [0.3, 0.4]}, program, metric="accuracy", n=2)
     with pytest.raises(RoundStoppedError) as caught:
-        root.run(progress=False)
+        root.run()
     assert "pattern 'accuracy=([0-9.]+)'" in str(caught.value)
     assert "'saved the model'" in str(caught.value)
 

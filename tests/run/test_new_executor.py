@@ -104,7 +104,7 @@ def test_an_able_executor_ends_a_trial_at_the_time_limit(tmp_path):
     try:
         with refine.Tree("limits", store="sqlite://") as tree:
             root = tree.add_round({"x": (1, 4, 4)}, sleeps_at_three, n=4)
-            root.run(executor=executor, timeout=5.0, progress=False)
+            root.run(machine=refine.Machine(executor=executor, timeout=5.0, progress=False))
             states = root.trials.set_index("x")["state"].to_dict()
     finally:
         executor.close()
@@ -125,7 +125,7 @@ def test_a_trial_that_ends_its_worker_twice_is_crashed_on_a_new_executor_too(tmp
     try:
         with refine.Tree("crash", store="sqlite://") as tree:
             root = tree.add_round({"x": (1, 4, 4)}, ends_its_process_at_three, n=4)
-            root.run(executor=executor, progress=False)
+            root.run(machine=refine.Machine(executor=executor, progress=False))
             states = root.trials.set_index("x")["state"].to_dict()
     finally:
         executor.close()
@@ -160,7 +160,9 @@ def printing(params):
 @pytest.mark.cluster
 def test_the_program_of_a_job_keeps_prints_out_of_its_answer(tree):
     root = tree.add_round({"x": (1, 4, 4)}, printing, n=2)
-    root.run(executor=ProgramExecutor("-m refine.run.workers.run_task"), progress=False)
+    root.run(
+        machine=refine.Machine(executor=ProgramExecutor("-m refine.run.workers.run_task"), progress=False)
+    )
     assert root.trials["value"].equals(root.trials["x"].astype(float))
 
 
@@ -169,7 +171,7 @@ def test_an_answer_with_prints_in_it_stops_the_round_with_the_fix(tree):
     program = "-c 'print(0)'"
     root = tree.add_round({"x": (1, 4, 4)}, sleeps_at_three, n=2)
     with pytest.raises(refine.RoundStoppedError, match="python -m refine.run.workers.run_task"):
-        root.run(executor=ProgramExecutor(program), progress=False)
+        root.run(machine=refine.Machine(executor=ProgramExecutor(program), progress=False))
     assert root.trials.empty
 
 
@@ -187,7 +189,7 @@ class Answering(TrialExecutor):
 def test_an_answer_that_is_no_outcome_stops_the_round_and_is_shown(tree, answer):
     root = tree.add_round({"x": (1, 4, 4)}, sleeps_at_three, n=2)
     with pytest.raises(refine.RoundStoppedError, match=re.escape(f"the answer {answer!r} cannot be read")):
-        root.run(executor=Answering(answer), progress=False)
+        root.run(machine=refine.Machine(executor=Answering(answer), progress=False))
     assert root.trials.empty
 
 
@@ -201,5 +203,5 @@ def test_a_limit_that_the_executor_cannot_keep_is_refused_before_any_trial(tree,
     root = tree.add_round({"x": (1, 4, 4)}, sleeps_at_three, n=4)
     text = f"{next(iter(limit))}= needs an executor that can end a trial at a limit, and Unable cannot"
     with pytest.raises(DesignError, match=text):
-        root.run(executor=Unable(), progress=False, **limit)
+        root.run(machine=refine.Machine(executor=Unable(), **limit))
     assert root.trials.empty

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import refine
-from refine.errors import AnalysisError, DesignError, RefineWarning, RoundStoppedError
+from refine.errors import AnalysisError, RefineWarning, RoundStoppedError
 
 
 def smooth(params):
@@ -27,7 +27,7 @@ def test_a_deterministic_objective_is_known_after_three_runs_more(tree, space):
         calls.append(dict(params))
         return smooth(params)
 
-    round_ = tree.add_round(space, counted, n=30, seed=1, objective_name="it").run(progress=False)
+    round_ = tree.add_round(space, counted, n=30, seed=1, name="it").run()
     assert len(calls) == 30 + runs
     assert calls[-1] == round_.best_params
     assert round_.replicates["replicate"].tolist() == list(range(1, runs + 1))
@@ -39,14 +39,14 @@ def test_a_deterministic_objective_is_known_after_three_runs_more(tree, space):
     shown = round_.propose().details, round_.propose().checks().details, round_.recommend().details
     assert "retrain" not in "".join(map(str, shown))
     # It is known now, here and below.
-    round_.run(progress=False)
-    round_.branch(space, n=12).run(progress=False)
+    round_.run()
+    round_.branch(space, n=12).run()
     assert len(calls) == 30 + runs + 12
 
 
 @pytest.mark.slow
 def test_noise_is_seen_by_one_run_more_and_is_measured_as_before(tree, space):
-    round_ = tree.add_round(space, noisy, n=40, seed=1).run(progress=False)
+    round_ = tree.add_round(space, noisy, n=40, seed=1).run()
     assert len(round_.replicates) == 1
     noise = round_.analyze().noise
     assert (noise.source, noise.deterministic) == ("residuals", False)
@@ -55,18 +55,17 @@ def test_noise_is_seen_by_one_run_more_and_is_measured_as_before(tree, space):
 
 
 def test_repeats_for_noise_can_be_turned_off_and_wait_for_the_plan(tree, space, capsys):
-    round_ = tree.add_round(space, smooth, n=12).run(progress=False, check_noise=False)
+    declared = tree.add_round(space, smooth, n=12, noise="retraining").run()
+    assert declared.replicates.empty
+    assert not declared.analyze().noise.deterministic
+    round_ = tree.add_round(space, smooth, n=12, seed=5).run(trials=12)
     assert round_.replicates.empty
-    assert not round_.analyze().noise.deterministic
-    assert round_.run(trials=1, progress=False).replicates.empty
     assert len(round_.run().replicates) == 3
-    assert "noise (check_noise=False" in capsys.readouterr().err
-    small = tree.add_round(space, smooth, n=9, seed=3).run(progress=False)
+    assert "noise (noise='retraining'" in capsys.readouterr().err
+    small = tree.add_round(space, smooth, n=9, seed=3).run()
     assert small.replicates.empty
-    partly = tree.add_round(space, smooth, n=30, seed=4).run(trials=20, progress=False)
+    partly = tree.add_round(space, smooth, n=30, seed=4).run(trials=20)
     assert partly.replicates.empty
-    with pytest.raises(DesignError, match="check_noise must be True or False, got 1"):
-        partly.run(check_noise=1)
 
 
 @pytest.mark.parametrize("fails", [1, 3])
@@ -81,11 +80,11 @@ def test_failing_repeats_do_not_change_a_finished_round(tree, space, fails):
 
     root = tree.add_round(space, objective, n=12, seed=1)
     with pytest.warns(RefineWarning, match="not measured.*failed"):
-        root.run(progress=False)
+        root.run()
     assert set(root.trials["state"]) == {"complete"}
     assert len(calls) == 13
     assert root.propose().proposal.changes
-    root.run(progress=False)  # neither an error nor another repeat
+    root.run()  # neither an error nor another repeat
     assert len(calls) == 13
 
 
@@ -100,7 +99,7 @@ def test_timed_out_repeats_do_not_change_a_finished_round(tree, space, tmp_path)
 
     root = tree.add_round(space, objective, n=12, seed=1)
     with pytest.warns(RefineWarning, match="not measured.*timeout"):
-        root.run(timeout=3, progress=False)
+        root.run(machine=refine.Machine(timeout=3, progress=False))
     assert set(root.trials["state"]) == {"complete"}
     assert root.propose().proposal.changes
 
@@ -114,9 +113,9 @@ def test_repeats_that_all_fail_when_asked_for_are_an_error_about_repeats(tree, s
             raise ValueError("the machine is busy")
         return smooth(params)
 
-    root = tree.add_round(space, objective, n=12, seed=1).run(progress=False, check_noise=False)
+    root = tree.add_round(space, objective, n=12, seed=1, noise="retraining").run()
     with pytest.raises(RoundStoppedError, match="first 5 repeats"):
-        root.replicate(top=2, seeds=3, progress=False)
+        root.replicate(top=2, seeds=3)
 
 
 @pytest.mark.slow
@@ -126,22 +125,16 @@ def test_runs_are_equal_where_a_metric_ends_in_spite_of_noise(tree, space):
         noise = np.random.default_rng(trial.seed).normal(0, 0.02)
         return float(np.clip(0.9 + 0.1 * params["dropout"] + 0.1 * (params["lr"] > 4) + noise, 0, 1))
 
-    round_ = tree.add_round(space, accuracy, n=20, seed=1).run(progress=False)
+    round_ = tree.add_round(space, accuracy, n=20, seed=1).run()
     assert round_.best["value"] == 1.0
     assert 0 < len(round_.replicates) == 1
     assert round_.replicates["value"].iloc[0] != 1.0
     assert not round_.analyze().noise.deterministic
     assert not round_.recommend().noise.deterministic
-    without_dropout = tree.add_round(
-        space, lambda p: p["lr"] + (p["optimizer"] == "SGD"), n=40, objective_name="read"
-    )
-    assert without_dropout.run(
-        progress=False
-    ).replicates.empty  # configurations that agree on all that was read
+    without_dropout = tree.add_round(space, lambda p: p["lr"] + (p["optimizer"] == "SGD"), n=40, name="read")
+    assert without_dropout.run().replicates.empty  # configurations that agree on all that was read
     assert without_dropout.analyze().noise.deterministic
-    of_ones = tree.add_round(space, lambda p: float(p["lr"] > 2), n=20, objective_name="ones").run(
-        progress=False
-    )
+    of_ones = tree.add_round(space, lambda p: float(p["lr"] > 2), n=20, name="ones").run()
     assert of_ones.replicates.empty
     assert not of_ones.analyze().noise.deterministic
 
@@ -155,7 +148,7 @@ def folded(params):
 
 @pytest.mark.slow
 def test_folds_are_stored_and_give_the_tolerance(tree, space):
-    round_ = tree.add_round(space, folded, n=40, metric="acc").run(progress=False)
+    round_ = tree.add_round(space, folded, n=40, metric="acc").run()
     frame = round_.trials
     by_fold = frame[[f"acc@{k}" for k in range(1, 5)]]
     assert frame["value"].to_numpy() == pytest.approx(by_fold.mean(axis=1).to_numpy())
@@ -176,7 +169,7 @@ def test_a_fold_without_a_value_is_none_of_the_trial(tree, space):
     def broken(params):
         return {"acc": [params["lr"], np.nan if params["optimizer"] == "SGD" else 1.0]}
 
-    round_ = tree.add_round(space, broken, n=20, metric="acc").run(progress=False)
+    round_ = tree.add_round(space, broken, n=20, metric="acc").run()
     sgd = round_.trials["optimizer"] == "SGD"
     assert set(round_.trials.loc[sgd, "state"]) == {"diverged"}
     assert set(round_.trials.loc[~sgd, "state"]) == {"complete"}

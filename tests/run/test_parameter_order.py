@@ -22,9 +22,9 @@ def test_every_trial_gets_its_parameters_in_the_order_of_the_space(tree):
     configuration = {"lr": 0.25, "units": 1, "dropout": 0.0, "act": "a"}
     round_ = tree.add_round(
         SPACE, Ordered(), n=12, direction="maximize", baseline=configuration, given=[configuration]
-    ).run(progress=False)
-    round_.replicate(top=2, seeds=2, progress=False)
+    ).run()
+    round_.replicate(top=2, seeds=2)
     round_.open_holdout(top=1, seeds=1)
     round_.replay(sample=3)
-    round_.propose().accept(n=4, exploit=0.5).run(progress=False)
+    round_.propose().accept(n=4, exploit=0.5).run()
     assert set(ORDERS) == {tuple(SPACE)}

@@ -42,7 +42,8 @@ class Objective:
         return float(params["x"])
 
 tree = refine.Tree("q", store=folder / "refine.db")
-found = tree.add_round({"x": (1, 9)}, Objective(), n=4, seed=1).run(workers=2, progress=False)
+found = tree.add_round({"x": (1, 9)}, Objective(), n=4, seed=1)
+found.run(machine=refine.Machine(workers=2, progress=False))
 print(len(found.trials))
 """
 
@@ -178,7 +179,8 @@ def test_workers_import_nothing_from_where_they_are_started(tmp_path):
     script.write_text(
         "import refine\n"
         "tree = refine.Tree('q', store='sqlite://')\n"
-        "found = tree.add_round({'x': (1, 9)}, lambda p: float(p['x']), n=4).run(workers=2, progress=False)\n"
+        "found = tree.add_round({'x': (1, 9)}, lambda p: float(p['x']), n=4)\n"
+        "found.run(machine=refine.Machine(workers=2, progress=False))\n"
         "print(found.trials['state'].tolist())\n"
     )
     command = [sys.executable, str(script)]

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+import refine
 from refine.errors import RefineWarning, RoundStoppedError
 
 SPACE = {"x": (0.0, 9.0, 10)}
@@ -17,6 +18,7 @@ def ends_by_kind(params):
 
 
 def test_progress_names_failures_by_their_state(tree, capsys):
+    tree.machine = refine.Machine()  # shows progress
     tree.add_round(SPACE, ends_by_kind, n=10, seed=1).run()
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert "3 failed" in last
@@ -25,7 +27,7 @@ def test_progress_names_failures_by_their_state(tree, capsys):
 
 def test_a_round_that_returns_nan_from_its_start_is_warned_of(tree):
     with pytest.warns(RefineWarning, match="the first 5 trials all returned NaN or infinity") as caught:
-        tree.add_round(SPACE, lambda params: math.nan, n=8, seed=1).run(progress=False)
+        tree.add_round(SPACE, lambda params: math.nan, n=8, seed=1).run()
     assert len(caught) == 1
 
 
@@ -37,7 +39,9 @@ def slow_above_2(params):
 
 @pytest.mark.cluster
 def test_timeouts_are_called_timeouts(tree, capsys):
-    tree.add_round({"x": (1.0, 4.0, 4)}, slow_above_2, n=4, seed=1).run(workers=2, timeout=2)
+    tree.add_round({"x": (1.0, 4.0, 4)}, slow_above_2, n=4, seed=1).run(
+        machine=refine.Machine(workers=2, timeout=2)
+    )
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert "2 timeouts" in last
     assert "failed" not in last
@@ -47,10 +51,11 @@ def test_timeouts_are_called_timeouts(tree, capsys):
 def test_error_of_a_round_whose_trials_all_time_out_names_the_limit(tree):
     root = tree.add_round({"x": (5.0, 9.0, 5)}, slow_above_2, n=5, seed=1)
     with pytest.raises(RoundStoppedError, match="first 5 trials"):
-        root.run(workers=2, timeout=0.5, progress=False)
+        root.run(machine=refine.Machine(workers=2, timeout=0.5, progress=False))
 
 
 def test_run_that_stops_before_its_plan_says_how_to_resume(tree, capsys):
+    tree.machine = refine.Machine()  # shows progress
     tree.add_round(SPACE, ends_by_kind, n=10, seed=1).run(trials=5)
     assert "5 left" in capsys.readouterr().err
 
@@ -64,7 +69,8 @@ def lucky_repeat(params, trial):
 
 
 def test_a_lucky_repeat_is_not_shown_as_the_best_of_a_round(tree, capsys):
-    root = tree.add_round(SPACE, lucky_repeat, n=10, seed=1).run(check_noise=False)
+    tree.machine = refine.Machine()  # shows progress
+    root = tree.add_round(SPACE, lucky_repeat, n=10, seed=1, noise="retraining").run()
     assert "best 9" in capsys.readouterr().err.strip().splitlines()[-1]
     root.replicate(top=1, seeds=2)
     last = capsys.readouterr().err.strip().splitlines()[-1]

@@ -35,12 +35,14 @@ READS_ALL = {
 
 @pytest.mark.parametrize("way", READS_ALL)
 def test_reading_the_whole_configuration_reads_every_parameter(tree, way):
-    root = tree.add_round(SPACE, READS_ALL[way], n=12, seed=1, objective_name=way)
-    analysis = root.run(progress=False, check_noise=False).analyze()
+    root = tree.add_round(SPACE, READS_ALL[way], n=12, seed=1, name=way, noise="retraining")
+    analysis = root.run().analyze()
     assert [name for name in SPACE if analysis[name].read == 0] == []
 
 
 def test_parameter_that_no_trial_reads_by_name_is_still_found(tree):
-    root = tree.add_round(SPACE, lambda params: params["lr"] + params.get("units"), n=12, seed=1)
-    analysis = root.run(progress=False, check_noise=False).analyze()
+    root = tree.add_round(
+        SPACE, lambda params: params["lr"] + params.get("units"), n=12, seed=1, noise="retraining"
+    )
+    analysis = root.run().analyze()
     assert [name for name in SPACE if analysis[name].read == 0] == ["depth"]

@@ -22,7 +22,7 @@ def noisy(params):
 
 @pytest.fixture
 def round_(tree, space):
-    return tree.add_round(space, noisy, metric="score", n=12, seed=3).run(progress=False)
+    return tree.add_round(space, noisy, metric="score", n=12, seed=3).run()
 
 
 def test_every_trial_is_equal_to_the_bit(tree, round_):
@@ -76,9 +76,9 @@ def test_trials_of_every_origin_and_state_replay_equal(tree, space):
     def double(metrics):
         return 2 * metrics["value"]
 
-    root = tree.add_round(space, objectives.bowl, metric=double, n=60).run(progress=False)
-    child = root.propose().accept(n=20, exploit=0.4, audit=0.1).run(progress=False)
-    failing = tree.add_round(space, objectives.sometimes, n=40).run(progress=False)
+    root = tree.add_round(space, objectives.bowl, metric=double, n=60).run()
+    child = root.propose().accept(n=20, exploit=0.4, audit=0.1).run()
+    failing = tree.add_round(space, objectives.sometimes, n=40).run()
     assert set(failing.trials["state"]) == {"failed", "diverged", "complete"}
     for round_ in (root, child, failing):
         shown = round_.replay(sample=None)

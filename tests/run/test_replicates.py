@@ -14,12 +14,12 @@ def noisy(params):
 
 @pytest.mark.slow
 def test_the_best_are_run_again_under_seeds_of_their_own(tree, space):
-    round_ = tree.add_round(space, noisy, n=40, seed=1).run(progress=False)
+    round_ = tree.add_round(space, noisy, n=40, seed=1).run()
     before = round_.trials
     text = str(tree)
     analysis = round_.analyze()
     assert round_.replicates.empty
-    assert round_.replicate(top=4, seeds=3, progress=False) is round_
+    assert round_.replicate(top=4, seeds=3) is round_
     frame = round_.replicates
     assert list(frame.columns) == [*space, "replicate", "state", "value", "seconds", "seed", "cell", "origin"]
     assert frame["replicate"].tolist() == [1] * 4 + [2] * 4 + [3] * 4
@@ -50,7 +50,7 @@ def test_the_best_are_run_again_under_seeds_of_their_own(tree, space):
         reanalysed.noise.epsilon_source,
         reanalysed.noise.epsilon,
     )
-    below = round_.branch(space, n=12).run(progress=False).analyze().noise
+    below = round_.branch(space, n=12).run().analyze().noise
     assert (below.source, below.n >= reanalysed.noise.n) == ("replicates", True)
 
 
@@ -63,21 +63,21 @@ def test_a_repeated_call_runs_only_the_missing_replicates(tree, space):
 
     round_ = tree.add_round(space, counted, n=12, seed=2)
     with pytest.raises(AnalysisError, match="called best"):
-        round_.replicate(progress=False)
+        round_.replicate()
     with pytest.raises(DesignError, match="number >= 1, got 0"):
         round_.replicate(seeds=0)
-    round_.run(progress=False).replicate(2, 2, progress=False)
+    round_.run().replicate(2, 2)
     assert len(calls) == 12 + 4
     first = round_.replicates
-    round_.replicate(2, 2, progress=False)
+    round_.replicate(2, 2)
     assert len(calls) == 16
-    round_.replicate(3, 3, progress=False)
+    round_.replicate(3, 3)
     assert len(calls) == 12 + 9
     assert round_.replicates.iloc[:4].equals(first)
-    round_.run(progress=False)  # the plan is done, replicates or not
+    round_.run()  # the plan is done, replicates or not
     assert len(calls) == 21
-    assert round_.run(n=14, progress=False).trials.shape[0] == 14
-    child = round_.branch(space, n=3).run(progress=False)
+    assert round_.run(n=14).trials.shape[0] == 14
+    child = round_.branch(space, n=3).run()
     assert not {*child.trials["cell"]} & {*round_.trials["cell"]}  # completed ones are passed over
     assert child.replicates.empty
     assert len(child.path) == 2
@@ -89,7 +89,7 @@ def test_failed_replicates_are_kept_and_can_be_run_again(tree, space):
             raise ValueError("out of luck")
         return params["lr"]
 
-    round_ = tree.add_round(space, flaky, n=40, seed=6).run(progress=False).replicate(4, 3, progress=False)
+    round_ = tree.add_round(space, flaky, n=40, seed=6).run().replicate(4, 3)
     frame = round_.replicates
     assert set(frame["state"]) == {"complete", "failed"}
     assert frame.loc[frame["state"] == "failed", "value"].isna().all()
@@ -97,8 +97,6 @@ def test_failed_replicates_are_kept_and_can_be_run_again(tree, space):
     assert round_.failures.shape[0] == (round_.trials["state"] == "failed").sum()
     name = round_.node.objective
     with pytest.warns(refine.errors.RefineWarning, match="version"):
-        round_.replicate(
-            4, 3, progress=False, rerun="failed", objective=lambda p: p["lr"], objective_name=name
-        )
+        round_.replicate(4, 3, rerun="failed", objective=objectives.named(lambda p: p["lr"], name))
     assert set(round_.replicates["state"]) == {"complete"}
     assert len(round_.replicates) == 12

@@ -10,7 +10,7 @@ EASE = np.random.default_rng(0).random(400)
 
 
 def run(tree, objective, **options):
-    return tree.add_round({"x": (0.0, 1.0)}, objective, n=8, metric="acc", **options).run(progress=False)
+    return tree.add_round({"x": (0.0, 1.0)}, objective, n=8, metric="acc", **options).run()
 
 
 def totals(round_):
@@ -39,7 +39,7 @@ def test_fewer_scores_are_scores_by_fold(tree, scores):
 
 
 def test_an_array_may_be_all_that_is_returned(tree):
-    round_ = tree.add_round({"x": (0.0, 1.0)}, lambda p: p["x"] > EASE, n=8).run(progress=False)
+    round_ = tree.add_round({"x": (0.0, 1.0)}, lambda p: p["x"] > EASE, n=8).run()
     assert totals(round_) == {"value": 400}
 
 
@@ -59,11 +59,11 @@ def test_a_round_that_is_resumed_expects_the_rows_of_its_first_trials(tree):
     def objective(params):
         return {"acc": EASE[: rows[0]] < params["x"]}
 
-    round_ = tree.add_round({"x": (0.0, 1.0)}, objective, n=8, metric="acc", objective_name="rows")
-    round_.run(progress=False, trials=3)
+    round_ = tree.add_round({"x": (0.0, 1.0)}, objective, n=8, metric="acc", name="rows")
+    round_.run(trials=3)
     rows[0] = 200
     with pytest.raises(RoundStoppedError, match="got 200 rows, and 300 in earlier trials"):
-        round_.run(progress=False)
+        round_.run()
     assert round_.trials["state"].tolist().count("complete") == 3
 
 

@@ -41,7 +41,9 @@ def dies(params, trial):
 
 def values(store, **options):
     with refine.Tree("same", store=store) as tree:
-        root = tree.add_round(SPACE, late, n=16, seed=5).run(progress=False, **options)
+        root = tree.add_round(SPACE, late, n=16, seed=5).run(
+            machine=refine.Machine(progress=False, **options)
+        )
         return root.trials.sort_values("x")["value"].tolist()  # NaN, where one failed, equals nothing
 
 
@@ -71,7 +73,7 @@ def test_keras_that_an_objective_imports_itself_is_seeded_from_the_first_trial_o
 def test_a_dead_child_is_one_crashed_trial_and_output_of_others_disturbs_no_answer(tmp_path):
     with refine.Tree("dies", store=tmp_path / "d.db") as tree, ThreadPoolExecutor(2) as pool:
         root = tree.add_round({"x": (0, 9)}, dies, n=10)
-        root.run(executor=pool, workers=2, progress=False)
+        root.run(machine=refine.Machine(workers=2, executor=pool, progress=False))
         states = root.trials.set_index("x")["state"]
         assert states[3] == "crashed"
         assert (states.drop(3) == "complete").all()

@@ -22,11 +22,11 @@ def objective(params):
 print("ready", flush=True)
 sys.stdin.readline()
 tree = refine.Tree("shared", store=sys.argv[1])  # all make the store at once
-root = tree.add_round({"x": (0.0, 1.0, 41), "k": (1, 8)}, objective, n=60)
+root = tree.add_round({"x": (0.0, 1.0, 41), "k": (1, 8)}, objective, n=60, noise="retraining")
 for seed in map(int, sys.argv[2:]):
     found = root.branch({"x": (0.0, 0.5, 21), "k": (1, 8)}, seed=seed)
     try:
-        found.run(progress=False, check_noise=False)
+        found.run(machine=refine.Machine(progress=False))
     except refine.errors.RoundBusyError:
         print("busy", seed, flush=True)
 """

@@ -187,7 +187,7 @@ def round_of(design="sobol", n=60):
     momentum = Float(0, 0.9, 10, when="optimizer == 'sgd'")
     space = Space({"optimizer": ["sgd", "adam"], "momentum": momentum, "lr": Float(0, 4, 9)})
     tree = refine.Tree("conditions", store="sqlite://")
-    return tree.add_round(space, training, n=n, seed=2, design=design).run(progress=False)
+    return tree.add_round(space, training, n=n, seed=2, design=design).run()
 
 
 @pytest.mark.slow
@@ -197,7 +197,7 @@ def test_a_conditional_range_is_narrowed_and_skips_configurations_that_ran():
     assert 0 < review.claim.probability <= 1
     child = review.edit(momentum=(0.3, 0.9), lr=(0, 4)).reject("optimizer").accept(note="n", n=30, audit=0.1)
     assert child.space["momentum"].when == "optimizer == 'sgd'"
-    child.run(progress=False)
+    child.run()
     outside = child.trials[child.trials["origin"].isin(AUDITS)]
     assert (outside["optimizer"] == "sgd").all()  # adam has no momentum that could lie outside
     assert (outside["momentum"] < 0.3).all()
@@ -223,7 +223,7 @@ def test_samplers_of_optuna_leave_it_out():
 def test_a_parameter_that_some_trials_did_not_read_is_offered_a_condition(tmp_path):
     space = Space({"optimizer": ["sgd", "adam"], "momentum": Float(0, 0.9, 10), "lr": Float(0, 4, 9)})
     root = refine.Tree("seen", store=str(tmp_path / "s.db")).add_round(space, training, n=60, seed=2)
-    root.run(progress=False)
+    root.run()
     review = root.propose()
     texts = {getattr(b, "text", ""): b for b in review.page().details.blocks}
     (block,) = (b for text, b in texts.items() if text.startswith("The objective read momentum only"))
@@ -231,7 +231,7 @@ def test_a_parameter_that_some_trials_did_not_read_is_offered_a_condition(tmp_pa
     declared = Float(0, 0.9, 10, when="optimizer == 'sgd'")
     child = review.reject("optimizer").edit(momentum=declared, lr=(0, 4)).accept(note="n", n=20, audit=0)
     assert child.space.size == 11 * 9
-    child.run(progress=False)
+    child.run()
     ran, before = (set(r.trials.query("optimizer == 'adam'")["lr"]) for r in (child, root))
     assert before
     assert not ran & before  # the same configurations as before, whatever momentum these had
@@ -245,7 +245,7 @@ def test_a_conditional_range_is_narrowed_at_both_ends(tree):
         height = 1 - abs(params["lr"] - 0.5)
         return height - (0.02 if params["optimizer"] == "adam" else abs(params["momentum"] - 0.7))
 
-    round_ = tree.add_round(space, score, n=100, seed=3).run(progress=False)
+    round_ = tree.add_round(space, score, n=100, seed=3).run()
     momentum = round_.propose(risk=0.05).space["momentum"]
     assert momentum.low >= 0.4  # absent, it stands at 0
     assert momentum.low <= 0.7 <= momentum.high < 1
@@ -259,7 +259,7 @@ def careless(params):
 @pytest.mark.slow
 def test_reading_an_absent_parameter_names_its_condition(tree):
     space = {"optimizer": ["sgd", "adam"], "momentum": Float(0, 0.9, 4, when="optimizer == 'sgd'")}
-    round_ = tree.add_round(space, careless, n=5, seed=1).run(progress=False)
+    round_ = tree.add_round(space, careless, n=5, seed=1).run()
     failed = round_.failures
     assert set(failed["optimizer"]) == {"adam"}
     message = "UnknownNameError: 'momentum' is absent here: its condition optimizer == 'sgd' does not hold"

@@ -170,13 +170,11 @@ class Fuzz:
                 score,
                 n=30,
                 metric="acc",
-                objective_name="score",
+                name="score",
                 baseline={"x": 0.5, "k": 2, "c": "a"},
             )
-            root.run(progress=False)
-            root.propose().edit(k=(1, 4)).accept("note", n=4).run(
-                objective=score, objective_name="score", progress=False
-            )
+            root.run()
+            root.propose().edit(k=(1, 4)).accept("note", n=4).run()
             tree.tag(root, "first")
             tree.export(folder / "out")
             self.rounds = [round_.id for round_ in tree.rounds]

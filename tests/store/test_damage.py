@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+import objectives
 import refine
 from refine import errors
 from refine.errors import ReviewError, RoundBusyError, RoundStoppedError, StoreError
@@ -31,7 +32,7 @@ def sound(tmp_path_factory):
     """A store with a round of thirty trials."""
     path = tmp_path_factory.mktemp("sound") / "refine.db"
     with refine.Tree("q", store=path) as tree:
-        tree.add_round(SPACE, score, n=30, metric="acc", objective_name="score").run(progress=False)
+        tree.add_round(SPACE, score, n=30, metric="acc", name="score").run()
     return path
 
 
@@ -85,7 +86,7 @@ def test_damaged_trials_are_left_out_named_and_removed(spoil, tmp_path):
         assert f"{bad} stored" in str(tree)
         assert "tree.damage()" in str(tree)
         with pytest.raises(StoreError, match="trial 2: .*tree.repair"):
-            root.run(objective=score, objective_name="score", progress=False)
+            root.run(objective=objectives.named(score, "score"))
         with pytest.raises(RoundBusyError), tree._context.store.lease(root._stored.pk, f"round {root.id}"):
             tree.delete_round(root)
         damage = tree.damage()
@@ -102,7 +103,7 @@ def test_damaged_trials_are_left_out_named_and_removed(spoil, tmp_path):
         entry = tree.log().iloc[-1]
         assert (entry["event"], entry["round"], entry["author"]) == ("repaired", root.id, "ann")
         assert entry["note"].startswith("a broken disk (trial: ")
-        root.run(objective=score, objective_name="score", progress=False)
+        root.run(objective=objectives.named(score, "score"))
         assert len(root.trials) == 30
 
 
@@ -135,20 +136,18 @@ def test_a_damaged_round_is_left_out_with_its_descendants_alone(spoil):
     with refine.Tree("q", store=path) as tree:
         first = tree.rounds[0]
         child = first.branch({**SPACE, "x": (0.0, 0.5, 6)}, n=4)
-        other = tree.add_round(SPACE, score, n=5, metric="acc", objective_name="score", seed=2).run(
-            progress=False
-        )
+        other = tree.add_round(SPACE, score, n=5, metric="acc", name="score", seed=2).run()
         tree.tag(first, "start")
         spoil("UPDATE node SET content = '{}' WHERE id = ?", first.id)
         assert [r.id for r in tree.rounds] == [other.id]
         assert tree.tags == {}
         assert f"round {first.id} can't" in str(tree)
         with pytest.raises(StoreError, match="can't be read"):
-            tree.add_round(SPACE, score, n=30, metric="acc", objective_name="score")
+            tree.add_round(SPACE, score, n=30, metric="acc", name="score")
         assert {row.round for row in tree.damage().rows} == {first.id, child.id}
         tree.repair()
         assert len(tree.damage()) == 0
-        assert len(tree.add_round(SPACE, score, n=30, metric="acc", objective_name="score").trials) == 0
+        assert len(tree.add_round(SPACE, score, n=30, metric="acc", name="score").trials) == 0
         assert len(other.trials) == 5
 
 
@@ -188,7 +187,7 @@ def test_trials_are_removed_with_all_attempts_and_run_again(spoil, tmp_path):
         before = root.trials
         changed = pytest.warns(errors.RefineWarning, match="version")
         with changed, pytest.raises(RoundStoppedError):
-            root.run(objective=lambda p: 1 / 0, objective_name="score", rerun="failed", progress=False)
+            root.run(objective=objectives.named(lambda p: 1 / 0, "score"), rerun="failed")
         assert list(root.trials["state"]).count("failed") == 2
         for rows in ("x", [99], [-1], [True], 3, [0.5]):
             with pytest.raises(ReviewError, match="round.trials"):
@@ -202,7 +201,7 @@ def test_trials_are_removed_with_all_attempts_and_run_again(spoil, tmp_path):
         log = tree.log()
         assert list(log["event"]) == ["root", *["trials removed"] * 3]
         assert log.iloc[1]["note"] == "a bug (2 trials)"
-        root.run(objective=score, objective_name="score", progress=False)
+        root.run(objective=objectives.named(score, "score"))
         rerun = root.trials.set_index("cell").loc[before["cell"]]
         assert set(rerun["state"]) == {"complete"}
         assert np.array_equal(rerun["seed"], before["seed"])
@@ -213,11 +212,7 @@ def test_a_round_with_descendants_is_removed_only_with_below(spoil):
     with refine.Tree("q", store=spoil("UPDATE node SET note = ''")) as tree:
         root = tree.rounds[0]
         review = root.propose()
-        child = (
-            review.edit(k=(1, 4))
-            .accept("go on", n=10)
-            .run(objective=score, objective_name="score", progress=False)
-        )
+        child = review.edit(k=(1, 4)).accept("go on", n=10).run(objective=objectives.named(score, "score"))
         with pytest.raises(ReviewError, match="1 round"):
             tree.delete_round(root)
         removed = tree.delete_round(child, note="a wrong turn")
@@ -279,7 +274,7 @@ def test_a_result_that_cannot_be_stored_fails_its_trial(tree):
             trial.report(0, {HALF: 1.0})
         return odd.get(p["k"], score(p))
 
-    root = tree.add_round(SPACE, objective, n=40, metric="acc", objective_name="f").run(progress=False)
+    root = tree.add_round(SPACE, objective, n=40, metric="acc", name="f").run()
     assert set(root.trials.loc[root.trials["k"] <= 4, "state"]) == {"failed"}
     assert set(root.trials.loc[root.trials["k"] > 4, "state"]) == {"complete"}
     assert root.failures["error"].str.contains("cannot be stored").sum() > 2
@@ -318,7 +313,7 @@ def test_a_folder_made_to_poison_is_refused(spoil, tmp_path):
 def test_bytes_of_another_encoding_in_names_of_the_system_stop_nothing(tree, tmp_path, monkeypatch):
     """A user's name is kept readable; a path that no URL can hold is refused."""
     monkeypatch.setenv("LOGNAME", os.fsdecode(b"an\xffn"))
-    tree.add_round({"x": (0.0, 1.0, 3)}, lambda p: p["x"], n=3, objective_name="f").run(progress=False)
+    tree.add_round({"x": (0.0, 1.0, 3)}, lambda p: p["x"], n=3, name="f").run()
     assert set(tree.log()["author"]) == {r"an\udcffn"}
     with pytest.raises(StoreError, match=r"URL holds '\\udcff',"):
         refine.Tree("q", store=tmp_path / os.fsdecode(b"s\xff.db"))

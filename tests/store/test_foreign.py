@@ -35,7 +35,7 @@ def score(p):
 def sound(tmp_path_factory):
     path = tmp_path_factory.mktemp("sound") / "refine.db"
     with refine.Tree("q", store=path) as tree:
-        tree.add_round(SPACE, score, n=30).run(progress=False)
+        tree.add_round(SPACE, score, n=30).run()
     return path
 
 
@@ -268,7 +268,7 @@ def score(p):
     return p["x"]
 seen = []
 tree = refine.Tree("q", store=sys.argv[1])
-tree.add_round({"x": (0.0, 1.0, 101)}, score, n=60).run(progress=False)
+tree.add_round({"x": (0.0, 1.0, 101)}, score, n=60).run(machine=refine.Machine(progress=False))
 """
 
 
@@ -304,7 +304,7 @@ def test_a_backup_is_complete_and_not_mixed_with_an_older_file(path, tmp_path):
         tree.tag(root, "first")  # lies in the -wal file
         assert CliRunner().invoke(app, ["backup", str(path), str(saved)]).stdout.strip() == str(saved)
         shown = str(tree)
-        root.run(n=40, objective=score, progress=False)
+        root.run(n=40, objective=score)
         with contextlib.closing(sqlite3.connect(path)) as other:
             other.execute("SELECT * FROM trial").fetchall()
             for name in (path, wal_of(path)[0]):  # as a killed process leaves them
@@ -320,7 +320,7 @@ def test_a_backup_is_complete_and_not_mixed_with_an_older_file(path, tmp_path):
     wal_of(copied)[0].unlink()
     with refine.Tree("q", store=copied) as tree:
         assert str(tree) == shown
-        assert len(tree["first"].run(n=40, objective=score, progress=False).trials) == 40
+        assert len(tree["first"].run(n=40, objective=score).trials) == 40
 
 
 def test_a_server_s_store_has_tools_of_its_own(postgresql):
@@ -353,7 +353,7 @@ WRITES = {
     "branch": lambda tree, root, review: root.branch({**SPACE, "x": (0.0, 0.5, 6)}, n=4),
     "tag": lambda tree, root, review: tree.tag(root, "first"),
     "delete": lambda tree, root, review: tree.delete_trials(root, [0]),
-    "run": lambda tree, root, review: root.run(n=40, objective=score, progress=False),
+    "run": lambda tree, root, review: root.run(n=40, objective=score),
 }
 
 

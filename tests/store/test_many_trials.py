@@ -17,10 +17,10 @@ def objective(params):
 
 tree = refine.Tree("large", store=sys.argv[1])
 space = {"x": (0.0, 1.0, 1001), "y": (0.0, 1.0, 1001)}
-root = tree.add_round(space, objective, n=int(sys.argv[2]), seed=1)
+root = tree.add_round(space, objective, n=int(sys.argv[2]), seed=1, noise="none")
 print("ready", flush=True)
 sys.stdin.readline()
-root.run(progress=False, check_noise=False)
+root.run(machine=refine.Machine(progress=False))
 """
 
 

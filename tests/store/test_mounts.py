@@ -19,8 +19,8 @@ import sys
 import refine
 
 tree = refine.Tree("q", store=sys.argv[1])
-root = tree.add_round({"x": (0.0, 1.0, 101)}, lambda p: p["x"], n=60, seed=1, objective_name="x")
-root.branch({"x": (0.0, 1.0, 101)}, seed=int(sys.argv[2])).run(progress=False, check_noise=False)
+root = tree.add_round({"x": (0.0, 1.0, 101)}, lambda p: p["x"], n=60, seed=1, name="x", noise="none")
+root.branch({"x": (0.0, 1.0, 101)}, seed=int(sys.argv[2])).run(machine=refine.Machine(progress=False))
 """
 
 
@@ -110,19 +110,19 @@ def network_drive(tmp_path):
 
 def test_store_on_a_network_drive_works_with_a_warning(network_drive):
     with refine.Tree("q", store=network_drive / "refine.db") as tree:
-        round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, objective_name="x")
+        round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, name="x", noise="retraining")
         with pytest.warns(RefineWarning, match=r"network drive \(fuse.sshfs\)"):
-            round_.run(progress=False, check_noise=False)
+            round_.run()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            round_.run(n=5, progress=False, check_noise=False)  # once is enough
+            round_.run(n=5)  # once is enough
     with refine.Tree("q", store=network_drive / "refine.db") as tree:
         assert len(tree.rounds[0].trials) == 5
 
 
 def test_a_store_on_a_local_file_system_gives_no_warning(file_system):
     with refine.Tree("q", store=file_system("8m") / "refine.db") as tree:
-        round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, objective_name="x")
+        round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, name="x", noise="retraining")
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            round_.run(progress=False, check_noise=False)
+            round_.run()

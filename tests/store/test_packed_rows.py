@@ -63,7 +63,7 @@ def test_bytes_of_another_number_of_rows_are_refused(raw):
 @pytest.fixture
 def tree(tmp_path):
     with refine.Tree("rows", store=tmp_path / "refine.db") as opened:
-        opened.add_round(SPACE, right, n=12, metric="acc").run(progress=False)
+        opened.add_round(SPACE, right, n=12, metric="acc").run()
         yield opened
 
 

@@ -20,7 +20,7 @@ def score(p):
 def refuses(tree, root, text):
     """Every call that would write is refused."""
     for write in (
-        lambda: root.run(objective=score, n=50, progress=False),
+        lambda: root.run(objective=score, n=50),
         lambda: tree.tag(root, "a"),
         lambda: setattr(root, "note", "late"),
         lambda: root.branch({"x": (0.0, 0.5, 6), "k": (1, 8)}, n=4),
@@ -46,7 +46,7 @@ def medium(file_system):
 @pytest.mark.nightly
 def test_a_study_on_a_read_only_medium_is_looked_at(medium, tmp_path):
     with refine.Tree("q", store=medium("rw") / "refine.db") as tree:
-        root = tree.add_round(SPACE, score, n=40).run(progress=False)
+        root = tree.add_round(SPACE, score, n=40).run()
         shown = str(tree)
         table = root.trials
         review = str(root.propose())
@@ -66,7 +66,7 @@ def test_a_study_on_a_read_only_medium_is_looked_at(medium, tmp_path):
             root.report(folder / "reports")
     assert sorted(p.name for p in folder.iterdir()) == before
     with refine.Tree("q", store=medium("rw") / "refine.db") as tree:
-        assert len(tree.rounds[0].run(objective=score, n=50, progress=False).trials) == 50
+        assert len(tree.rounds[0].run(objective=score, n=50).trials) == 50
 
 
 def test_another_s_study_is_looked_at_while_it_is_written(tmp_path):
@@ -80,7 +80,7 @@ def test_another_s_study_is_looked_at_while_it_is_written(tmp_path):
             place.chmod(place.stat().st_mode | 0o5)
     path = folder / "refine.db"
     with refine.Tree("q", store=path) as tree:
-        root = tree.add_round(SPACE, score, n=20).run(progress=False)
+        root = tree.add_round(SPACE, score, n=20).run()
     read, write = os.pipe()
     back, answer = os.pipe()
     child = os.fork()
@@ -105,14 +105,14 @@ def test_another_s_study_is_looked_at_while_it_is_written(tmp_path):
             os._exit(code)
     assert os.read(back, 1) == b"x"
     with refine.Tree("q", store=path) as tree:
-        tree[root.id].run(objective=score, n=25, progress=False)
+        tree[root.id].run(objective=score, n=25)
     os.write(write, b"x")
     assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_role_that_may_only_read_can_look_and_gets_a_warning(postgresql):
     with refine.Tree("q", store=postgresql) as tree:
-        root = tree.add_round(SPACE, score, n=40).run(progress=False)
+        root = tree.add_round(SPACE, score, n=40).run()
         shown = str(tree)
     owner = Store(postgresql)
     with owner.engine.begin() as connection:
@@ -146,11 +146,11 @@ def fill(folder):
 def test_a_full_disk_leaves_reports_and_exports_whole(medium, tmp_path):
     folder = medium("rw")
     with refine.Tree("q", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round(SPACE, score, n=12).run(progress=False)
+        root = tree.add_round(SPACE, score, n=12).run()
         tree.export(folder / "out")
         root.report(folder / "reports")
         before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-        root.run(n=60, progress=False)
+        root.run(n=60)
         ballast = fill(folder)
         for write in (lambda: tree.export(folder / "out"), lambda: root.report(folder / "reports")):
             with pytest.raises(StoreError, match="No space left"):

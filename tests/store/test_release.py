@@ -36,11 +36,11 @@ score.name = "score"
 def study(store, proposal=None):
     """A root, the child of an edited stored proposal, a branch and a tag; new proposals may improve."""
     tree = refine.Tree("study", store=store)
-    root = tree.add_round(SPACE, score, n=12, seed=2, note="first")
-    root.run(progress=False, check_noise=False)
+    root = tree.add_round(SPACE, score, n=12, seed=2, note="first", noise="retraining")
+    root.run()
     review = root.propose(risk=0.1) if proposal is None else root.review(proposal)
     child = review.edit(units=(16, 32)).accept("units from 16", n=4, exploit=0, audit=0, author="ann")
-    child.run(progress=False)
+    child.run()
     wider = {**SPACE, "dropout": (0.0, 0.5, 3)}
     root.branch(wider, previous={"dropout": 0.0}, n=4, note="dropout", author="ann")
     tree.tag(child, "paper")
@@ -98,7 +98,7 @@ def test_a_store_of_a_release_opens_prints_and_continues(released, tmp_path):
         assert identities(loaded) == identities(released)
         assert all(a.trials.equals(b.trials) for a, b in zip(loaded.rounds, released.rounds, strict=True))
     child = released["1"].review(proposal).accept("as proposed", n=3, author="ann")
-    assert len(child.run(objective=score, progress=False).trials) == 3
+    assert len(child.run(objective=score).trials) == 3
 
 
 def test_the_same_calls_give_the_same_ids_cells_keys_and_seeds(released, tmp_path):

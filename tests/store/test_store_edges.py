@@ -40,7 +40,7 @@ def test_a_path_is_the_file_of_that_name(tmp_path, name, monkeypatch):
     for place in (tmp_path / name, str(tmp_path / name), name):
         monkeypatch.chdir(tmp_path)
         with refine.Tree("q", store=place) as tree:  # the same wherever the objective goes
-            assert len(tree.add_round(SPACE, leaves, n=5, objective_name="f").run(progress=False).trials) == 5
+            assert len(tree.add_round(SPACE, leaves, n=5, name="f").run().trials) == 5
             assert len(tree.log()) == 1
     assert (tmp_path / name).is_file()
     assert {p.name for p in tmp_path.iterdir()} == {name}
@@ -80,20 +80,20 @@ def test_a_store_file_that_disappears_stops_the_running_round(tmp_path, event):
     tree = refine.Tree("q", store=path)
     round_ = tree.add_round(SPACE, objective, n=10)
     with pytest.raises(StoreError, match="after it was opened"):
-        round_.run(progress=False)
+        round_.run()
     assert len(configurations) == 3
     if event == "moved":  # put back, it holds what had finished
         (tmp_path / "elsewhere.db").rename(path)
         with refine.Tree("q", store=path) as reopened:
             assert len(reopened[round_.id].trials) == 2
-            reopened[round_.id].run(objective=objective, progress=False)
+            reopened[round_.id].run(objective=objective)
             assert len(reopened[round_.id].trials) == 10
     tree.close()
 
 
 def test_a_store_in_memory_is_one_for_all_threads():
     with refine.Tree("q", store=":memory:") as tree:
-        root = tree.add_round(SPACE, score, n=5).run(progress=False)
+        root = tree.add_round(SPACE, score, n=5).run()
         counts = []
         thread = threading.Thread(target=lambda: counts.append(len(root.trials)))
         thread.start()
@@ -101,7 +101,7 @@ def test_a_store_in_memory_is_one_for_all_threads():
         assert counts == [5]
         with refine.Tree("q", store=":memory:") as other:
             assert len(other) == 0
-            other.add_round(SPACE, score, n=5).run(progress=False)
+            other.add_round(SPACE, score, n=5).run()
 
 
 @pytest.mark.slow
@@ -131,7 +131,7 @@ assert len(tree.rounds) == 1
 @pytest.mark.slow
 def test_a_load_that_another_process_did_meanwhile_changes_nothing(url, tmp_path, monkeypatch):
     with refine.Tree("q", store=tmp_path / "other.db") as tree:
-        tree.add_round(SPACE, score, n=5).run(progress=False)
+        tree.add_round(SPACE, score, n=5).run()
         tree.export(tmp_path / "exported")
     original = Store.nodes
     looks = []
@@ -192,7 +192,7 @@ def _changed(command):
 def test_a_damaged_or_edited_store_file_is_named_as_such(tmp_path, change, text):
     path = tmp_path / "refine.db"
     with refine.Tree("q", store=path) as tree:
-        tree.add_round(SPACE, score, n=15).run(progress=False)
+        tree.add_round(SPACE, score, n=15).run()
     change(path)
     with pytest.raises(StoreError, match=text), refine.Tree("q", store=path, create=False) as tree:
         str(tree)
@@ -248,12 +248,16 @@ def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys,
         output = capsys.readouterr().err
         assert output.count("60 s") == 1
         # Trials that run meanwhile have their time and no more.
-        round_ = tree.add_round({"x": [1], "kind": ["a", "b"]}, hangs, n=2, objective_name="other")
+        round_ = tree.add_round({"x": [1], "kind": ["a", "b"]}, hangs, n=2, name="other")
         ended = {"complete": lambda: stop(hangs_still), "timeout": lambda: None}
-        round_.run(2, timeout=2, on_trial=lambda trial: ended[trial.state](), progress=False)
+        round_.run(
+            machine=refine.Machine(
+                workers=2, timeout=2, on_trial=lambda trial: ended[trial.state](), progress=False
+            )
+        )
         assert set(round_.trials["state"]) == {"complete", "timeout"}
         with refine.Tree("q", store=tmp_path / "other.db") as other:
-            loaded = other.add_round(SPACE, score, n=5, seed=7).run(progress=False)
+            loaded = other.add_round(SPACE, score, n=5, seed=7).run()
             other.export(tmp_path / "study", reports=False)
         add = load._Loading.add
         monkeypatch.setattr(load._Loading, "add", stops_at_first)
@@ -276,10 +280,10 @@ def test_a_server_that_stays_away_ends_the_round(server):
     with refine.Tree("restarted", store=f"{server.url}&patience=0.3") as tree:
         root = tree.add_round(SPACE, stops, n=8)
         with pytest.raises(StoreError, match="the database says"):
-            root.run(progress=False)
+            root.run()
         server.start()
         assert len(root.trials) == 3
-        assert len(root.run(progress=False).trials) == 8
+        assert len(root.run().trials) == 8
         assert len(configurations) == 9
 
 
@@ -331,7 +335,7 @@ def test_a_commit_that_was_not_confirmed_counts_once(server, tmp_path, monkeypat
                 raise dialect.dbapi.OperationalError("server closed the connection unexpectedly")
 
         monkeypatch.setattr(dialect, "do_commit", lost)
-        root = tree.add_round(SPACE, score, n=13).run(progress=False)
+        root = tree.add_round(SPACE, score, n=13).run()
         for _ in range(2):
             root.note = "odd"
             root.exclude([1], reason="a broken node")
@@ -343,7 +347,7 @@ def test_a_commit_that_was_not_confirmed_counts_once(server, tmp_path, monkeypat
         assert next(times) > 30
         times = itertools.chain([1], itertools.repeat(0))
         with refine.Tree("q", store=tmp_path / "other.db") as other:
-            loaded = other.add_round(SPACE, score, n=5, seed=7).run(progress=False)
+            loaded = other.add_round(SPACE, score, n=5, seed=7).run()
             other.export(tmp_path / "study", reports=False)
         context = tree._context
         _, parts, _, _ = read_folder(tmp_path / "study")

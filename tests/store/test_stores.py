@@ -20,13 +20,11 @@ from refine.store.store import Store
 @pytest.mark.slow
 def test_a_session_reads_back_equal(url, space):
     with refine.Tree("q", store=url) as tree:
-        root = tree.add_round(space, objectives.metrics, metric="max:acc", n=40, seed=3).run(progress=False)
+        root = tree.add_round(space, objectives.metrics, metric="max:acc", n=40, seed=3).run()
         child = root.propose().edit(dropout=(0, 0.2)).accept(note="naïve 'note' | ✓", n=12, author="ann")
-        child.run(progress=False)
+        child.run()
         tree.tag(child, "paper")
-        same_round = tree.add_round(space, objectives.metrics, metric="max:acc", n=40, seed=3).run(
-            progress=False
-        )
+        same_round = tree.add_round(space, objectives.metrics, metric="max:acc", n=40, seed=3).run()
         same_round.propose().edit(dropout=(0, 0.2)).accept(note="naïve 'note' | ✓", n=12, author="ann")
         assert (len(tree), len(tree.log()), len(root.trials)) == (2, 2, 40)  # nothing is written twice
         before = root.trials
@@ -45,7 +43,7 @@ def test_two_handles_see_each_other_and_trees_are_apart(url, space):
     with first, second, b:
         root = first.add_round(space, objectives.metrics, metric="max:acc", n=4, seed=3)
         assert [r.id for r in second.rounds] == [root.id]
-        root.run(progress=False)
+        root.run()
         assert len(second[root.id].trials) == 4
         assert (len(second), len(b)) == (1, 0)
 
@@ -54,7 +52,7 @@ def test_large_and_odd_values_survive(url):
     big = refine.Space({f"p{i}": (0.0, 1.0, 5) for i in range(40)})
     with refine.Tree("big", store=url) as tree:
         round_ = tree.add_round(big, lambda p: {"value": p["p0"], "odd": float("nan"), "huge": 1e308}, n=12)
-        frame = round_.run(progress=False).trials
+        frame = round_.run().trials
         assert [int(c) for c in frame["cell"]] == round_.cells()
     assert max(map(int, frame["cell"])) > 2**64
     assert frame["odd"].isna().all()
@@ -65,8 +63,8 @@ def test_a_round_is_run_by_one_coordinator_at_a_time(url, space):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
         round_ = tree.add_round(space, objectives.bowl, n=5)
         with round_.context.store.lease(round_._stored.pk, "round x"), pytest.raises(RoundBusyError):
-            other[round_.id].run(objective=objectives.bowl, progress=False)
-        assert len(other[round_.id].run(objective=objectives.bowl, progress=False).trials) == 5
+            other[round_.id].run(objective=objectives.bowl)
+        assert len(other[round_.id].run(objective=objectives.bowl).trials) == 5
 
 
 def test_a_store_is_made_whole_or_not_at_all(url, monkeypatch):
@@ -116,7 +114,7 @@ def test_a_store_of_another_version_is_left_alone(tmp_path):
 def test_a_migration_makes_the_next_version_of_a_store(tmp_path, space, monkeypatch):
     url = tmp_path / "refine.db"
     with refine.Tree("q", store=url) as tree:
-        root = tree.add_round(space, objectives.bowl, n=5).run(progress=False)
+        root = tree.add_round(space, objectives.bowl, n=5).run()
     statement = "ALTER TABLE trial ADD COLUMN another TEXT"
     for module in (schema, store_module):
         monkeypatch.setattr(module, "SCHEMA_VERSION", 3)
@@ -133,7 +131,7 @@ def test_a_migration_makes_the_next_version_of_a_store(tmp_path, space, monkeypa
 @pytest.mark.slow
 def test_two_people_may_accept_the_same_at_once(url, space, monkeypatch):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
-        root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)
+        root = tree.add_round(space, objectives.bowl, n=30).run()
         review = root.propose()
         other_review = other[root.id].propose()
         original = store_module.lock_budget
@@ -175,7 +173,7 @@ def between(monkeypatch):
 @pytest.mark.slow
 def test_the_same_may_be_written_twice_at_the_same_moment(url, space, between, monkeypatch):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
-        root = tree.add_round(space, objectives.bowl, n=30).run(progress=False)
+        root = tree.add_round(space, objectives.bowl, n=30).run()
         remaining = between(lambda: other[root.id].propose(risk=0.2))
         review = root.propose(risk=0.2)
         assert not remaining

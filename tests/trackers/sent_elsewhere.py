@@ -75,9 +75,11 @@ def test_mlflow(server, tmp_path):
 
     running, url = server
     with refine.Tree("study", tmp_path / "t.db") as tree:
-        round_ = tree.add_round(SPACE, objective, metric="acc", n=24, seed=3, note="first look")
+        round_ = tree.add_round(
+            SPACE, objective, metric="acc", n=24, seed=3, note="first look", noise="retraining"
+        )
         tracker = MLflow(url, patience=120)
-        round_.run(progress=False, check_noise=False, track=tracker)
+        round_.run(machine=refine.Machine(track=tracker, progress=False))
         tracker.send(round_)  # sent twice, there once
         client = library.MlflowClient(url)
         trials = round_.trials
@@ -97,10 +99,14 @@ def test_mlflow(server, tmp_path):
         assert set(below[0].data.params) == {"lr", "layers", "optimizer"}
         is_read_back(url, client, tmp_path, trials)
         # The server dies in the middle of a round.
-        second_round = tree.add_round(SPACE, slow, metric="acc", n=20, seed=4)
-        track = {"track": MLflow(url, patience=3), "progress": False, "check_noise": False}
+        second_round = tree.add_round(SPACE, slow, metric="acc", n=20, seed=4, noise="retraining")
+        stopping = refine.Machine(
+            track=MLflow(url, patience=3),
+            on_trial=lambda trial: stop(running) if trial.ended == 5 else None,
+            progress=False,
+        )
         with pytest.warns(RefineWarning, match="may be missing") as warned:
-            second_round.run(on_trial=lambda trial: stop(running) if trial.ended == 5 else None, **track)
+            second_round.run(machine=stopping)
         assert len([w for w in warned if issubclass(w.category, RefineWarning)]) == 1
         assert (second_round.trials["state"] == "complete").sum() == 20
 
@@ -134,7 +140,7 @@ def test_wandb(tmp_path):
     os.environ.update(WANDB_SILENT="true", WANDB_MODE="offline", WANDB_DIR=str(tmp_path))
     with refine.Tree("study", tmp_path / "t.db") as tree:
         round_ = tree.add_round(SPACE, objective, metric="acc", n=5, seed=3)
-        round_.run(progress=False, on_trial=recipe("running.md", "wandb")["to_wandb"])
+        round_.run(machine=refine.Machine(on_trial=recipe("running.md", "wandb")["to_wandb"], progress=False))
         rows = {row["seed"]: row for row in round_.trials.fillna({"acc": 0}).to_dict("records")}
     files = list(tmp_path.glob("wandb/offline-run-*/run-*.wandb"))
     assert len(files) == 5
@@ -151,7 +157,9 @@ def test_trackio(tmp_path):
     os.environ["TRACKIO_DIR"] = str(tmp_path / "trackio")
     with refine.Tree("study", tmp_path / "t.db") as tree:
         round_ = tree.add_round(SPACE, objective, metric="acc", n=3, seed=3)
-        round_.run(progress=False, on_trial=recipe("running.md", "trackio")["to_trackio"])
+        round_.run(
+            machine=refine.Machine(on_trial=recipe("running.md", "trackio")["to_trackio"], progress=False)
+        )
         import trackio as library
 
         runs = [run.config for run in library.Api().runs("study")]

@@ -63,7 +63,7 @@ class Own(Tracker):
 @pytest.mark.slow
 def test_any_object_with_the_methods_is_a_tracker(round_):
     tracker = Own(report=False)
-    round_.run(2, progress=False, track=[tracker])
+    round_.run(machine=refine.Machine(workers=2, track=[tracker], progress=False))
     assert {t.seed for t in tracker.got} == set(round_.trials["seed"])
     assert {type(t.state) for t in tracker.got} == {str}  # of an enum Weights & Biases keeps the name
     assert (tracker.facts.tree, tracker.facts.id, tracker.facts.note) == ("study", round_.id, "why not")
@@ -77,7 +77,7 @@ def test_any_object_with_the_methods_is_a_tracker(round_):
 def test_parameters_are_sent_in_the_printed_order_of_importance(tree):
     study = tree.add_round(SPACE, objectives.height, n=30)
     tracker = Own()
-    study.run(progress=False, track=tracker)
+    study.run(machine=refine.Machine(track=tracker, progress=False))
     ranked = study.analyze().ranked
     assert list(tracker.importance["parameter"]) == [evidence.name for evidence in ranked]
     assert list(tracker.importance["rank"]) == list(range(1, len(ranked) + 1))
@@ -89,7 +89,7 @@ def test_a_tracker_that_fails_three_times_in_a_row_is_dropped_with_one_warning(r
     tracker = Own(fails=fails, report=False)
     pattern = rf"own: {lost} trials .* may be missing \(ConnectionError: no route\)"
     with pytest.warns(RefineWarning, match=pattern):
-        round_.run(progress=False, track=tracker)
+        round_.run(machine=refine.Machine(track=tracker, progress=False))
     assert len(round_.trials) == 8
     assert tracker.fails == max(0, fails - 3)
 
@@ -98,7 +98,7 @@ def test_a_tracker_that_hangs_is_not_waited_for(round_):
     tracker = Own(hangs=True, report=False, patience=0.2)
     began = time.monotonic()
     with pytest.warns(RefineWarning, match=r"within 0\.2 s"):
-        round_.run(progress=False, track=tracker)
+        round_.run(machine=refine.Machine(track=tracker, progress=False))
     assert time.monotonic() - began < 25  # the tracker would hang for 30
     assert len(round_.trials) == 8
     tracker.release.set()
@@ -107,7 +107,7 @@ def test_a_tracker_that_hangs_is_not_waited_for(round_):
 @pytest.mark.parametrize("bad", [3, "mlflow", Own, [None]])
 def test_a_wrong_tracker_is_refused(round_, bad):
     with pytest.raises(DesignError, match="^track must"):
-        round_.run(track=bad)
+        round_.run(machine=refine.Machine(track=bad))
 
 
 def test_an_unknown_tracker_is_refused_with_the_nearest_name():

@@ -29,7 +29,7 @@ def pipeline(p):
 
 @pytest.fixture(scope="session")
 def first_round():
-    return lambda tree: tree.add_round(SPACE, bowl, n=60, seed=1).run(progress=False)
+    return lambda tree: tree.add_round(SPACE, bowl, n=60, seed=1).run()
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_bowl_is_answered_yes_and_no(bowl_tree):
 
 def test_the_worse_of_two_values_of_a_metric_is_not_as_good_as_the_better_one(tree):
     space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}
-    tree.add_round(space, lambda p: float(p["x"] > 0.5), n=40, seed=1).run(progress=False)
+    tree.add_round(space, lambda p: float(p["x"] > 0.5), n=40, seed=1).run()
     low = tree.ask("x <= 0.5")
     high = tree.ask("x > 0.5")
     assert (low.verdict, high.verdict) == ("no", "yes")
@@ -65,7 +65,7 @@ def test_the_cost_of_a_side_without_a_value_is_limited_to_trials_that_finish(tre
             raise ValueError("too large")
         return 1 - (p["x"] - 0.5) ** 2 + 0.01 * p["y"]
 
-    tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}, value, n=60, seed=1).run(progress=False)
+    tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}, value, n=60, seed=1).run()
     answer = tree.ask("x > 0.5")
     assert answer.verdict in ("no", "probably not")
     assert "finish" in facts_of(answer)["Cost"]
@@ -80,7 +80,7 @@ def slope(p):
 
 
 def test_nothing_is_in_doubt_once_every_configuration_was_run_without_noise(tree):
-    round_ = tree.add_round(FULL, slope, n=36, seed=1, noise="none").run(progress=False)
+    round_ = tree.add_round(FULL, slope, n=36, seed=1, noise="none").run()
     review = round_.propose()
     assert review.proposal.claim.probability == 1
     assert risk_of(review).chance == "none"
@@ -101,7 +101,7 @@ def test_nothing_is_in_doubt_once_every_configuration_was_run_without_noise(tree
 
 @pytest.mark.parametrize(("n", "noise"), [(35, "none"), (36, "retraining")])
 def test_a_configuration_left_or_noise_leaves_a_doubt(tree, n, noise):
-    review = tree.add_round(FULL, slope, n=n, seed=1, noise=noise).run(progress=False).propose()
+    review = tree.add_round(FULL, slope, n=n, seed=1, noise=noise).run().propose()
     assert 0 < review.preview().probability < 1
     assert 0 < tree.ask("x > 0.5").probability < 1
 
@@ -112,7 +112,7 @@ def test_a_failed_configuration_is_known_to_have_no_value(tree):
             raise ValueError("too large")
         return slope(p)
 
-    tree.add_round(FULL, value, n=36, seed=1, noise="none").run(progress=False)
+    tree.add_round(FULL, value, n=36, seed=1, noise="none").run()
     answer = tree.ask("x > 0.5")
     assert (answer.verdict, answer.probability) == ("no", 0)
     assert math.isnan(answer.cost)
@@ -125,10 +125,8 @@ def test_all_questions_of_a_study_have_one_tolerance(tree):
         noise = np.random.default_rng(int(1e6 * bowl(p)) % 2**32).normal(0, 0.02)
         return bowl(p) + noise
 
-    root = tree.add_round(SPACE, value, n=30, seed=1).run(progress=False)
-    root.branch({**SPACE, "lr": refine.Float(0.01, 10.0, levels=7, log=True)}, n=20, seed=2).run(
-        progress=False
-    )
+    root = tree.add_round(SPACE, value, n=30, seed=1).run()
+    root.branch({**SPACE, "lr": refine.Float(0.01, 10.0, levels=7, log=True)}, n=20, seed=2).run()
     wide = tree.ask("lr <= 0.001")
     narrow = tree.ask("lr >= 1")
     assert wide.round == root.id != narrow.round
@@ -147,8 +145,8 @@ def test_intervals_of_the_cost_hold_the_truth_after_learning_trials():
     hits = []
     for seed in range(5):
         tree = refine.Tree("learning", store="sqlite://")
-        root = tree.add_round(space, value, n=20, seed=seed).run(progress=False)
-        root.branch(root.space, n=20, exploit=0.9, seed=seed).run(progress=False)
+        root = tree.add_round(space, value, n=20, seed=seed).run()
+        root.branch(root.space, n=20, exploit=0.9, seed=seed).run()
         for question in ("lr <= 0.001", "lr >= 0.1"):
             answer = tree.ask(question)
             hits.append(answer.cost_low < 0.06 < answer.cost_high)  # the true cost
@@ -162,11 +160,11 @@ def test_settling_that_ends_for_lack_of_trials_says_so(tree):
         noise = np.random.default_rng(trial.seed).normal(0, 1.5)
         return -((p["x"] - 4) ** 2) - (p["y"] - 3) ** 2 / 3 + noise
 
-    tree.add_round({"x": (0, 9), "y": (0, 9)}, value, n=20, budget=24, seed=1).run(progress=False)
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, value, n=20, budget=24, seed=1).run()
     answer = tree.ask("x >= 5")
     spent = pytest.warns(RefineWarning, match="3 further trials")
     with pytest.warns(RefineWarning, match="confirm the winner"), spent:
-        later = answer.settle_within(12, progress=False)
+        later = answer.settle_within(12)
     assert not later.settled
     assert later.trials == answer.trials + 3
 
@@ -175,7 +173,7 @@ def test_a_side_shows_the_mean_of_its_best_configuration(tree):
     def value(p, trial):
         return bowl(p) + np.random.default_rng(trial.seed).normal(0, 0.05)
 
-    tree.add_round(SPACE, value, n=40, seed=1).run(progress=False)
+    tree.add_round(SPACE, value, n=40, seed=1).run()
     answer = tree.ask("lr <= 0.001")
     side = max(answer.inside, answer.outside, key=lambda part: part.runs)
     assert side.runs > 1
@@ -207,7 +205,7 @@ def test_an_open_answer_says_its_side(tree):
     def peak(p):
         return -abs(p["x"] - 4) / 9 - p["y"] / 9
 
-    tree.add_round({"x": (0, 9), "y": (0, 9)}, peak, n=10, seed=2, objective_name="peak").run(progress=False)
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, peak, n=10, seed=2, name="peak").run()
     questions = [
         f"{name} {relation} {bound}" for name in "xy" for relation in ("<=", ">=") for bound in range(1, 9)
     ]
@@ -285,7 +283,7 @@ def piped(tree):
         "log_target": [False, True],
         "junk": (1, 6),
     }
-    tree.add_round(space, pipeline, n=60, seed=1).run(progress=False)
+    tree.add_round(space, pipeline, n=60, seed=1).run()
     return tree
 
 
@@ -337,7 +335,7 @@ def test_a_value_that_the_objective_does_not_read_costs_nothing(tree):
         return 0.95 - 0.03 * abs(p["depth"] - 4)
 
     space = {"model": ["svr", "gbt"], "depth": (1, 8), "scaler": ["none", "standard", "robust"]}
-    tree.add_round(space, scaled, n=40, seed=1).run(progress=False)
+    tree.add_round(space, scaled, n=40, seed=1).run()
     answer = tree.ask("scaler == 'none'")
     assert answer.conditional == {}
     assert answer.inside.trials == int((tree["root"].trials["scaler"] == "none").sum())
@@ -369,7 +367,7 @@ def test_an_answer_follows_marks_and_declarations(bowl_tree):
 
 
 def test_thin_evidence_is_named(tree):
-    tree.add_round(SPACE, bowl, n=20, seed=1).run(progress=False)
+    tree.add_round(SPACE, bowl, n=20, seed=1).run()
     answer = tree.ask("lr <= 0.0001")
     assert answer.inside.trials < 6
     assert ": few" in str(answer)
@@ -380,7 +378,7 @@ def test_constraints_count_feasible_values_alone(tree):
         return {"acc": 0.1 * p["x"] + 0.01 * p["y"], "latency": p["x"]}
 
     goal = {"metric": "acc", "direction": "maximize", "subject_to": ["latency <= 5"]}
-    tree.add_round({"x": (0, 9), "y": (0, 9)}, measured, n=40, **goal).run(progress=False)
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, measured, n=40, **goal).run()
     answer = tree.ask("x >= 6")
     assert (answer.verdict, answer.inside.best) == ("no", None)
     assert math.isnan(answer.cost)
@@ -394,7 +392,7 @@ def test_several_goals_ask_for_the_front(tree):
         return {"acc": 1 - 0.05 * (p["x"] - 3) ** 2, "size": p["x"] + p["y"]}
 
     goals = [refine.Goal("acc", "maximize"), refine.Goal("size", "minimize")]
-    tree.add_round({"x": (0, 9), "y": (0, 9)}, measured, n=40, metric=goals).run(progress=False)
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, measured, n=40, metric=goals).run()
     assert tree.ask("x <= 3").verdict == "yes"
     assert tree.ask("x >= 5").verdict == "no"
     assert "front" in str(tree.ask("x <= 3"))
@@ -412,7 +410,7 @@ def test_goals_of_which_one_repeats_exactly_are_joined_by_configuration(tree):
         "act": ["relu", "gelu"],
     }
     goals = [refine.Goal("acc"), refine.Goal("ms", "minimize")]
-    root = tree.add_round(space, measured, metric=goals, n=60, seed=1).run(progress=False)
+    root = tree.add_round(space, measured, metric=goals, n=60, seed=1).run()
     sources = {goal.noise.source for goal in (root.analyze(), *root.analyze().others)}
     assert sources == {"deterministic", "below_step"}  # the candidates of one goal include the trials
     cheap = tree.ask("act == 'relu'")
@@ -426,7 +424,7 @@ def test_an_answer_about_several_goals_states_the_tolerance_of_each(tree):
         return {"acc": 1 - 0.05 * (p["x"] - 3) ** 2, "ms": p["x"] + p["y"]}
 
     goals = [refine.Goal("acc"), refine.Goal("ms", "minimize")]
-    tree.add_round({"x": (0, 9), "y": (0, 9)}, measured, n=20, metric=goals, seed=1).run(progress=False)
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, measured, n=20, metric=goals, seed=1).run()
     answer = tree.ask("x <= 3", epsilon={"acc": 0.125, "ms": 2})
     assert answer.tolerances == {"acc": 0.125, "ms": 2}
     assert dict(answer.tolerance_sources) == {"acc": "given", "ms": "given"}
@@ -435,7 +433,7 @@ def test_an_answer_about_several_goals_states_the_tolerance_of_each(tree):
 
 
 def test_a_question_asked_with_two_tolerances_is_listed_with_both(tree):
-    tree.add_round(SPACE, bowl, n=20, seed=1).run(progress=False)
+    tree.add_round(SPACE, bowl, n=20, seed=1).run()
     tree.ask("lr <= 0.01", epsilon=0.5)
     tree.ask("lr <= 0.01", epsilon=0.025)
     rows = [line.split() for line in str(tree.questions(suggest=False)).splitlines() if "lr <= 0.01" in line]
@@ -443,14 +441,12 @@ def test_a_question_asked_with_two_tolerances_is_listed_with_both(tree):
 
 
 def test_an_interval_from_no_difference_begins_with_zero(tree):
-    tree.add_round({"x": (0, 9), "y": (0, 9)}, lambda p: float(p["x"]), n=60, seed=1).run(progress=False)
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, lambda p: float(p["x"]), n=60, seed=1).run()
     assert ": 0 to 0)" in str(tree.ask("y <= 4"))
 
 
 def test_a_minimized_metric_is_worse_above(tree):
-    tree.add_round(SPACE, lambda p: -bowl(p), n=60, seed=1, direction="minimize", objective_name="loss").run(
-        progress=False
-    )
+    tree.add_round(SPACE, lambda p: -bowl(p), n=60, seed=1, direction="minimize", name="loss").run()
     answer = tree.ask("lr <= 0.001")
     assert (answer.verdict, answer.direction) == ("no", "minimize")
     assert answer.cost > 0
@@ -458,7 +454,7 @@ def test_a_minimized_metric_is_worse_above(tree):
 
 
 def test_a_narrowed_round_does_not_answer_a_question_on_a_wider_space(bowl_tree):
-    child = bowl_tree["root"].branch({**SPACE, "layers": (1, 2)}, n=20).run(progress=False)
+    child = bowl_tree["root"].branch({**SPACE, "layers": (1, 2)}, n=20).run()
     assert bowl_tree.ask("layers <= 1").round == child.id
     answer = bowl_tree.ask("layers <= 2")
     assert answer.round == bowl_tree["root"].id
@@ -466,14 +462,14 @@ def test_a_narrowed_round_does_not_answer_a_question_on_a_wider_space(bowl_tree)
 
 
 def test_a_wrong_value_is_refused_with_the_values_before_narrowing(bowl_tree):
-    bowl_tree["root"].branch({**SPACE, "opt": ["adam"]}, n=20).run(progress=False)
+    bowl_tree["root"].branch({**SPACE, "opt": ["adam"]}, n=20).run()
     assert bowl_tree.ask("opt == 'rms'").round == bowl_tree["root"].id
     with pytest.raises(SpaceError, match="adam, rms, sgd"):
         bowl_tree.ask("opt == 'adamw'")
 
 
 def test_trials_of_other_rounds_are_counted_within_the_condition(bowl_tree):
-    bowl_tree["root"].branch(SPACE, n=30).run(progress=False)
+    bowl_tree["root"].branch(SPACE, n=30).run()
     answer = bowl_tree.ask("layers <= 1", given="opt == 'sgd'")
     other = bowl_tree["root"]
     if answer.round == other.id:
@@ -485,13 +481,13 @@ def test_trials_of_other_rounds_are_counted_within_the_condition(bowl_tree):
 def test_too_few_trials_are_an_error(tree):
     with pytest.raises(AnalysisError, match="no round"):
         tree.ask("lr <= 1")
-    tree.add_round(SPACE, bowl, n=4, seed=1).run(progress=False)
+    tree.add_round(SPACE, bowl, n=4, seed=1).run()
     with pytest.raises(AnalysisError):
         tree.ask("lr <= 1")
 
 
 def test_a_wrong_question_is_refused_before_a_round_with_too_few_trials(tree):
-    tree.add_round(SPACE, bowl, n=4, seed=1).run(progress=False)
+    tree.add_round(SPACE, bowl, n=4, seed=1).run()
     with pytest.raises(SpaceError, match="did you mean 'layers'"):
         tree.ask("layer <= 1")
     with pytest.raises(SpaceError, match="not allowed"):
@@ -504,7 +500,7 @@ def test_settling_runs_new_configurations_of_both_sides_and_answers_again(bowl_t
     assert child.parent.id == bowl_tree["root"].id
     assert before.settle(n=6).id == child.id
     assert child.node.note == "settles: layers <= 1"
-    child.run(progress=False)
+    child.run()
     trials = child.trials
     assert trials["origin"].tolist() == ["given"] * 6
     assert 0 < (trials["layers"] <= 1).sum() < 6
@@ -521,23 +517,23 @@ def test_settling_runs_new_configurations_of_both_sides_and_answers_again(bowl_t
 def test_settling_within_a_number_stops_when_the_question_is_settled(bowl_tree):
     before = bowl_tree.ask("layers <= 1", epsilon=0.03)
     assert not before.settled
-    after = before.settle_within(18, progress=False)
+    after = before.settle_within(18)
     ran = after.trials - before.trials
     assert after.settled or ran == 18
     assert 0 < ran <= 18
     assert ran % 6 == 0
     assert len(bowl_tree) == 2  # one child round, which grew batch by batch
     assert bowl_tree["last"].trials["origin"].tolist() == ["given"] * ran
-    assert after.settle_within(6, progress=False) == after or not after.settled
+    assert after.settle_within(6) == after or not after.settled
 
 
 def test_answers_after_settling_are_listed_by_their_author(bowl_tree):
     answer = bowl_tree.ask("layers <= 1", epsilon=0.03, author="mia")
-    answer.settle(n=6).run(progress=False)
+    answer.settle(n=6).run()
     answer.again()
     (question,) = bowl_tree.questions(suggest=False).asked
     assert [(stored.trials, stored.author) for stored in question.answers] == [(60, "mia"), (66, "mia")]
-    settled = answer.settle_within(6, progress=False)
+    settled = answer.settle_within(6)
     (question,) = bowl_tree.questions(suggest=False).asked
     assert question.answers[-1].trials == settled.trials == 72
 
@@ -546,7 +542,7 @@ def test_the_budget_limits_settling_and_the_answer_says_so(bowl_tree):
     bowl_tree.budget = bowl_tree.budget_state.spent + 2
     answer = bowl_tree.ask("layers <= 1", epsilon=0.03)
     assert answer.needed == 2 < answer.advised
-    after = answer.settle_within(12, progress=False)
+    after = answer.settle_within(12)
     assert after.trials == answer.trials + 2
     questions = bowl_tree.questions()
     assert questions.suggested == ()
@@ -557,7 +553,7 @@ def test_questions_with_trials_for_repeats_alone_lead_to_confirm(tree):
     def value(p, trial):
         return bowl(p) + 0.02 * np.random.default_rng(trial.seed).standard_normal()
 
-    tree.add_round(SPACE, value, n=20, seed=1, budget=23).run(progress=False, check_noise=False)
+    tree.add_round(SPACE, value, n=20, seed=1, budget=23, noise="retraining").run()
     questions = tree.questions()
     assert questions.suggested == ()
     assert "the budget leaves no trial" in questions.refusal
@@ -577,13 +573,13 @@ def test_without_a_trial_inside_a_question_is_unknown_and_can_be_settled(tree):
     def value(p):
         return p["x"] + p["y"] / 10
 
-    tree.add_round({"x": (0, 9), "y": (0, 9)}, value, n=12, seed=4).run(progress=False)
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, value, n=12, seed=4).run()
     trials = tree["root"].trials
     untried = sorted(set(range(10)) - set(trials["y"][trials["x"] == 9]))
     answer = tree.ask(f"x == 9 and y in {untried}", epsilon=0.02)
     assert (answer.inside.ran, answer.verdict, answer.needed) == (0, "unknown", 12)
     assert "x == 9" in str(answer)
-    assert answer.settle_within(6, progress=False).inside.ran > 0
+    assert answer.settle_within(6).inside.ran > 0
 
 
 @pytest.mark.slow
@@ -593,7 +589,7 @@ def test_a_small_region_is_answered_by_more_candidates(tree):
     def bowl(p):
         return -sum((v - 0.5) ** 2 for v in p.values())
 
-    tree.add_round(space, bowl, n=60, objective_name="bowl").run(progress=False)
+    tree.add_round(space, bowl, n=60, name="bowl").run()
     small = tree.ask("p0 <= 0.1 and p1 <= 0.1 and p2 <= 0.1")
     assert small.probability < 0.15
     assert small.verdict in ("no", "unknown")
@@ -622,7 +618,7 @@ def test_questions_lists_asked_questions_with_their_answers_over_time(bowl_tree)
 
 @pytest.mark.slow
 def test_a_track_record_calls_the_only_author_you_and_a_report_names_everybody(tree, tmp_path):
-    first = tree.add_round(SPACE, bowl, n=60, seed=1).run(progress=False)
+    first = tree.add_round(SPACE, bowl, n=60, seed=1).run()
     author = first.node.author
 
     def askers():
@@ -643,7 +639,7 @@ def test_a_question_asked_before_trials_came_is_scored_by_them(bowl_tree):
     (question, rivals) = bowl_tree.calibration().questions
     assert (question.outcome, question.later_inside) == (None, 0)
     assert math.isnan(question.loss)
-    bowl_tree.add_round(SPACE, bowl, n=90, seed=1).run(progress=False)
+    bowl_tree.add_round(SPACE, bowl, n=90, seed=1).run()
     calibration = bowl_tree.calibration()
     question, rivals = calibration.questions
     assert min(question.later_inside, question.later_outside) >= 3
@@ -662,8 +658,8 @@ def test_no_question_is_suggested_twice(tree):
         return 1 - (p["a"] - 0.7) ** 2 - 0.02 * abs(p["b"] - 3) - 0.05 * (p["c"] == "y") - 0.3 * crowded
 
     space = {"a": (0.0, 1.0, 11), "b": refine.Integer(1, 10), "c": ["x", "y", "z"]}
-    root = tree.add_round(space, score, n=30, seed=5, noise="none", objective_name="o").run(progress=False)
-    root.propose().accept(n=20).run(progress=False)
+    root = tree.add_round(space, score, n=30, seed=5, noise="none", name="o").run()
+    root.propose().accept(n=20).run()
     suggested = [(question.question, question.given) for question in tree.questions().suggested]
     assert len(set(suggested)) == len(suggested) >= 2
 
@@ -673,7 +669,7 @@ def test_suggested_questions_can_be_asked_as_they_are(tree):
     def rough(p):
         return bowl(p) + 0.04 * np.sin(997 * (p["lr"] + p["mom"]))
 
-    tree.add_round({**SPACE, "mom": (0.0, 0.9, 10)}, rough, n=20, seed=1).run(progress=False)
+    tree.add_round({**SPACE, "mom": (0.0, 0.9, 10)}, rough, n=20, seed=1).run()
     suggested = tree.questions().suggested
     assert 1 <= len(suggested) <= 3
     for question in suggested:
@@ -701,7 +697,7 @@ def test_questions_travel_with_an_export(bowl_tree, tmp_path):
 
 def test_nothing_is_suggested_before_there_is_evidence(tree):
     assert "no round" in tree.questions().refusal
-    tree.add_round(SPACE, bowl, n=4, seed=1).run(progress=False)
+    tree.add_round(SPACE, bowl, n=4, seed=1).run()
     assert tree.questions().suggested == ()
     with pytest.raises(AnalysisError, match="0 to 1, got 80"):
         tree.ask("lr <= 1", guess=80)
@@ -714,7 +710,7 @@ def test_a_cut_that_loses_with_one_choice_of_an_uncut_parameter_is_suggested(tre
         return 1 - 0.1 * (np.log10(p["lr"]) - best) ** 2 + 0.005 * np.sin(997 * (p["lr"] + p["u"]))
 
     space = {"lr": SPACE["lr"], "m": ["a", "b"], "u": (0.0, 1.0, 11)}
-    tree.add_round(space, crossed, n=100, seed=1, objective_name="crossed").run(progress=False)
+    tree.add_round(space, crossed, n=100, seed=1, name="crossed").run()
     tree["root"].set_epsilon(0.05)
     (interaction,) = [q for q in tree.questions().suggested if q.kind == "interaction"]
     assert interaction.parameters == ("lr", "m")
@@ -725,7 +721,7 @@ def test_a_cut_that_loses_with_one_choice_of_an_uncut_parameter_is_suggested(tre
 
 @pytest.mark.slow
 def test_a_settled_question_leaves_a_tree_that_can_be_exported(bowl_tree, tmp_path):
-    child = bowl_tree.ask("layers <= 3").settle(n=4).run(progress=False, check_noise=False)
+    child = bowl_tree.ask("layers <= 3").settle(n=4).run()
     for draw, names in (("density_2d", ["lr"]), ("levels", ["opt"]), ("pair", ["lr", "layers"])):
         with pytest.raises(AnalysisError, match="space-filling"):
             getattr(child.plot, draw)(*names)
@@ -755,7 +751,7 @@ def many_parameters(noise):
 
     tree = refine.Tree("many", store="sqlite://")
     space = dict.fromkeys([f"x{j}" for j in range(10)], (0.0, 1.0, 10))
-    tree.add_round(space, value, n=60, seed=0).run(progress=False, check_noise=False)
+    tree.add_round(space, value, n=60, seed=0, noise="retraining").run()
     return tree
 
 
@@ -797,7 +793,7 @@ def test_the_list_of_questions_names_the_goals_of_tolerances(tree):
     goals = [refine.Goal("acc"), refine.Goal("ms", "minimize")]
     tree.add_round(
         {"x": (0, 9), "y": (0, 9)}, lambda p: {"acc": -p["x"], "ms": p["x"] + p["y"]}, n=20, metric=goals
-    ).run(progress=False)
+    ).run()
     assert dict(tree.ask("x <= 3").tolerance_sources) == {"acc": "step", "ms": "step"}
     assert "in the first goal" in str(tree.questions(suggest=False))
     tree.ask("x <= 3", epsilon={"acc": 0.25, "ms": 2})
@@ -810,7 +806,7 @@ def test_the_cost_of_a_region_in_which_every_trial_failed_counts_the_failures(tr
             raise ValueError("diverged")
         return p["x"]
 
-    tree.add_round({"x": (0, 9), "y": (0, 9)}, objective, n=40, seed=1).run(progress=False)
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, objective, n=40, seed=1).run()
     answer = tree.ask("x >= 7")
     assert answer.inside.trials == 0 < answer.inside.failed
     assert f"inside, all {answer.inside.failed} trials failed" in " ".join(str(answer).split())

@@ -31,7 +31,7 @@ def objective(params, trial):
 
 @pytest.mark.slow
 def test_half_of_a_first_round_follows_a_belief_and_no_test_uses_it(tree):
-    root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run(progress=False)
+    root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run()
     drawn = root.trials[root.trials["origin"] == "exploit"]
     assert len(drawn) == 20
     assert (drawn["optimizer"] == "adam").mean() > 0.5
@@ -55,13 +55,13 @@ def test_half_of_a_first_round_follows_a_belief_and_no_test_uses_it(tree):
     assert moved[0] > moved[1] + 0.02
     assert len(root.propose().page().texts("belief")) == 1
 
-    root.run(n=50, progress=False)
+    root.run(n=50)
     assert (root.trials["origin"] == "exploit").sum() == 20
 
 
 @pytest.mark.slow
 def test_a_belief_that_trials_contradict_is_dropped(tree, tmp_path):
-    root = tree.add_round(SPACE, objective, n=40, belief=WRONG).run(progress=False)
+    root = tree.add_round(SPACE, objective, n=40, belief=WRONG).run()
     contradicted = root.analyze().belief
     assert (contradicted.dropped, contradicted.weight) == (True, 0)
     assert "40 configurations" in belief_sentence(contradicted)
@@ -80,7 +80,7 @@ def test_a_belief_that_trials_contradict_is_dropped(tree, tmp_path):
 
 @pytest.mark.slow
 def test_a_belief_is_inherited_until_it_is_replaced_or_removed(tree):
-    root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run(progress=False)
+    root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run()
     review = root.propose()
     child = review.accept(n=20, exploit=0.5)
     other = review.accept(n=20, exploit=0.5, belief={"dropout": refine.Near(0, within=0.1)})
@@ -95,9 +95,7 @@ def test_a_belief_is_inherited_until_it_is_replaced_or_removed(tree):
 
 @pytest.mark.slow
 def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
-    root = tree.add_round(SPACE, objective, n=20, belief=GOOD, exploit=0.25, objective_name="found").run(
-        progress=False
-    )
+    root = tree.add_round(SPACE, objective, n=20, belief=GOOD, exploit=0.25, name="found").run()
     assert "believed by" in str(root)
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
@@ -124,12 +122,12 @@ def test_a_wrong_belief_is_refused(tree):
 
 @pytest.mark.nightly
 def test_edits_and_beliefs_are_scored_against_the_proposal(tree, tmp_path):
-    root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run(progress=False)
+    root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run()
     review = root.propose(risk=0.3)
     assert review.space["lr"].contains([1e-3]).all()
-    wider = review.edit(lr=(1e-4, 1e-2)).accept(n=20, exploit=0.5, author="ann").run(progress=False)
-    astray = review.edit(lr=(1e-2, 1e-1)).accept(n=20, audit=0.3, author="bob").run(progress=False)
-    review.accept(n=20, author="cem").run(progress=False)
+    wider = review.edit(lr=(1e-4, 1e-2)).accept(n=20, exploit=0.5, author="ann").run()
+    astray = review.edit(lr=(1e-2, 1e-1)).accept(n=20, audit=0.3, author="bob").run()
+    review.accept(n=20, author="cem").run()
 
     calibration = tree.calibration()
     frame = calibration.frame.set_index("author")
@@ -154,7 +152,7 @@ def test_edits_and_beliefs_are_scored_against_the_proposal(tree, tmp_path):
 @pytest.mark.slow
 def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tree, tmp_path):
     with refine.Tree("last year", store="sqlite://") as old:
-        old.add_round(SPACE, objective, n=40).run(progress=False)
+        old.add_round(SPACE, objective, n=40).run()
         new = refine.Space(
             {
                 "lr": refine.Float(1e-4, 1e-1, levels=7, log=True),
@@ -164,10 +162,9 @@ def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tr
             }
         )
         belief = {"units": {8: 0.9}}
-        root = tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=belief, objective_name="new")
+        root = tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=belief, name="new")
         assert (
-            tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=belief, objective_name="new").id
-            == root.id
+            tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=belief, name="new").id == root.id
         )
     assert list(root.belief) == ["lr", "optimizer", "units"]
     suggested = dict(root.belief.of)
@@ -180,6 +177,6 @@ def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tr
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
         assert back[root.id].belief == root.belief
     with pytest.raises(refine.errors.AnalysisError, match="to learn from"):
-        tree.add_round(new, lambda p: 0.0, n=20, like=[root], objective_name="new")
+        tree.add_round(new, lambda p: 0.0, n=20, like=[root], name="new")
     with pytest.raises(refine.errors.AnalysisError, match="^like must"):
-        tree.add_round(new, lambda p: 0.0, n=20, like=tree, objective_name="new")
+        tree.add_round(new, lambda p: 0.0, n=20, like=tree, name="new")

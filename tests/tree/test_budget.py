@@ -85,13 +85,13 @@ def test_a_budget_is_kept_in_the_store_and_can_be_removed(tmp_path):
 
 
 def test_every_trial_counts_once_failed_ones_and_repeats_too(tree):
-    first = tree.add_round(SPACE, failing, n=18, budget=60).run(progress=False)
+    first = tree.add_round(SPACE, failing, n=18, budget=60).run()
     assert {"failed", "complete"} == set(first.trials["state"])
     repeats = len(first.replicates)
     assert repeats == 3
     assert tree.budget_state.spent == 18 + repeats
     assert tree.budget_state.repeats == repeats
-    first.try_out([{"x": 4.0, "y": 0.5, "c": "b"}], progress=False)
+    first.try_out([{"x": 4.0, "y": 0.5, "c": "b"}])
     assert tree.budget_state.spent == 19 + repeats
     assert tree.budget_state.left == 60 - 19 - repeats
 
@@ -105,7 +105,7 @@ def test_imported_trials_are_free_but_their_repeats_are_paid(tree):
     )
     tree.budget = 20
     assert tree.budget_state.spent == 0
-    imported.replicate(top=1, seeds=2, progress=False)
+    imported.replicate(top=1, seeds=2)
     assert tree.budget_state.spent == 2
 
 
@@ -118,26 +118,26 @@ def test_a_round_that_exceeds_the_budget_is_refused_before_anything_is_written(t
 
 
 def test_an_extension_and_a_repeat_are_refused_too(tree):
-    first = tree.add_round(SPACE, noisy, n=12, budget=15).run(progress=False, check_noise=False)
+    first = tree.add_round(SPACE, noisy, n=12, budget=15, noise="retraining").run()
     with pytest.raises(DesignError, match="3 more trials .*n=15"):
-        first.run(n=20, progress=False)
+        first.run(n=20)
     with pytest.raises(DesignError, match="3 or fewer"):
-        first.replicate(top=2, seeds=2, progress=False)
+        first.replicate(top=2, seeds=2)
     assert tree.budget_state.spent == 12
-    first.replicate(top=1, seeds=3, progress=False)
+    first.replicate(top=1, seeds=3)
     assert tree.budget_state.left == 0
     tree.budget = 20
-    assert first.run(n=16, progress=False, check_noise=False).n == 16
+    assert first.run(n=16).n == 16
 
 
 def test_noise_is_not_measured_with_trials_that_the_budget_lacks(tree, capfd):
-    first = tree.add_round(SPACE, noisy, n=12, budget=12).run(progress=False)
+    first = tree.add_round(SPACE, noisy, n=12, budget=12).run()
     assert len(first.replicates) == 0
     assert "not measured" in capfd.readouterr().err
 
 
 def test_noise_runs_are_announced_without_a_progress_bar(tree, capfd):
-    tree.add_round(SPACE, noisy, n=12, budget=20).run(progress=False)
+    tree.add_round(SPACE, noisy, n=12, budget=20).run()
     assert "measure noise" in capfd.readouterr().err
 
 
@@ -152,10 +152,10 @@ def test_two_coordinators_claim_no_trial_twice(tmp_path):
                 with pytest.raises(DesignError, match="4 more trials"):
                     two.add_round(SPACE, noisy, n=5, seed=2)
                 second = two.add_round(SPACE, noisy, n=4, seed=2)
-                configurations.append(len(second.run(progress=False).trials))
+                configurations.append(len(second.run().trials))
             return truth(params)
 
-        first.add_round(SPACE, other, n=8, budget=12).run(progress=False)
+        first.add_round(SPACE, other, n=8, budget=12).run()
         assert configurations == [8, 4]
         assert first.budget_state == BudgetState(12, 12, 0, 0, first.budget_state.seconds)
 
@@ -171,18 +171,20 @@ def test_a_budget_set_during_a_run_counts_the_running_trials(tree):
                 tree.add_round(SPACE, noisy, n=3, seed=2)
         return truth(params)
 
-    tree.add_round(SPACE, setting, n=8).run(progress=False, check_noise=False)
+    tree.add_round(SPACE, setting, n=8, noise="retraining").run()
     assert running == [8]
     assert tree.budget_state.left == 2
 
 
 def test_a_call_that_ends_early_gives_its_claim_back(tree):
     first = tree.add_round(SPACE, noisy, n=10, budget=12)
-    first.run(trials=4, progress=False)
+    first.run(trials=4)
     assert (tree.budget_state.spent, tree.budget_state.running, tree.budget_state.left) == (4, 0, 8)
 
 
 def test_a_training_time_stops_a_run_and_then_refuses_one(tree, capsys):
+    tree.machine = refine.Machine()  # shows progress
+
     def slow(params, trial):
         end = np.random.default_rng(trial.seed).random()
         import time
@@ -195,11 +197,11 @@ def test_a_training_time_stops_a_run_and_then_refuses_one(tree, capsys):
     assert "; raise " in capsys.readouterr().err
     assert tree.budget_state.seconds_left == 0
     with pytest.raises(DesignError, match=r"0.1 s"):
-        first.run(progress=False)
+        first.run()
 
 
 def test_a_budget_never_falls_below_the_spent_trials(tree):
-    tree.add_round(SPACE, noisy, n=12, budget=20).run(progress=False, check_noise=False)
+    tree.add_round(SPACE, noisy, n=12, budget=20, noise="retraining").run()
     with pytest.raises(DesignError, match="got 5"):
         tree.budget = 5
     tree.add_round(SPACE, noisy, n=12, budget=15)
@@ -210,7 +212,7 @@ def test_the_first_round_takes_a_third_of_the_budget(tree):
     assert [first_size(n) for n in (12, 30, 60, 100)] == [12, 12, 20, 33]
     first = tree.add_round(SPACE, noisy, budget=90)
     assert first.n == 30
-    first.run(progress=False, trials=2)
+    first.run(trials=2)
     assert tree.add_round(SPACE, noisy, budget=90).id == first.id
 
 
@@ -236,7 +238,7 @@ def test_a_seventh_of_the_budget_is_kept_for_confirming_a_noisy_winner():
 @pytest.fixture(scope="session")
 def first_round():
     """Of a study of 60 trials."""
-    return lambda tree: tree.add_round(SPACE, noisy, budget=60, seed=3).run(progress=False)
+    return lambda tree: tree.add_round(SPACE, noisy, budget=60, seed=3).run()
 
 
 @pytest.mark.slow
@@ -250,7 +252,7 @@ def test_advice_fits_into_the_budget_from_the_first_call_to_the_last(root, tree)
         assert review.worth().n <= advised.n
         assert f"next: {advised.n} (" in dict(review.page().blocks[-1].rows)["Budget"]
         sizes.append(advised.n)
-        child = review.accept().run(progress=False)
+        child = review.accept().run()
         assert child.n == advised.n
         review = child.propose()
     assert sum(sizes) >= 30
@@ -258,7 +260,7 @@ def test_advice_fits_into_the_budget_from_the_first_call_to_the_last(root, tree)
     assert "accept" not in str(review.page().calls[0])
     before = tree.budget_state.left
     assert before == tree.budget_state.reserve()
-    tree.confirm(progress=False)
+    tree.confirm()
     assert 0 <= tree.budget_state.left < before
 
 
@@ -274,44 +276,44 @@ def test_a_size_beyond_the_budget_is_refused_when_it_is_accepted(root, tree):
 
 
 def test_confirm_uses_the_trials_left_and_refuses_more(tree):
-    first = tree.add_round(SPACE, noisy, n=20, budget=26).run(progress=False)
+    first = tree.add_round(SPACE, noisy, n=20, budget=26).run()
     worst = first.trials.sort_values("value").iloc[0]
     spent = tree.budget_state.repeats
     n_left = tree.budget_state.left
     with pytest.raises(DesignError, match=f"allows {n_left} more trials .* budget={spent + n_left},"):
-        tree.confirm(budget=spent + n_left + 1, progress=False)
+        tree.confirm(budget=spent + n_left + 1)
     with pytest.raises(DesignError, match="budget"):
-        tree.judge("winner", {"x": worst["x"], "c": worst["c"]}, budget=40, progress=False)
+        tree.judge("winner", {"x": worst["x"], "c": worst["c"]}, budget=40)
     assert tree.budget_state.left == n_left
-    won = tree.confirm(progress=False)
+    won = tree.confirm()
     assert won.race.runs <= spent + n_left
     assert tree.budget_state.left >= 0
 
 
 def test_a_noisy_winner_that_ran_once_is_not_handed_over_silently(tree):
-    tree.add_round(SPACE, noisy, n=20, budget=24).run(progress=False, check_noise=False)
+    tree.add_round(SPACE, noisy, n=20, budget=24, noise="retraining").run()
     assert len(warnings_of(tree.winner())) == 1
     assert str(tree.winner().page().calls[0]) == "tree.confirm()"
-    tree.rounds[0].replicate(top=1, seeds=4, progress=False)
+    tree.rounds[0].replicate(top=1, seeds=4)
     spent = tree.winner().page()
     assert spent.calls == ()
 
 
 @pytest.mark.slow
 def test_autopilot_spends_the_rest_of_the_budget(tree):
-    first = tree.add_round(SPACE, truth, n=10, budget=16, noise="none", objective_name="truth")
-    last = refine.autopilot(tree, progress=False)
+    first = tree.add_round(SPACE, truth, n=10, budget=16, noise="none", name="truth")
+    last = refine.autopilot(tree)
     assert (last.parent.id, last.n) == (first.id, 6)
     assert tree.budget_state.left == 0
     with pytest.raises(DesignError, match="0 more"):
-        refine.autopilot(first, budget=20, progress=False)
+        refine.autopilot(first, budget=20)
     tree.budget = 18
-    assert refine.autopilot(tree, progress=False).id == last.id
+    assert refine.autopilot(tree).id == last.id
     assert tree.budget_state.spent == 18
 
 
 def test_an_exported_study_keeps_its_budget(tree, tmp_path):
-    tree.add_round(SPACE, noisy, n=3, budget=30).run(progress=False)
+    tree.add_round(SPACE, noisy, n=3, budget=30).run()
     folder = tree.export(tmp_path / "folder", reports=False)
     with refine.Tree.load(folder, store=tmp_path / "copy.db") as copy:
         assert copy.budget == 30
@@ -320,8 +322,8 @@ def test_an_exported_study_keeps_its_budget(tree, tmp_path):
 
 def test_a_copied_result_is_not_paid_for(tree):
     small = {"x": (0.0, 9.0, 5), "c": ["a", "b"]}
-    tree.add_round(small, truth, n=8, budget=20, noise="none").run(progress=False)
-    second = tree.add_round(small, truth, n=8, seed=1, noise="none").run(progress=False)
+    tree.add_round(small, truth, n=8, budget=20, noise="none").run()
+    second = tree.add_round(small, truth, n=8, seed=1, noise="none").run()
     copied = second.trials["seconds"].isin(tree.rounds[0].trials["seconds"]).sum()
     assert copied >= 6
     assert tree.budget_state.spent == 16 - copied
@@ -329,7 +331,7 @@ def test_a_copied_result_is_not_paid_for(tree):
 
 @pytest.mark.slow
 def test_a_paid_round_is_advised_if_the_verdict_without_a_budget_is_stop(tree):
-    first = tree.add_round(SPACE, truth, n=80, noise="none").run(progress=False)
+    first = tree.add_round(SPACE, truth, n=80, noise="none").run()
     free = first.propose(keep=False)
     assert free.worth().verdict == "STOP"
     tree.budget = 100
@@ -355,7 +357,7 @@ def test_a_check_advises_no_more_repeats_than_are_left():
 
 
 def test_a_judgement_asks_for_no_repeats_that_the_budget_lacks(tree):
-    first = tree.add_round(SPACE, noisy, n=20).run(progress=False, check_noise=False)
+    first = tree.add_round(SPACE, noisy, n=20, noise="retraining").run()
     second, third = first.trials.sort_values("value").iloc[[-2, -3]].to_dict("records")
     pair = [{"x": trial["x"], "c": trial["c"]} for trial in (second, third)]
     assert tree.judge(*pair).page().calls[0].name == "tree.judge"
@@ -364,11 +366,11 @@ def test_a_judgement_asks_for_no_repeats_that_the_budget_lacks(tree):
 
 
 def test_the_claim_of_a_dead_process_does_not_count(tree):
-    first = tree.add_round(SPACE, noisy, n=10, budget=12)
+    first = tree.add_round(SPACE, noisy, n=10, budget=12, noise="retraining")
     store = tree._context.store
     store._written(lambda connection: write_claim(connection, tree._context.tree, first._stored.pk, 10))
     assert tree.budget_state.running == 0
-    assert len(first.run(progress=False, check_noise=False).trials) == 10
+    assert len(first.run().trials) == 10
 
 
 def test_a_tree_as_json_has_its_budget(tree):
@@ -378,11 +380,11 @@ def test_a_tree_as_json_has_its_budget(tree):
 
 
 def test_a_round_grows_only_within_the_budget(tree):
-    first = tree.add_round(SPACE, noisy, n=20, budget=24).run(progress=False, check_noise=False)
+    first = tree.add_round(SPACE, noisy, n=20, budget=24, noise="retraining").run()
     with pytest.raises(DesignError, match="4 more trials"):
-        first.grow(6, exploit=1.0, progress=False)
+        first.grow(6, exploit=1.0)
     assert len(first.trials) == 20
-    assert len(first.grow(4, progress=False).trials) == 24
+    assert len(first.grow(4).trials) == 24
 
 
 def test_a_long_training_time_counts_any_number_of_instant_trials():
@@ -392,33 +394,33 @@ def test_a_long_training_time_counts_any_number_of_instant_trials():
 
 
 def test_a_tree_suggests_a_proposal_then_confirm_then_the_winner(tree):
-    first = tree.add_round(SPACE, noisy, n=20, budget=60).run(progress=False, check_noise=False)
+    first = tree.add_round(SPACE, noisy, n=20, budget=60, noise="retraining").run()
     assert str(tree.page().calls[0]) == f"tree[{first.id!r}].propose(risk=0.05)"
-    first.run(n=51, progress=False, check_noise=False)
+    first.run(n=51)
     assert tree.budget_state.left == tree.budget_state.reserve() == 9
     assert str(tree.page().calls[0]) == "tree.confirm()"
-    first.replicate(top=3, seeds=3, progress=False)
+    first.replicate(top=3, seeds=3)
     assert tree.budget_state.left == 0
     assert str(tree.page().calls[0]) == "tree.winner()"
 
 
 @pytest.mark.slow
 def test_trials_kept_to_confirm_are_used_only_if_asked_for_and_with_one_warning(tree, recwarn):
-    first = tree.add_round(SPACE, noisy, n=20, budget=60).run(progress=False, check_noise=False)
-    first.run(n=50, progress=False, check_noise=False)
+    first = tree.add_round(SPACE, noisy, n=20, budget=60, noise="retraining").run()
+    first.run(n=50)
     assert tree.budget_state.for_rounds() == 1
     answer = tree.ask("y <= 0.3", epsilon=1e-4)
     assert (answer.verdict, answer.needed) == ("open", 1)
     assert answer.settle().n == 1
     assert not recwarn.list
-    later = answer.settle_within(7, progress=False)
+    later = answer.settle_within(7)
     (warning,) = recwarn.list
     message = "7 trials would use 6 of the 9 kept to confirm the winner; ask for 1 or fewer"
     assert message in str(warning.message)
     recwarn.clear()
     n_left = tree.budget_state.left
     assert later.needed == tree.budget_state.for_rounds() == 0
-    later.settle_within(progress=False)
+    later.settle_within()
     assert tree.budget_state.left == n_left
     (warning,) = recwarn.list
     assert "leaves none" in str(warning.message)
@@ -429,8 +431,8 @@ def test_trials_kept_to_confirm_are_used_only_if_asked_for_and_with_one_warning(
 
 
 def test_a_doubtful_winner_with_repeats_states_its_runs_and_a_call_within_the_reserve(tree):
-    root = tree.add_round(SPACE, noisy, n=20, budget=60).run(progress=False, check_noise=False)
-    root.replicate(top=1, seeds=2, progress=False)
+    root = tree.add_round(SPACE, noisy, n=20, budget=60, noise="retraining").run()
+    root.replicate(top=1, seeds=2)
     won = replace(root.recommend(), budget=tree.budget_state)
     doubtful = replace(won, candidates=(won.candidates[0]._replace(replicates=(0.9, 0.91)),))
     doubtful = replace(doubtful, within=0.6, within_rows=0.6)
@@ -444,7 +446,7 @@ def test_a_doubtful_winner_with_repeats_states_its_runs_and_a_call_within_the_re
 
 
 def test_a_round_without_space_filling_trials_is_not_called_unfinished(tree):
-    root = tree.add_round(SPACE, noisy, n=20).run(progress=False, check_noise=False)
+    root = tree.add_round(SPACE, noisy, n=20, noise="retraining").run()
     root.propose().accept(n=4, exploit=1.0, audit=0.0)
     page = str(tree.calibration().why())
     assert "0 of 0" not in page
@@ -452,7 +454,7 @@ def test_a_round_without_space_filling_trials_is_not_called_unfinished(tree):
 
 def test_a_training_time_beyond_the_space_counts_its_configurations_instead_of_trials(tmp_path, capsys):
     with refine.Tree("study", store=tmp_path / "refine.db") as tree:
-        tree.add_round(SPACE, truth, n=10, budget="8 h").run(progress=False)
+        tree.add_round(SPACE, truth, n=10, budget="8 h").run()
         assert "2,400" in capsys.readouterr().err
         state = tree.budget_state
         assert state.left > state.configurations == 2400
@@ -463,7 +465,7 @@ def test_a_training_time_beyond_the_space_counts_its_configurations_instead_of_t
 def test_a_budget_of_time_is_read_in_a_tree_whose_only_round_is_damaged(tmp_path):
     path = tmp_path / "refine.db"
     with refine.Tree("study", store=path) as tree:
-        tree.add_round(SPACE, truth, n=10, budget="8 h").run(progress=False)
+        tree.add_round(SPACE, truth, n=10, budget="8 h").run()
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE node SET content = '{'")
         assert tree.rounds == ()
@@ -483,10 +485,10 @@ def test_running_trials_of_a_round_count_once_when_the_round_is_extended(tree):
             tree.add_round(SPACE, extending, n=20)
         return truth(params)
 
-    first = tree.add_round(SPACE, extending, n=10, budget=20)
-    assert len(first.run(progress=False, check_noise=False).trials) == 10
+    first = tree.add_round(SPACE, extending, n=10, budget=20, noise="retraining")
+    assert len(first.run().trials) == 10
     assert first.n == 20
-    first.run(progress=False, check_noise=False)
+    first.run()
     assert (tree.budget_state.spent, tree.budget_state.left) == (20, 0)
 
 
@@ -500,8 +502,8 @@ def test_running_repeats_count_next_to_the_trials_of_a_larger_plan(tree):
                 tree.add_round(SPACE, extending, n=13)
         return truth(params)
 
-    first = tree.add_round(SPACE, extending, n=10, budget=20).run(progress=False, check_noise=False)
-    first.replicate(top=4, seeds=2, progress=False)
+    first = tree.add_round(SPACE, extending, n=10, budget=20, noise="retraining").run()
+    first.replicate(top=4, seeds=2)
     assert (first.n, tree.budget_state.spent) == (10, 18)
     assert set(first.replicates["state"]) == {"complete"}
 
@@ -513,7 +515,7 @@ def test_the_configurations_of_a_space_are_counted_once_for_a_budget_of_time(tre
         refine.Space, "valid", lambda space, *a, **k: counted.append(space.digest) or valid(space, *a, **k)
     )
     space = refine.Space({**SPACE, "z": (0.0, 1.0, 5)}, constraints=["x + y + z <= 7.125"])
-    root = tree.add_round(space, truth, n=10, budget="8 h").run(progress=False, check_noise=False)
+    root = tree.add_round(space, truth, n=10, budget="8 h", noise="retraining").run()
     root.branch({**SPACE, "z": (0.0, 0.5, 5)}, n=5)
     counted.clear()
     states = [tree.budget_state for _ in range(5)]
@@ -538,20 +540,22 @@ def test_trackers_and_listeners_hear_nothing_of_a_run_that_the_budget_refuses(tr
     tracker = Tracker()
     root = tree.add_round(SPACE, truth, n=3, budget=6)
     with pytest.raises(DesignError, match="the budget allows 6 more trials"):
-        root.run(n=10, progress=False, track=tracker, on_round=lambda _: tracker.end(_))
+        root.run(
+            n=10, machine=refine.Machine(on_round=lambda _: tracker.end(_), track=tracker, progress=False)
+        )
     assert tracker.calls == ()
-    root.run(progress=False, track=tracker)
+    root.run(machine=refine.Machine(track=tracker, progress=False))
     assert tracker.calls == ("start", "trial", "trial", "trial", "end")
-    root.run(progress=False, track=tracker)
+    root.run(machine=refine.Machine(track=tracker, progress=False))
     assert tracker.calls[5:] == ("start", "end")
 
 
 def test_a_budget_pays_for_every_attempt_of_the_trials_that_rerun_repeats(tree):
-    root = tree.add_round(SPACE, failing, n=12, budget=40, seed=1).run(progress=False, check_noise=False)
+    root = tree.add_round(SPACE, failing, n=12, budget=40, seed=1, noise="retraining").run()
     failed = int((root.trials["state"] == "failed").sum())
     for attempts in (1, 2):
         with contextlib.suppress(refine.errors.RoundStoppedError):
-            root.run(progress=False, check_noise=False, rerun="failed")
+            root.run(rerun="failed")
         assert tree.budget_state.spent == 12 + attempts * failed
     assert len(root.trials) == 12
 

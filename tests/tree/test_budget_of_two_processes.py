@@ -27,11 +27,11 @@ def objective(params):
 print("ready", flush=True)
 sys.stdin.readline()
 tree = refine.Tree("shared", store=sys.argv[1])
-root = tree.add_round({"x": (0.0, 1.0, 41), "k": (1, 8)}, objective, n=12, budget=20)
+root = tree.add_round({"x": (0.0, 1.0, 41), "k": (1, 8)}, objective, n=12, budget=20, noise="retraining")
 sizes = [12, 15, 18, 20, 21]
 while sizes:
     try:
-        root.run(n=sizes[0], progress=False, check_noise=False)
+        root.run(sizes[0], machine=refine.Machine(progress=False))
     except RoundBusyError:
         print("busy", flush=True)
         time.sleep(0.01)

@@ -56,7 +56,7 @@ class Calls(RuleBasedStateMachine):
     @precondition(lambda self: self.tree.rounds)
     @rule(place=PLACES)
     def run(self, place):
-        self.call(lambda: self.some(place).run(progress=False))
+        self.call(lambda: self.some(place).run())
 
     @precondition(lambda self: self.tree.rounds)
     @rule(place=PLACES, n=COUNTS)
@@ -111,7 +111,7 @@ class Calls(RuleBasedStateMachine):
     @rule(place=PLACES, x=st.sampled_from([0.1, 0.3, 0.5]))
     def try_out(self, place, x):
         idea = {"x": x, "units": 8, "act": "relu"}
-        self.call(lambda: self.some(place).try_out([idea], progress=False))
+        self.call(lambda: self.some(place).try_out([idea]))
 
     @precondition(lambda self: self.tree.rounds)
     @rule(budget=st.sampled_from([None, 5, 60, 200]))
@@ -121,7 +121,7 @@ class Calls(RuleBasedStateMachine):
     @precondition(lambda self: self.tree.rounds)
     @rule(budget=st.integers(1, 8))
     def confirm(self, budget):
-        self.call(lambda: str(self.tree.confirm(budget=budget, progress=False)))
+        self.call(lambda: str(self.tree.confirm(budget=budget)))
 
     @precondition(lambda self: self.tree.rounds)
     @rule(place=PLACES)

@@ -33,10 +33,10 @@ def test_nothing_races_before_a_trial_has_finished(tree):
 
 @pytest.mark.slow
 def test_the_budget_is_kept_and_runs_are_replicates_of_their_rounds(tree):
-    round_ = tree.add_round(SPACE, noisy, n=24).run(progress=False)
+    round_ = tree.add_round(SPACE, noisy, n=24).run()
     before = tree.winner()
     trials = round_.trials
-    won = tree.confirm(budget=14, top=4, progress=False)
+    won = tree.confirm(budget=14, top=4)
     assert won.race.verdict in ("budget", "decided")
     assert won.race.runs == len(round_.replicates) <= 14
     assert len(round_.replicates) >= 3
@@ -48,8 +48,8 @@ def test_the_budget_is_kept_and_runs_are_replicates_of_their_rounds(tree):
 
 
 def test_confirm_states_the_same_values_as_the_winner_read_again(tree):
-    tree.add_round(SPACE, noisy, n=24).run(progress=False)
-    confirmed = tree.confirm(budget=6, top=3, progress=False)
+    tree.add_round(SPACE, noisy, n=24).run()
+    confirmed = tree.confirm(budget=6, top=3)
     assert confirmed.candidates == tree.winner().candidates
 
 
@@ -58,9 +58,9 @@ def test_a_second_confirm_continues_and_repeats_no_run(tmp_path):
     results = []
     for name, steps in (("once", [9]), ("twice", [9, 9]), ("more", [3, 9])):
         with refine.Tree(name, store=tmp_path / f"{name}.db") as tree:
-            round_ = tree.add_round(SPACE, noisy, n=24).run(progress=False)
+            round_ = tree.add_round(SPACE, noisy, n=24).run()
             for budget in steps:
-                tree.confirm(budget=budget, top=4, progress=False)
+                tree.confirm(budget=budget, top=4)
             results.append(round_.replicates)
     assert results[0].drop(columns="seconds").equals(results[1].drop(columns="seconds"))
     assert len(results[2]) <= 9
@@ -68,8 +68,8 @@ def test_a_second_confirm_continues_and_repeats_no_run(tmp_path):
 
 @pytest.mark.slow
 def test_a_winner_read_again_asks_only_for_repeats_that_would_run(tree):
-    tree.add_round(SPACE, noisy, n=24).run(progress=False)
-    won = tree.confirm(budget=20, progress=False)
+    tree.add_round(SPACE, noisy, n=24).run()
+    won = tree.confirm(budget=20)
     assert won.race.verdict in ("budget", "decided")
     assert tree.winner().page().calls == won.page().calls
 
@@ -83,7 +83,7 @@ def test_an_imported_study_asks_for_its_objective_with_the_next_call(tree, rng):
     assert "tree.confirm(budget=36, objective=...)" in str(tree.winner())  # 18 repeats are imported
     assert "run(workers=2, objective=...)" in str(child)
     assert "run(workers=2, objective=...)" in str(tree)
-    child.run(objective=lambda params: {"score": truth(params)}, progress=False)
+    child.run(objective=lambda params: {"score": truth(params)})
     assert "objective=..." not in str(tree.winner())
 
 
@@ -96,24 +96,24 @@ def test_racers_are_chosen_by_the_posterior_and_not_by_observed_values(tree):
             return 1.3
         return truth(params) + np.random.default_rng(trial.seed).normal(0, 0.01)
 
-    tree.add_round(SPACE, spiked, n=30).run(progress=False)
-    won = tree.confirm(budget=15, progress=False)
+    tree.add_round(SPACE, spiked, n=30).run()
+    won = tree.confirm(budget=15)
     assert won.best_value == 1.3
     assert not won.is_best_observed
     assert truth(won.params) > 0.99
 
 
 def test_a_loss_that_counts_as_none_decides_earlier(tree):
-    round_ = tree.add_round(SPACE, noisy, n=24, epsilon=0.5).run(progress=False)
-    won = tree.confirm(budget=20, progress=False)
+    round_ = tree.add_round(SPACE, noisy, n=24, epsilon=0.5).run()
+    won = tree.confirm(budget=20)
     assert won.race.verdict in ("noise", "decided")
     assert won.race.tolerance == 0.5
     assert len(round_.replicates) <= 1 + 3  # the first tells whether there is noise
 
 
 def test_under_five_configurations_all_run_in_turn(tree):
-    round_ = tree.add_round(SPACE, noisy, n=3).run(progress=False)
-    won = tree.confirm(budget=6, progress=False)
+    round_ = tree.add_round(SPACE, noisy, n=3).run()
+    won = tree.confirm(budget=6)
     assert round_.replicates.groupby(["x", "c"]).size().tolist() == [2, 2, 2]
     assert won.race.verdict == "budget"
     best = round_.replicates.groupby(["x", "c"])["value"].mean().max()
@@ -129,8 +129,8 @@ def two_hills(params, trial):
 def test_near_copies_of_a_better_configuration_do_not_race(tree):
     space = {"x": (0.0, 100.0, 41), "unread": (0.0, 1.0, 11)}
     rows = [{"x": x, "unread": i % 11 / 10} for i, x in enumerate(np.linspace(0, 100, 41))]
-    hills = tree.add_round(space, two_hills, n=41, given=rows).run(progress=False, check_noise=False)
-    tree.confirm(budget=8, top=4, progress=False)
+    hills = tree.add_round(space, two_hills, n=41, given=rows, noise="retraining").run()
+    tree.confirm(budget=8, top=4)
     raced = hills.replicates["x"]
     assert raced.min() < 40 < 60 < raced.max()
 
@@ -140,11 +140,11 @@ def test_a_race_says_if_its_last_repeats_changed_the_winner(tree):
     def very_noisy(params, trial):
         return truth(params) + np.random.default_rng(trial.seed).normal(0, 0.2)
 
-    tree.add_round(SPACE, very_noisy, n=24).run(progress=False, check_noise=False)
+    tree.add_round(SPACE, very_noisy, n=24, noise="retraining").run()
     before = tree.winner()
     changes = 0
     for budget in range(1, 11):
-        won = tree.confirm(budget=budget, top=4, progress=False)
+        won = tree.confirm(budget=budget, top=4)
         assert won.race.overtaken == (won.params != before.params)
         assert ("changed" in facts_of(won)["Race"]) == won.race.overtaken
         changes += won.race.overtaken
@@ -153,8 +153,8 @@ def test_a_race_says_if_its_last_repeats_changed_the_winner(tree):
 
 
 def test_a_narrow_decision_is_called_narrow(tree):
-    tree.add_round(SPACE, noisy, n=24).run(progress=False, check_noise=False)
-    won = tree.confirm(budget=6, top=3, progress=False)
+    tree.add_round(SPACE, noisy, n=24, noise="retraining").run()
+    won = tree.confirm(budget=6, top=3)
     races = [won.race._replace(verdict="decided", probability=p) for p in (0.955, 0.99)]
     texts = [facts_of(replace(won, race=race))["Race"] for race in races]
     assert ["narrowly" in text for text in texts] == [True, False]
@@ -174,20 +174,23 @@ def test_trial_that_is_removed_while_the_race_runs_ends_it_with_an_error(tree):
         return noisy(params, trial)
 
     for seed in (0, 1):
-        round_ = tree.add_round(SPACE, removing, n=12, seed=seed, objective_name="f")
-        round_.run(progress=False, check_noise=False)
+        round_ = tree.add_round(SPACE, removing, n=12, seed=seed, name="f", noise="retraining")
+        round_.run()
     armed.append(True)
     with pytest.raises(NotFoundError, match="removed"):
-        tree.confirm(budget=20, top=6, progress=False)
+        tree.confirm(budget=20, top=6)
     assert not armed
     assert sorted(len(round_.trials) for round_ in tree.rounds) == [0, 12]
     assert str(tree.winner())
 
 
 def test_progress_of_a_race_is_one_bar(tree, capsys):
+    tree.machine = refine.Machine()  # shows progress
     draws = np.random.default_rng(5)
-    root = tree.add_round({"x": (0.0, 1.0, 11)}, lambda p: p["x"] + draws.normal(0, 0.2), n=11)
-    root.run(progress=False, check_noise=False)
+    root = tree.add_round(
+        {"x": (0.0, 1.0, 11)}, lambda p: p["x"] + draws.normal(0, 0.2), n=11, noise="retraining"
+    )
+    root.run()
     capsys.readouterr()
     tree.confirm(budget=12)
     lines = capsys.readouterr().err.splitlines()
@@ -209,7 +212,7 @@ def test_no_repeat_follows_three_equal_repeats_of_a_metric_in_steps(tree):
         return {"val_acc": min(1.0, round(57 * value) / 57)}
 
     root = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}, accuracy, n=30, metric="val_acc")
-    root.run(progress=False)
+    root.run()
     assert (root.analyze().noise.source, len(runs)) == ("below_step", 33)
-    race = tree.confirm(progress=False).race
+    race = tree.confirm().race
     assert (race.verdict, len(runs)) == ("noise", 33)

@@ -34,7 +34,7 @@ def declared_root(tree, **options):
 
 
 def test_no_configuration_is_repeated_if_the_noise_is_declared_as_none(tree):
-    root = declared_root(tree).run(progress=False)
+    root = declared_root(tree).run()
     assert len(CALLS) == 30
     assert not len(root.replicates)
     assert (root.analyze().noise.deterministic, root.analyze().noise.n) == (True, 0)
@@ -44,7 +44,7 @@ def test_no_configuration_is_repeated_if_the_noise_is_declared_as_none(tree):
 
 
 def test_a_small_round_without_noise_hands_over_its_best_trial(tree):
-    root = tree.add_round(SPACE, slope, metric="gain", n=6, noise="none").run(progress=False)
+    root = tree.add_round(SPACE, slope, metric="gain", n=6, noise="none").run()
     winner = tree.winner()
     assert winner.noise.deterministic
     assert winner.expected == root.best["value"]
@@ -57,10 +57,10 @@ def test_the_id_of_a_round_does_not_include_declarations(tree, tmp_path):
 
 
 def test_an_equal_configuration_of_a_sibling_is_copied_and_not_run_again(tree):
-    root = declared_root(tree).run(progress=False)
-    first = root.branch({"x": (3, 8), "y": (0, 5)}, n=20, seed=1).run(progress=False)
+    root = declared_root(tree).run()
+    first = root.branch({"x": (3, 8), "y": (0, 5)}, n=20, seed=1).run()
     before = len(CALLS)
-    second = root.branch({"x": (3, 8), "y": (0, 6)}, n=24, seed=2).run(progress=False)
+    second = root.branch({"x": (3, 8), "y": (0, 6)}, n=24, seed=2).run()
     assert len(second.trials) == 24
     assert len(CALLS) == len(set(CALLS))
     assert len(CALLS) - before < 24
@@ -70,21 +70,21 @@ def test_an_equal_configuration_of_a_sibling_is_copied_and_not_run_again(tree):
 
 
 def test_without_the_declaration_a_sibling_runs_its_own_trials(tree):
-    root = tree.add_round(SPACE, slope, metric="gain", n=30, seed=3).run(progress=False, check_noise=False)
+    root = tree.add_round(SPACE, slope, metric="gain", n=30, seed=3, noise="retraining").run()
     for seed, high, n in ((1, 5, 20), (2, 6, 24)):
         child = root.branch({"x": (3, 8), "y": (0, high)}, n=n, seed=seed)
-        child.run(progress=False, check_noise=False)
+        child.run()
     assert len(CALLS) == 30 + 20 + 24
 
 
 def test_the_baseline_of_a_deterministic_objective_runs_once(tree):
-    declared_root(tree, baseline={"x": 1, "y": 1}).run(progress=False)
+    declared_root(tree, baseline={"x": 1, "y": 1}).run()
     assert CALLS.count((1, 1)) == 1
 
 
 @pytest.mark.slow
 def test_descendants_share_declarations_and_an_export_keeps_them(tree, tmp_path):
-    root = declared_root(tree, limits=(None, 25), scale="linear").run(progress=False)
+    root = declared_root(tree, limits=(None, 25), scale="linear").run()
     child = root.branch({"x": (3, 8), "y": (0, 5)}, n=10)
     assert child.declared == root.declared == Declared("none", (None, 25.0), "linear")
     assert child.to_dict()["declared"] == {"noise": "none", "limits": [None, 25.0], "scale": "linear"}
@@ -108,9 +108,16 @@ def test_an_existing_round_keeps_its_declarations_unless_others_are_given(tree):
 
 def test_limits_and_scale_are_defaults_that_an_analysis_may_override(tree):
     root = tree.add_round(
-        SPACE, loss, metric="loss", direction="minimize", n=30, scale="linear", limits=(1e-4, None)
+        SPACE,
+        loss,
+        metric="loss",
+        direction="minimize",
+        n=30,
+        scale="linear",
+        limits=(1e-4, None),
+        noise="retraining",
     )
-    root.run(progress=False, check_noise=False)
+    root.run()
     assert root.analyze().limits[::2] == (1e-4, "declared")
     assert root.analyze().noise.floor_source == "range"
     other = root.analyze(scale="log", limits=(0, None))
@@ -120,7 +127,7 @@ def test_limits_and_scale_are_defaults_that_an_analysis_may_override(tree):
 
 @pytest.mark.slow
 def test_report_and_print_state_the_declared_facts(tree, tmp_path):
-    root = declared_root(tree, limits=(None, 25)).run(progress=False)
+    root = declared_root(tree, limits=(None, 25)).run()
     declared = "repeats give identical values; gain at most 25"
     for text in (str(root), root.report(tmp_path / "reports").read_text(encoding="utf-8")):
         assert declared in text
@@ -153,7 +160,7 @@ def test_a_round_without_declarations_is_stored_as_before(tree):
 
 
 def test_imported_runs_can_be_declared_free_of_noise(tree):
-    runs = declared_root(tree).run(progress=False).trials[["x", "y", "gain"]]
+    runs = declared_root(tree).run().trials[["x", "y", "gain"]]
     old = tree.add_frame(runs, SPACE, value="gain", noise="none", objective=slope)
     assert old.declared.noise == "none"
     assert old.analyze().noise.deterministic

@@ -18,7 +18,7 @@ def study(tmp_path_factory):
     """A tree of one round of 40 of 121 cells, whose best configuration was run again."""
     study = refine.Tree("rough", store=tmp_path_factory.mktemp("rough") / "refine.db")
     root = study.add_round({"x": (0, 10), "y": (0, 10)}, rough, n=40, seed=3)
-    root.run(progress=False)
+    root.run()
     root.replicate(top=1)
     yield study
     study.close()
@@ -78,7 +78,7 @@ def test_scores_by_fold_give_the_winner_an_expectation_on_new_data(tree):
         metric="acc",
         n=20,
     )
-    root.run(progress=False)
+    root.run()
     assert tree.winner().new_data is not None
 
 
@@ -93,7 +93,7 @@ def test_poor_configurations_with_unequal_folds_do_not_move_the_winner_on_new_da
     root = tree.add_round(
         {"x": (0, 10), "y": (0, 10)}, losses, metric="loss", direction="minimize", n=40, noise="none"
     )
-    winner = root.run(progress=False).recommend()
+    winner = root.run().recommend()
     assert winner.best_value < winner.new_data.value < 2 * winner.best_value
 
 
@@ -104,10 +104,10 @@ def test_a_round_that_may_not_repeat_the_best_does_not_fail_for_being_worse(tree
     def cone(p):
         return -((p["x"] - 6) ** 2) - (p["y"] - 3) ** 2
 
-    root = tree.add_round(space, cone, n=100, seed=3, noise="none").run(progress=False)
-    unchanged = root.branch(space, n=10, seed=5).run(progress=False)
-    without = root.branch({"x": (0, 3), "y": (0, 10)}, n=10, seed=5).run(progress=False)
-    added = root.branch({**space, "z": ["a", "b"]}, n=10, seed=5, previous={"z": "a"}).run(progress=False)
+    root = tree.add_round(space, cone, n=100, seed=3, noise="none").run()
+    unchanged = root.branch(space, n=10, seed=5).run()
+    without = root.branch({"x": (0, 3), "y": (0, 10)}, n=10, seed=5).run()
+    added = root.branch({**space, "z": ["a", "b"]}, n=10, seed=5, previous={"z": "a"}).run()
     epsilon = root.analyze().noise.epsilon
     assert max(r.best["value"] for r in (unchanged, without, added)) < root.best["value"] - epsilon
     verdicts = [r.checks()["noise"].verdict for r in (unchanged, without, added)]
@@ -119,7 +119,7 @@ def test_three_equal_repeats_of_a_metric_with_two_values_are_luck(tree):
         return 0.3 + 0.4 * (np.random.default_rng(trial.seed).random() < 0.8 * p["x"] + 0.15 * p["y"])
 
     space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
-    root = tree.add_round(space, success, n=40, seed=0, objective_name="o").run(progress=False)
+    root = tree.add_round(space, success, n=40, seed=0, name="o").run()
     assert root.replicates["value"].nunique() == 1
     assert root.analyze().noise.source == "residuals"
     assert not tree.winner().noise.deterministic

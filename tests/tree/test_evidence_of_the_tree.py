@@ -27,12 +27,12 @@ def other(params):
 
 
 def ran(round_, **options):
-    return round_.run(progress=False, check_noise=False, objective=smooth, **options)
+    return round_.run(objective=smooth, **options)
 
 
 @pytest.fixture(scope="session")
 def first_round():
-    return lambda tree: ran(tree.add_round(SPACE, smooth, n=30, seed=7))
+    return lambda tree: ran(tree.add_round(SPACE, smooth, n=30, seed=7, noise="retraining"))
 
 
 def inside(round_, *other_rounds):
@@ -73,7 +73,7 @@ def test_trials_of_descendants_count_for_their_ancestor(root):
 
 def test_evidence_counts_trials_by_origin(root):
     child = ran(root.branch(SPACE, n=12, exploit=0.5, audit=0.0, given=[{"lr": 1.4, "dropout": 0.0}]))
-    child.replicate(top=1, seeds=3, progress=False)
+    child.replicate(top=1, seeds=3)
     counts = {"even": 35, "learning": 6, "given": 1, "replicate": 3}
     assert child.analyze().evidence == counts
     assert root.analyze().evidence == counts  # repeats of descendants inform the noise as well
@@ -177,10 +177,10 @@ def test_new_trials_of_the_round_itself_end_the_repetition(root):
 
 def test_trials_of_another_objective_or_noise_are_no_evidence(root, tree):
     ran_other = tree.add_round(SPACE, other, n=12, seed=1)
-    ran_other.run(progress=False, check_noise=False)
-    ran(tree.add_round(SPACE, smooth, n=12, seed=2, noise="retraining"))
+    ran_other.run()
+    ran(tree.add_round(SPACE, smooth, n=12, seed=2, noise="none"))
     assert root.analyze().n_elsewhere == 0
-    ran(tree.add_round(SPACE, smooth, n=12, seed=3))
+    ran(tree.add_round(SPACE, smooth, n=12, seed=3, noise="retraining"))
     assert root.analyze().n_elsewhere == 12
 
 
@@ -251,9 +251,9 @@ def test_a_script_that_runs_twice_makes_the_same_rounds(tree):
 
 @pytest.mark.slow
 def test_learning_trials_of_a_child_go_on_from_the_best_of_its_sibling(tree, space):
-    root = tree.add_round(space, objectives.bowl, n=20, seed=7).run(progress=False)
-    sibling = root.branch(space, n=60, seed=1).run(progress=False)
-    child = root.branch(space, n=6, exploit=1.0, seed=2).run(progress=False)
+    root = tree.add_round(space, objectives.bowl, n=20, seed=7).run()
+    sibling = root.branch(space, n=60, seed=1).run()
+    child = root.branch(space, n=6, exploit=1.0, seed=2).run()
     assert child.trials["value"].median() > sibling.trials["value"].quantile(0.9)
     assert child.trials["value"].max() >= sibling.trials["value"].max()
 
@@ -277,9 +277,9 @@ def test_every_trial_of_many_rounds_is_evidence_for_the_first_and_for_the_last(t
     def value(params):
         return -abs(params["x"] - 4) - params["y"]
 
-    rounds = [tree.add_round(space, value, n=10, noise="none").run(progress=False)]
+    rounds = [tree.add_round(space, value, n=10, noise="none").run()]
     for i in range(1, n_rounds):  # two chains
-        rounds.append(rounds[max(0, i - 2)].branch(space, n=5, seed=i).run(progress=False))
+        rounds.append(rounds[max(0, i - 2)].branch(space, n=5, seed=i).run())
     total = 10 + 5 * (n_rounds - 1)
     for round_ in (rounds[0], rounds[-1]):
         analysis = round_.analyze()

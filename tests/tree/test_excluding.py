@@ -23,7 +23,7 @@ def of(p):
 
 
 def grown(tree, **options):
-    return tree.add_round(SPACE, of, n=40, seed=1, **options).run(progress=False)
+    return tree.add_round(SPACE, of, n=40, seed=1, **options).run()
 
 
 @pytest.mark.slow
@@ -57,11 +57,11 @@ def test_excluded_trials_can_be_included_and_repeated(stored):
     round_.exclude(before["x"] > 8, "the wrong data")
     out = round_.trials["state"] == "excluded"
     assert out.sum() == (before["x"] > 8).sum() > 1
-    round_.run(progress=False)
+    round_.run()
     assert (round_.trials["state"] == "excluded").sum() == out.sum()
     round_.include(round_.trials[out].iloc[:1])
     assert (round_.trials["state"] == "excluded").sum() == out.sum() - 1
-    round_.run(progress=False, rerun="excluded")
+    round_.run(rerun="excluded")
     assert set(round_.trials["state"]) == {"complete"}
     assert sorted(round_.trials["value"]) == sorted(before["value"])
 
@@ -129,7 +129,7 @@ def test_a_trial_in_place_of_a_removed_one_is_not_excluded(stored):
     key = round_.trials.loc[5, ["x", "y"]].tolist()
     round_.exclude([5], "a broken machine")
     stored.delete_trials(round_, [5], note="it runs again")
-    round_.run(progress=False)
+    round_.run()
     assert key in round_.trials[["x", "y"]].to_numpy().tolist()
     assert set(round_.trials["state"]) == {"complete"}
 

@@ -30,7 +30,7 @@ FIRST = {"n": 40, "seed": 3, "baseline": POOR, "baseline_seeds": 4, "given": [ID
 
 @pytest.fixture(scope="session")
 def first_round():
-    return lambda tree: tree.add_round(SPACE, noisy, **FIRST).run(progress=False)
+    return lambda tree: tree.add_round(SPACE, noisy, **FIRST).run()
 
 
 def test_given_configurations_run_first_and_leave_the_design_unchanged(root):
@@ -53,7 +53,7 @@ def test_the_same_again_adds_nothing_and_more_is_added(tree, root):
     larger_round = tree.add_round(SPACE, noisy, n=40, seed=3, given=[{"x": 4.01, "y": 0, "z": "a"}])
     assert (larger_round.id, larger_round.n) == (root.id, 41)
     before = root.trials
-    larger_round.run(progress=False)
+    larger_round.run()
     assert larger_round.trials.iloc[:40].equals(before)
     assert larger_round.trials.iloc[40]["x"] == 4.01
 
@@ -61,9 +61,9 @@ def test_the_same_again_adds_nothing_and_more_is_added(tree, root):
 @pytest.mark.slow
 def test_a_second_baseline_replaces_the_first(tree, root):
     better = {"x": 4.5, "y": 0.0, "z": "a"}
-    changed = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=better).run(progress=False)
+    changed = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=better).run()
     assert changed.recommend().gain.baseline.params == {**better, "fixed": 3}
-    back = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=POOR).run(progress=False)
+    back = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=POOR).run()
     assert back.n == changed.n
     assert back.recommend().gain.baseline.params["x"] == 8.13
 
@@ -79,7 +79,7 @@ def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, root):
     assert gain.probability > 0.99
     assert f"{gain.expected:.4f} ({gain.low:.4f} to {gain.high:.4f})" in str(won)
     assert "baseline: " in str(root)
-    child = root.propose().accept(n=20).run(progress=False)
+    child = root.propose().accept(n=20).run()
     assert child.recommend().gain.baseline.key == gain.baseline.key
 
 
@@ -87,7 +87,7 @@ def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, root):
 def test_a_winner_that_does_not_beat_the_baseline_says_so(tree, tmp_path):
     best = {"x": 4.0, "y": 0.0, "z": "a"}
     good = {"x": 4.5, "y": 0.3, "z": "b"}
-    root = tree.add_round(SPACE, noisy, n=30, seed=3, baseline=good, baseline_seeds=8).run(progress=False)
+    root = tree.add_round(SPACE, noisy, n=30, seed=3, baseline=good, baseline_seeds=8).run()
     assert root.recommend().gain.verdict == "open"
     report = root.report(tmp_path).read_text()
     won = root.recommend()
@@ -95,7 +95,7 @@ def test_a_winner_that_does_not_beat_the_baseline_says_so(tree, tmp_path):
     likely = replace(won, gain=won.gain._replace(low=-0.001, high=0.1, probability=0.96))
     for word in ("probably", "1 in 20"):
         assert word in facts_of(likely)["Gain"]
-    exact = tree.add_round(SPACE, truth, n=30, seed=3, baseline=best).run(progress=False)
+    exact = tree.add_round(SPACE, truth, n=30, seed=3, baseline=best).run()
     assert exact.recommend().gain.same
     report = exact.report(tmp_path).read_text()
     assert "baseline (3 runs);" in report
@@ -107,7 +107,7 @@ def test_a_baseline_without_a_value_is_seen(tree):
             raise ValueError("too large")
         return noisy(params, trial)
 
-    root = tree.add_round(SPACE, refuses, n=30, seed=3, baseline=POOR).run(progress=False)
+    root = tree.add_round(SPACE, refuses, n=30, seed=3, baseline=POOR).run()
     assert "value, 3 runs" in str(root)
     assert root.recommend().gain is None
 
@@ -115,18 +115,18 @@ def test_a_baseline_without_a_value_is_seen(tree):
 @pytest.mark.slow
 def test_children_take_given_configurations_too(root):
     on_grid = {"x": 4.0, "y": 0.0, "z": "a"}
-    child = root.propose().accept(n=20, exploit=0.3, given=[on_grid, POOR]).run(progress=False)
+    child = root.propose().accept(n=20, exploit=0.3, given=[on_grid, POOR]).run()
     assert child.trials["origin"].tolist()[:2] == ["given", "given"]
     assert child.trials.loc[0, ["x", "y", "z"]].tolist() == [4.0, 0.0, "a"]
     assert child.n == 20
-    other = root.branch(SPACE, n=20, seed=8, given=[on_grid]).run(progress=False)
+    other = root.branch(SPACE, n=20, seed=8, given=[on_grid]).run()
     assert other.trials["origin"].tolist()[0] == "given"
     assert other.trials.duplicated(["x", "y", "z"]).sum() == 0
 
 
 def test_an_adaptive_round_begins_with_them(tree):
     root = tree.add_round(SPACE, noisy, n=12, seed=3, design="tpe", baseline=POOR, given=[IDEA])
-    root.run(progress=False)
+    root.run()
     assert root.trials["origin"].tolist() == ["given"] * 2 + ["adaptive"] * 10
 
 
@@ -136,7 +136,7 @@ def test_a_round_off_the_grid_can_be_run_whole(tree):
     def objective(params):
         return params["x"] * params["y"]
 
-    complete = tree.add_round(small, objective, downsample=1.0, baseline={"x": 5, "y": 5}).run(progress=False)
+    complete = tree.add_round(small, objective, downsample=1.0, baseline={"x": 5, "y": 5}).run()
     assert len(complete.trials) == 7
     with pytest.raises(DesignError, match="got 8"):
         tree.add_round(small, objective, n=8, baseline={"x": 5, "y": 5})
@@ -194,7 +194,7 @@ def test_limits_scales_whole_numbers_and_constraints_hold(tree):
 
 def test_the_baselines_own_seeds_take_nothing_from_a_race(tree, root):
     before = len(root.replicates)
-    won = tree.confirm(budget=3, progress=False)
+    won = tree.confirm(budget=3)
     assert won.race.runs == 3
     assert len(root.replicates) == before + 3 == 6
 
@@ -205,7 +205,7 @@ def test_shares_are_never_expected_beyond_one(tree):
         return {"accuracy": float(np.clip(truth(params) + noise, 0, 1))}
 
     space = {**SPACE, "x": (3.0, 5.0, 9)}
-    root = tree.add_round(space, accuracy, metric="accuracy", n=30, seed=3).run(progress=False)
+    root = tree.add_round(space, accuracy, metric="accuracy", n=30, seed=3).run()
     won = root.recommend()
     assert won.interval[1] <= 1
     assert won.expected <= 1
@@ -214,7 +214,7 @@ def test_shares_are_never_expected_beyond_one(tree):
 def test_learning_trials_repeat_no_cell_of_the_design(tree):
     """With several workers the last of these may still run."""
     space = refine.Space({"a": (0, 5), "b": (0, 7)})
-    root = tree.add_round(space, lambda p: p["a"] - p["b"], n=24, objective_name="sum").run(progress=False)
+    root = tree.add_round(space, lambda p: p["a"] - p["b"], n=24, name="sum").run()
     child = root.branch(space, n=24, exploit=0.5, audit=0.0)
     design = {configuration_key(space.frozen(space.configuration(cell))) for cell in child.cells()}
     chosen = {trial.key for trial in learner(child, 12)()}
@@ -261,9 +261,9 @@ def test_given_configurations_alone_do_not_drop_a_choice(tree):
     tuned = {"model": "svr", "scaler": "standard", "gamma": 0.1}
     ideas = [{**tuned, "C": c} for c in (0.1, 0.316227766017, 0.0316227766017)]
     # The name decides the design: on this design the given machines made the claim "only svr".
-    name = {"objective_name": "make.<locals>.f"}
+    name = {"name": "make.<locals>.f"}
     root = tree.add_round(CONDITIONAL, narrow_peaks, n=35, seed=9, given=ideas, noise="none", **name)
-    change = root.run(progress=False).propose().proposal["model"]
+    change = root.run().propose().proposal["model"]
     assert change.kind == "drop"
     assert "gbt" in change.new.grid
 
@@ -275,11 +275,11 @@ def test_every_run_of_a_baseline_counts_in_the_noise_and_only_repeats_of_a_good_
     space = {"x": (0.0, 1.0, 30)}
     with refine.Tree("study", store=tmp_path / "refine.db") as tree:
         usual = {"x": 0.0}
-        first = tree.add_round(space, noisy, n=12, baseline=usual, baseline_seeds=10)
-        first.run(progress=False, check_noise=False)
-        chosen = tree.add_round(space, noisy, n=12, seed=1, objective_name="again")
-        chosen.run(progress=False, check_noise=False)
-        chosen.replicate(top=1, seeds=9, progress=False)
+        first = tree.add_round(space, noisy, n=12, baseline=usual, baseline_seeds=10, noise="retraining")
+        first.run()
+        chosen = tree.add_round(space, noisy, n=12, seed=1, name="again", noise="retraining")
+        chosen.run()
+        chosen.replicate(top=1, seeds=9)
         noise = first.analyze().noise
         assert (noise.source, noise.n) == ("replicates", 9)  # 10 runs, a degree of freedom for their mean
         values = [*first.replicates["value"], *first.trials.loc[first.trials["x"] == 0, "value"]]

@@ -15,7 +15,7 @@ def test_one_huge_value_breaks_no_look_and_no_export(tree, tmp_path, huge, direc
         return huge if x == 0.5 and y < 0.45 else 0.9 - abs(x - 0.5) - 0.3 * y
 
     space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
-    round_ = tree.add_round(space, score, n=40, direction=direction).run(progress=False)
+    round_ = tree.add_round(space, score, n=40, direction=direction).run()
     results = (round_, round_.analyze(), round_.propose(), round_.checks(), tree.winner(), tree)
     for result in results:
         assert str(result)

@@ -35,18 +35,18 @@ def test_equal_configurations_are_not_kept_for_a_lucky_run(tmp_path):
     n_kept = 0
     for seed in range(6):
         with refine.Tree(f"luck {seed}", store="sqlite://") as tree:
-            round_ = tree.add_round({"x": list(range(12))}, same, n=12, seed=seed, objective_name="luck")
-            round_.run(progress=False)
+            round_ = tree.add_round({"x": list(range(12))}, same, n=12, seed=seed, name="luck")
+            round_.run()
             worst = int(round_.trials.sort_values("value")["x"].iloc[0])
             assert tree.judge("best", {"x": worst}).verdict != "KEEP"
-            n_kept += tree.judge("best", {"x": worst}, budget=8, progress=False).verdict == "KEEP"
+            n_kept += tree.judge("best", {"x": worst}, budget=8).verdict == "KEEP"
     assert n_kept <= 1  # 0.05 of 6, and chance
 
 
 @pytest.mark.slow
 def test_a_judgement_takes_configurations_by_name_or_values(tree):
     root = tree.add_round(SPACE, noisy, n=20, seed=1, baseline={"x": 9.0, "c": "a"}, baseline_seeds=4)
-    root.run(progress=False)
+    root.run()
     won = tree.winner()
     judgement = tree.judge()
     assert judgement.incumbent == "baseline"
@@ -79,12 +79,12 @@ def test_a_judgement_takes_configurations_by_name_or_values(tree):
 def test_without_a_baseline_the_best_of_earlier_rounds_is_the_incumbent(tree):
     with pytest.raises(AnalysisError, match="no trial"):
         tree.judge()
-    root = tree.add_round({"x": (5.0, 9.0, 5), "c": ["a", "d"]}, noisy, n=10, seed=1).run(progress=False)
+    root = tree.add_round({"x": (5.0, 9.0, 5), "c": ["a", "d"]}, noisy, n=10, seed=1).run()
     with pytest.raises(ReviewError, match="earlier round"):
         tree.judge()
     with pytest.raises(ReviewError, match="baseline"):
         tree.judge(b="baseline")
-    child = root.branch(SPACE, n=20).run(progress=False)
+    child = root.branch(SPACE, n=20).run()
     judgement = tree.judge(child)
     assert (judgement.incumbent, judgement.a.round, judgement.b.round) == ("incumbent", child.id, root.id)
     assert judgement.b.params == root.recommend().params or judgement.b.expected >= root.recommend().expected
@@ -92,8 +92,8 @@ def test_without_a_baseline_the_best_of_earlier_rounds_is_the_incumbent(tree):
 
 @pytest.mark.slow
 def test_a_difference_that_does_not_matter_is_none(tree):
-    tree.add_round(SPACE, noisy, n=30, seed=1, baseline={"x": 9.0, "c": "a"}).run(progress=False)
-    judgement = tree.judge(budget=12, progress=False)
+    tree.add_round(SPACE, noisy, n=30, seed=1, baseline={"x": 9.0, "c": "a"}).run()
+    judgement = tree.judge(budget=12)
     assert judgement.verdict == "KEEP"
     with_tolerance = tree.judge(judgement.a.params, epsilon=0.5)  # the winner may be another one by now
     assert (with_tolerance.verdict, with_tolerance.probability) == ("DISCARD", judgement.probability)
@@ -103,20 +103,20 @@ def test_a_difference_that_does_not_matter_is_none(tree):
 def test_single_runs_decide_without_noise(tree):
     other = {"x": 9.0, "c": "d"}
     baseline = {"baseline": {"x": 5.0, "c": "b"}, "baseline_seeds": 5}
-    tree.add_round(SPACE, exact, n=20, seed=1, given=[other], **baseline).run(progress=False)
-    judgement = tree.judge(other, "baseline", budget=12, progress=False)
+    tree.add_round(SPACE, exact, n=20, seed=1, given=[other], **baseline).run()
+    judgement = tree.judge(other, "baseline", budget=12)
     assert judgement.verdict == "DISCARD"
-    better = tree.judge("baseline", other, budget=12, progress=False)
+    better = tree.judge("baseline", other, budget=12)
     assert (better.verdict, better.basis) == ("KEEP", "noiseless")
     assert better.difference == pytest.approx(truth({"x": 5.0, "c": "b"}) - truth(other))
 
 
 def test_few_configurations_are_compared_by_their_runs_alone(tree):
-    tree.add_round({"x": [4, 9], "c": ["a"]}, noisy, n=2, seed=1).run(progress=False)
+    tree.add_round({"x": [4, 9], "c": ["a"]}, noisy, n=2, seed=1).run()
     before = tree.judge({"x": 4}, {"x": 9})
     assert (before.verdict, before.basis, before.seeds) == ("CONFIRM", "runs", 3)
     assert math.isnan(before.probability)
-    after = tree.judge({"x": 4}, {"x": 9}, budget=16, progress=False)
+    after = tree.judge({"x": 4}, {"x": 9}, budget=16)
     assert after.basis == "runs"
     from scipy.stats import ttest_ind
 
@@ -142,7 +142,7 @@ def test_verdicts_follow_the_rule_and_name_the_seeds_that_would_decide():
 
 
 def test_a_clear_difference_of_too_few_runs_asks_for_runs_and_not_for_a_decision(tree):
-    tree.add_round(SPACE, noisy, n=24, seed=1, baseline={"x": 9.0, "c": "d"}).run(progress=False)
+    tree.add_round(SPACE, noisy, n=24, seed=1, baseline={"x": 9.0, "c": "d"}).run()
     judgement = tree.judge()
     clear = replace(judgement, probability=0.99, matters=0.97, seeds=1, verdict="CONFIRM")
     title = (

@@ -22,12 +22,12 @@ def wavy(params):
 def _branched(tree, rounds, n=12):
     """A chain with a side branch at every fourth round; spaces differ, and some have one more parameter."""
     round_ = tree.add_round({"x": (0.0, 3.0, 31)}, wavy, n=n)
-    branch_rounds = [round_.run(progress=False)]
+    branch_rounds = [round_.run()]
     for i in range(1, rounds):
         space = {"x": (0.0, 3.0 - 1.5 * i / rounds, 31), "y": (0.0, 1.0, 5)}
         previous = {} if "y" in round_.space else {"y": 0.5}
         child = round_.branch(space, n=n, seed=i, previous=previous, note=f"step {i}")
-        branch_rounds.append(child.run(objective=wavy, progress=False))
+        branch_rounds.append(child.run(objective=wavy))
         round_ = round_ if i % 4 == 0 else child
     return branch_rounds
 

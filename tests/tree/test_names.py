@@ -63,9 +63,7 @@ def test_an_error_lists_no_more_than_one_can_read():
 
 @pytest.mark.slow
 def test_a_tree_finds_its_rounds_by_any_name(tree, tmp_path):
-    root = tree.add_round({"x": (0.0, 1.0, 21)}, lambda p: -p["x"], objective_name="x", n=12).run(
-        progress=False
-    )
+    root = tree.add_round({"x": (0.0, 1.0, 21)}, lambda p: -p["x"], name="x", n=12).run()
     first = root.branch({"x": (0.0, 0.5, 11)}, n=4)
     second = root.branch({"x": (0.0, 0.3, 7)}, n=2)
     tree.tag("1.1", "wide")
@@ -80,7 +78,7 @@ def test_a_tree_finds_its_rounds_by_any_name(tree, tmp_path):
     assert tree.round("last").id == tree.round(second).id == second.id
     assert "1.2  " + second.id in str(tree)
     assert tree.diff("root", "last").space.changed
-    assert tree.add_round({"x": (0.0, 1.0, 11)}, lambda p: p["x"], objective_name="y", n=4, like=["1"]).belief
+    assert tree.add_round({"x": (0.0, 1.0, 11)}, lambda p: p["x"], name="y", n=4, like=["1"]).belief
     for name in ("last", "root", "1", "1.2"):
         with pytest.raises(StoreError, match="'last', 'root'"):
             tree.tag(root, name)
@@ -98,22 +96,17 @@ def test_a_tree_finds_its_rounds_by_any_name(tree, tmp_path):
 
 
 def test_add_round_names_the_objective_and_tags_the_round(tree):
-    root = tree.add_round({"x": [1, 2, 3]}, lambda p: p["x"], n=3, objective_name="slope", tag="first")
+    root = tree.add_round({"x": [1, 2, 3]}, lambda p: p["x"], n=3, name="slope", tag="first")
     assert tree["first"].id == root.id
     assert root.node.objective == "slope"
-    other = tree.add_round(
-        {"x": [1, 2, 3]}, lambda p: p["x"], n=3, objective_name="slope", seed=1, tag="first"
-    )
+    other = tree.add_round({"x": [1, 2, 3]}, lambda p: p["x"], n=3, name="slope", seed=1, tag="first")
     assert tree["first"].id == other.id
     with pytest.raises(StoreError, match="^a tag must"):
-        tree.add_round({"x": [1, 2]}, lambda p: p["x"], n=2, objective_name="slope", tag="")
+        tree.add_round({"x": [1, 2]}, lambda p: p["x"], n=2, name="slope", tag="")
     assert len(tree) == 2
 
 
-@pytest.mark.parametrize("call", [refine.Tree.add_round, refine.Tree.add_frame, refine.Round.run])
-def test_name_is_refused_with_the_arguments_that_replace_it(call):
-    with pytest.raises(TypeError, match="objective_name="):
-        call(name="first")
-    if call is not refine.Round.run:
-        with pytest.raises(TypeError, match="tag="):
-            call(name="first")
+@pytest.mark.parametrize("call", [refine.Tree.add_round, refine.Tree.add_frame])
+def test_objective_name_is_refused_with_the_arguments_that_replace_it(call):
+    with pytest.raises(TypeError, match="name= names the objective, tag= names the round"):
+        call(objective_name="first")

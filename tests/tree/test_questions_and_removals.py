@@ -37,9 +37,9 @@ def study(tmp_path, score):
     """A tree of a root and two children, opened twice."""
     store = tmp_path / "a.db"
     with refine.Tree("study", store=store) as tree, refine.Tree("study", store=store) as other:
-        root = tree.add_round(SPACE, score, n=24, seed=1).run(progress=False, check_noise=False)
+        root = tree.add_round(SPACE, score, n=24, seed=1, noise="retraining").run()
         for seed in (2, 3):
-            root.branch(SPACE, n=12, seed=seed).run(progress=False)
+            root.branch(SPACE, n=12, seed=seed).run()
         yield tree, other
 
 
@@ -63,7 +63,7 @@ def test_a_question_outlives_the_round_that_answered_it(study, score):
     ]
     other.delete_round(settling.id)
     with pytest.raises(NotFoundError, match="was removed"):
-        settling.run(progress=False)
+        settling.run()
     assert answer.settle(3).id == settling.id
     assert not score.ran
 
@@ -73,7 +73,7 @@ def test_a_question_about_a_tree_without_rounds_gives_an_error_and_stays(study, 
     answer = tree.ask(QUESTION, epsilon=0.05)
     other.delete_round(tree.rounds[0].id, below=True)
     score.ran.clear()
-    calls = (answer.again, answer.settle, lambda: answer.settle_within(6, progress=False))
+    calls = (answer.again, answer.settle, lambda: answer.settle_within(6))
     for call in calls:
         with pytest.raises(AnalysisError, match="has no round yet"):
             call()
@@ -97,7 +97,7 @@ def test_a_round_that_is_removed_while_a_question_is_settled_costs_no_trial(stud
         other.delete_round(branch)
 
     score.act = removing
-    later = answer.settle_within(9, progress=False)
+    later = answer.settle_within(9)
     assert len({*score.ran[before:]}) == len(score.ran) - before == len(tree.rounds[-1].trials) == 9
     configurations = [tuple(row) for r in tree.rounds for row in r.trials[list(SPACE)].to_numpy()]
     assert len(configurations) == later.trials == 24 + 12 + 9
@@ -112,5 +112,5 @@ def test_a_warning_counts_the_trials_that_ran_though_evidence_was_removed(study,
     other.delete_round(tree.rounds[1].id)
     tree.budget = tree.budget_state.spent + 3
     with pytest.warns(RefineWarning) as warned:
-        answer.settle_within(6, progress=False)
+        answer.settle_within(6)
     assert "open after 3 further trials: the budget is spent" in str(warned[-1].message)

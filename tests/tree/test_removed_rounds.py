@@ -23,13 +23,13 @@ CALLS = {
     **{name: lambda tree, round_, name=name: getattr(round_, name)() for name in METHODS},
     "notebook": lambda tree, round_: round_._repr_mimebundle_(),
     "print": lambda tree, round_: str(round_),
-    "run": lambda tree, round_: round_.run(n=40, progress=False),
-    "replicate": lambda tree, round_: round_.replicate(progress=False),
+    "run": lambda tree, round_: round_.run(n=40),
+    "replicate": lambda tree, round_: round_.replicate(),
     "branch": lambda tree, round_: round_.branch(round_.space, n=5),
     "exclude": lambda tree, round_: round_.exclude([0], "broken"),
     "set_epsilon": lambda tree, round_: round_.set_epsilon(0.1),
     "change_note": lambda tree, round_: setattr(round_, "note", "late"),
-    "autopilot": lambda tree, round_: refine.autopilot(round_, rounds=1, progress=False),
+    "autopilot": lambda tree, round_: refine.autopilot(round_, rounds=1),
     "tag": lambda tree, round_: tree.tag(round_, "paper"),
     "diff": lambda tree, round_: tree.diff("root", round_),
     "round": lambda tree, round_: tree.round(round_),
@@ -45,8 +45,8 @@ def removed(tmp_path_factory):
     store = tmp_path_factory.mktemp("store") / "r.db"
     space = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "SGD"], "junk": [1, 2, 3]}
     with refine.Tree("question", store=store) as tree, refine.Tree("question", store=store) as other:
-        root = tree.add_round(space, objectives.bowl, n=30, seed=7).run(progress=False)
-        child = root.branch(space, n=12, seed=1).run(progress=False)
+        root = tree.add_round(space, objectives.bowl, n=30, seed=7).run()
+        child = root.branch(space, n=12, seed=1).run()
         other.delete_round(child.id, author="ann", note="by mistake")
         yield tree, child
 

@@ -23,7 +23,8 @@ def other(p):
 
 if __name__ == "__main__":
     with refine.Tree("study", store="study.db") as tree:
-        print(tree.add_round({{"x": (0.0, 1.0, 21)}}, objective, n=3, seed=1).run(progress=False).id)
+        root = tree.add_round({{"x": (0.0, 1.0, 21)}}, objective, n=3, seed=1)
+        print(root.run(machine=refine.Machine(progress=False)).id)
 """
 
 
@@ -62,19 +63,20 @@ def ran(folder):
     return folder
 
 
+QUIET = "machine=refine.Machine(progress=False)"
 OPENED = "import refine\ntree = refine.Tree('study', store='study.db')\n"
 SPACE = '{"x": (0.0, 1.0, 21)}'
 
 
-CREATE = f"import train\n{OPENED}tree.add_round({SPACE}, train.objective, n=2, seed=1).run(progress=False)"
+CREATE = f"import train\n{OPENED}tree.add_round({SPACE}, train.objective, n=2, seed=1).run({QUIET})"
 
 
 @pytest.mark.slow
 def test_script_function_is_recognised_when_imported_and_after_an_edit(ran):
     code = f"from train import objective\n{OPENED}round_ = tree.add_round({SPACE}, objective, n=6, seed=1)\n"
-    assert script(ran, code + "print(len(tree), len(round_.run(progress=False).trials))") == "1 6"
+    assert script(ran, code + f"print(len(tree), len(round_.run({QUIET}).trials))") == "1 6"
     (ran / "train.py").write_text(TRAIN.format(shift=1))
-    assert script(ran, code + "print(len(round_.run(n=8, progress=False).trials))") == "8"
+    assert script(ran, code + f"print(len(round_.run(8, {QUIET}).trials))") == "8"
 
 
 @pytest.mark.nightly
@@ -91,17 +93,14 @@ def test_script_recognises_the_round_of_an_imported_function(folder):
 def test_another_function_or_file_is_refused(ran, function):
     (ran / "copied.py").write_text(TRAIN.format(shift=2))
     module, _, name = function.rpartition(".")
-    code = (
-        f"from {module or 'train'} import {name} as given\n{OPENED}"
-        "tree['root'].run(n=6, objective=given, progress=False)"
-    )
+    code = f"from {module or 'train'} import {name} as given\n{OPENED}tree['root'].run(6, objective=given)"
     assert "'objective'" in script(ran, code)
 
 
 @pytest.mark.slow
 def test_importable_objective_is_found_again_without_being_given(folder):
     assert script(folder, CREATE) == ""
-    resume = f"{OPENED}print(len(tree['root'].run(n=4, progress=False).trials))"
+    resume = f"{OPENED}print(len(tree['root'].run(4, {QUIET}).trials))"
     assert script(folder, resume) == "4"
     (folder / "train.py").write_text(TRAIN.format(shift=1))
     assert "'train.objective'," in script(folder, resume)
@@ -110,19 +109,19 @@ def test_importable_objective_is_found_again_without_being_given(folder):
 @pytest.mark.slow
 def test_objective_is_not_imported_from_a_working_folder_without_a_script(folder):
     with refine.Tree("study", store=folder / "study.db") as tree:
-        tree.add_round({"x": [1, 2]}, lambda p: p["x"], n=2, objective_name="evil.objective", tag="evil")
+        tree.add_round({"x": [1, 2]}, lambda p: p["x"], n=2, name="evil.objective", tag="evil")
     (folder / "evil.py").write_text("open('it_ran', 'w')\ndef objective(p):\n    return p['x']\n")
-    output = python(folder, "-c", f"{OPENED}tree['evil'].run(progress=False)")
+    output = python(folder, "-c", f"{OPENED}tree['evil'].run()")
     assert "objective 'evil.objective'" in output
     assert not (folder / "it_ran").exists()
 
 
 def test_objective_of_the_standard_library_is_never_found(tmp_path):
     with refine.Tree("study", store=tmp_path / "s.db") as tree:
-        root = tree.add_round({"x": [1, 2]}, lambda p: p["x"], n=2, objective_name="os.system")
+        root = tree.add_round({"x": [1, 2]}, lambda p: p["x"], n=2, name="os.system")
     refused = pytest.raises(refine.ObjectiveError, match=r"objective 'os.system'")
     with refine.Tree("study", store=tmp_path / "s.db") as tree, refused:
-        tree[root.id].run(progress=False)
+        tree[root.id].run()
 
 
 class Shifted:
@@ -138,10 +137,10 @@ def test_adding_the_first_round_again_gives_all_rounds_their_objective(tmp_path)
     space = {"x": (0.0, 1.0, 21)}
     first = {"n": 12, "seed": 1, "noise": "none"}
     with refine.Tree("study", store=tmp_path / "study.db") as tree:
-        root = tree.add_round(space, Shifted(), **first).run(progress=False)
+        root = tree.add_round(space, Shifted(), **first).run()
         child = root.propose().accept(n=4).id
     with refine.Tree("study", store=tmp_path / "study.db") as tree:
         with pytest.raises(ObjectiveError, match="add the first round again"):
-            tree[child].run(progress=False)
+            tree[child].run()
         tree.add_round(space, Shifted(), **first)
-        assert len(tree[child].run(progress=False).trials) == 4
+        assert len(tree[child].run().trials) == 4

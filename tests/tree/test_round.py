@@ -12,7 +12,7 @@ from refine.errors import AnalysisError, ObjectiveError, ReviewError
 
 def test_the_table_has_the_promised_columns(tree, space):
     round_ = tree.add_round(space, objectives.bowl, n=30, seed=7)
-    frame = round_.run(progress=False).trials
+    frame = round_.run().trials
     assert list(frame.columns) == [*space, "state", "value", "seconds", "seed", "cell", "origin"]
     assert len(frame) == 30
     assert set(frame["state"]) == {"complete"}
@@ -29,11 +29,11 @@ def test_running_twice_runs_nothing_twice_and_a_larger_n_extends(tree, space):
         calls.append(params["lr"])
         return params["lr"]
 
-    first = tree.add_round(space, objective, n=20, seed=1).run(progress=False).trials
+    first = tree.add_round(space, objective, n=20, seed=1).run().trials
     assert len(calls) == 20
-    same_round = tree.add_round(space, objective, n=20, seed=1).run(progress=False)
+    same_round = tree.add_round(space, objective, n=20, seed=1).run()
     assert len(calls) == 20
-    same_round.run(n=35, progress=False)
+    same_round.run(n=35)
     assert len(calls) == 35
     assert same_round.n == 35
     assert same_round.trials.iloc[:20].equals(first)
@@ -57,7 +57,7 @@ def test_the_note_of_a_round_can_be_changed(tree, space):
 
 
 def test_exceptions_fail_a_trial_and_nan_diverges_it(tree, space):
-    round_ = tree.add_round(space, objectives.sometimes, n=60, seed=2).run(progress=False)
+    round_ = tree.add_round(space, objectives.sometimes, n=60, seed=2).run()
     frame = round_.trials
     assert (frame.loc[frame["lr"] < 1, "state"] == "failed").all()
     assert (frame.loc[frame["lr"] > 4, "state"] == "diverged").all()
@@ -73,15 +73,15 @@ def test_a_bare_nan_diverges_where_several_metrics_are_returned(tree, space):
     def objective(params):
         return math.nan if params["lr"] > 2 else {"acc": params["lr"], "loss": 1.0}
 
-    round_ = tree.add_round(space, objective, n=60, metric="acc", seed=2).run(progress=False)
+    round_ = tree.add_round(space, objective, n=60, metric="acc", seed=2).run()
     too_high = round_.trials["lr"] > 2
     assert too_high.any()
     assert not too_high.all()
     assert (round_.trials["state"] == np.where(too_high, "diverged", "complete")).all()
     assert round_.replay(sample=20).same
-    lost = tree.add_round(space, lambda params: math.nan, n=20, metric="acc", objective_name="lost")
+    lost = tree.add_round(space, lambda params: math.nan, n=20, metric="acc", name="lost")
     with pytest.warns(refine.errors.RefineWarning, match="first 5 trials all returned NaN"):
-        lost.run(progress=False)
+        lost.run()
     with pytest.raises(
         AnalysisError,
         match=r"got 0 of 20 rows .*; look",
@@ -90,7 +90,7 @@ def test_a_bare_nan_diverges_where_several_metrics_are_returned(tree, space):
 
 
 def test_a_metric_is_taken_at_the_best_or_the_last_epoch(tree, space):
-    round_ = tree.add_round(space, objectives.metrics, metric="max:acc", n=15).run(progress=False)
+    round_ = tree.add_round(space, objectives.metrics, metric="max:acc", n=15).run()
     for _, row in round_.trials.iterrows():
         curve = [math.sin(epoch + row["lr"]) for epoch in range(5)]
         assert row["value"] == max(curve)
@@ -107,7 +107,7 @@ def test_a_reopened_round_asks_for_its_objective(tmp_path, space):
 
     store = tmp_path / "refine.db"
     with refine.Tree("q", store=store) as tree:
-        round_ = tree.add_round(space, bowl, n=9).run(progress=False)
+        round_ = tree.add_round(space, bowl, n=9).run()
     with refine.Tree("q", store=store) as tree:
         opened = tree[round_.id[:5]]
         assert opened.space == space
@@ -115,7 +115,7 @@ def test_a_reopened_round_asks_for_its_objective(tmp_path, space):
             opened.run(n=12)
         with pytest.raises(ObjectiveError, match="new round"):
             opened.run(objective=objectives.broken)
-        assert len(opened.run(n=12, objective=bowl, progress=False).trials) == 12
+        assert len(opened.run(n=12, objective=bowl).trials) == 12
 
 
 def test_a_trial_without_the_metric_fails_alone_where_others_have_it(tree, space):
@@ -125,7 +125,7 @@ def test_a_trial_without_the_metric_fails_alone_where_others_have_it(tree, space
     round_ = tree.add_round(space, objective, n=40, metric="acc")
     for _ in range(10):
         try:
-            round_.run(progress=False)
+            round_.run()
             break
         except ObjectiveError:
             continue
@@ -142,12 +142,13 @@ def test_an_objective_that_exits_fails_its_trial_only(tree, space):
             raise SystemExit(3)
         return params["lr"]
 
-    frame = tree.add_round(space, objective, n=40).run(progress=False).trials
+    frame = tree.add_round(space, objective, n=40).run().trials
     assert (frame.loc[frame["lr"] == 0.5, "state"] == "failed").all()
     assert (frame.loc[frame["lr"] != 0.5, "state"] == "complete").all()
 
 
 def test_the_progress_bar_names_parameters_that_no_trial_has_read(tree, space, capsys):
+    tree.machine = refine.Machine()  # shows progress
     first = tree.add_round(space, objectives.bowl, n=9)
     first.run()
     assert "read: " not in capsys.readouterr().err  # ten trials first
@@ -168,7 +169,7 @@ def test_the_best_configuration_is_the_one_that_the_objective_got(tree):
     space = {"x": (0, 3), "f": [math.sin, math.cos], "layers": [(1, 2), (3, 4)]}
     round_ = tree.add_round(space, objective, n=16)
     assert round_.best_params is None
-    round_.run(progress=False)
+    round_.run()
     best = round_.best_params
     assert best in configurations
     assert (best["x"], best["f"]) == (3, math.sin)
@@ -180,20 +181,18 @@ def test_code_that_changed_in_mid_round_is_named_by_run_propose_and_checks(tree,
     def objective(params):
         return params["lr"]
 
-    tree.add_round(space, objective, n=15, objective_name="edited").run(progress=False)
+    tree.add_round(space, objective, n=15, name="edited").run()
 
     def objective(params):  # the same name, edited
         return 5 - params["lr"]
 
-    round_ = tree.add_round(space, objective, n=25, objective_name="edited")
+    round_ = tree.add_round(space, objective, n=25, name="edited")
     with pytest.warns(refine.errors.RefineWarning, match="15 of its 15 finished"):
-        round_.run(progress=False)
+        round_.run()
     review = round_.propose()
     assert "ran 2 versions" in str(review.details)
     assert review.checks()["code"].verdict == "fail"
-    assert "code" not in [
-        c.key for c in tree.add_round(space, objectives.bowl, n=12).run(progress=False).checks().checks
-    ]
+    assert "code" not in [c.key for c in tree.add_round(space, objectives.bowl, n=12).run().checks().checks]
 
 
 @pytest.mark.slow
@@ -201,7 +200,7 @@ def test_a_decided_round_cannot_change_its_metric(tree, space):
     def objective(params):
         return {"acc": params["lr"], "size": params["dropout"]}
 
-    root = tree.add_round(space, objective, metric="acc", n=20, seed=1).run(progress=False)
+    root = tree.add_round(space, objective, metric="acc", n=20, seed=1).run()
     tree.add_round(
         space, objective, metric="acc", subject_to=["size <= 0.4"], n=20, seed=1
     )  # nothing was decided yet
@@ -232,13 +231,13 @@ def test_branch_with_shares_of_none_draws_every_trial_evenly(tree, space):
 
 
 def test_repeated_branch_keeps_its_configurations_and_warns_of_new_ones(tree, space):
-    root = tree.add_round(space, objectives.bowl, n=10).run(progress=False)
-    child = root.branch({**space, "lr": (1.0, 2.0, 11)}, n=4).run(progress=False)
+    root = tree.add_round(space, objectives.bowl, n=10).run()
+    child = root.branch({**space, "lr": (1.0, 2.0, 11)}, n=4).run()
     root.branch({**space, "lr": (1.0, 2.0, 11)}, n=4)  # the same again says nothing
     with pytest.warns(refine.errors.RefineWarning, match="4 configurations.* 3 new"):
         same_round = root.branch({**space, "lr": (1.0, 2.0, 11)}, n=7)
     assert same_round.id == child.id
-    assert len(same_round.run(progress=False).trials) == 7
+    assert len(same_round.run().trials) == 7
 
 
 def test_a_single_failure_does_not_come_before_the_proposal(tree):
@@ -247,7 +246,7 @@ def test_a_single_failure_does_not_come_before_the_proposal(tree):
             raise ValueError("lost")
         return params["x"]
 
-    round_ = tree.add_round({"x": (0.0, 1.0, 5), "y": (0.0, 1.0, 5)}, objective, n=25).run(progress=False)
+    round_ = tree.add_round({"x": (0.0, 1.0, 5), "y": (0.0, 1.0, 5)}, objective, n=25).run()
     names = [call.name for call in round_.page().calls]
     assert names[0] == "round.propose"
     assert names[-1] == "round.failures"

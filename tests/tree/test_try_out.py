@@ -19,12 +19,12 @@ def value(p):
 
 @pytest.fixture
 def round_(tree):
-    return tree.add_round(SPACE, value, n=20, seed=3).run(progress=False)
+    return tree.add_round(SPACE, value, n=20, seed=3).run()
 
 
 def test_ideas_run_now_and_count_as_given(round_):
     before = round_.trials
-    round_.try_out([{"x": 4.1, "z": "a"}, {"x": 12.0, "z": "a"}], progress=False)
+    round_.try_out([{"x": 4.1, "z": "a"}, {"x": 12.0, "z": "a"}])
     trials = round_.trials
     assert trials.iloc[:20].equals(before)
     assert trials["origin"].tolist()[20:] == ["given"] * 2
@@ -36,27 +36,27 @@ def test_ideas_run_now_and_count_as_given(round_):
 
 
 def test_a_best_trial_of_ones_own_outside_the_range_is_not_called_an_audit_trial(tree):
-    rising = tree.add_round(SPACE, lambda p: p["x"], n=20, seed=3).run(progress=False)
-    rising.try_out([{"x": 12.0, "z": "a"}], progress=False)
+    rising = tree.add_round(SPACE, lambda p: p["x"], n=20, seed=3).run()
+    rising.try_out([{"x": 12.0, "z": "a"}])
     assert "x = 12 and z = a (outside this space)" in str(rising)
 
 
 def test_an_idea_given_twice_runs_once(round_):
     idea = {"x": 4.1, "z": "a"}
-    round_.try_out([idea, idea], progress=False)
+    round_.try_out([idea, idea])
     assert len(round_.trials) == round_.n == 21
 
 
 def test_an_idea_that_ran_is_named_with_the_call_that_repeats_it(round_, tree):
     idea = {"x": 8.7, "z": "b"}
-    round_.try_out([idea], progress=False)
+    round_.try_out([idea])
     with pytest.warns(RefineWarning, match="x 8.7, z b ran already .*; repeat the trial") as warned:
-        round_.try_out([idea], progress=False)
+        round_.try_out([idea])
     assert len(round_.trials) == 21
     (repeat,) = warned[0].message.actions
     assert str(repeat) == "tree.judge({'x': 8.7, 'z': 'b'}, 'best', budget=6)"
     assert in_shell(repeat) == "refine judge STORE 'x=8.7 z=b' best --budget 6"
-    judgement = tree.judge(*repeat.arguments, **repeat.options, progress=False)
+    judgement = tree.judge(*repeat.arguments, **repeat.options)
     assert judgement.a.configuration["x"] == 8.7
 
 
@@ -64,12 +64,12 @@ def test_the_best_idea_is_repeated_by_replicate_and_a_failed_one_by_a_rerun(tree
     def broken(params):
         return 1 / (params["x"] - 9.0)
 
-    root = tree.add_round({"x": (0.0, 8.0, 17)}, broken, n=12, seed=3).run(progress=False, check_noise=False)
-    root.try_out([{"x": 9.0}, {"x": 10.0}], progress=False)
+    root = tree.add_round({"x": (0.0, 8.0, 17)}, broken, n=12, seed=3, noise="retraining").run()
+    root.try_out([{"x": 9.0}, {"x": 10.0}])
     calls = []
     for x in (9.0, 10.0):
         with pytest.warns(RefineWarning, match=f"x {x:g} ran already") as warned:
-            root.try_out([{"x": x}], progress=False)
+            root.try_out([{"x": x}])
         calls += map(str, warned[0].message.actions)
     assert calls == ["round.run(rerun='failed')", "round.replicate(top=1, seeds=3)"]
 
@@ -78,88 +78,90 @@ def test_no_comparison_is_advised_for_an_idea_that_may_not_be_called_best(tree):
     def sized(params):
         return {"value": params["x"], "size": params["x"]}
 
-    root = tree.add_round({"x": (0.0, 8.0, 17)}, sized, n=12, seed=3, subject_to=["size <= 10"])
-    root.run(progress=False, check_noise=False)
-    root.try_out([{"x": 5.1}, {"x": 12.0}], progress=False)
+    root = tree.add_round(
+        {"x": (0.0, 8.0, 17)}, sized, n=12, seed=3, subject_to=["size <= 10"], noise="retraining"
+    )
+    root.run()
+    root.try_out([{"x": 5.1}, {"x": 12.0}])
     root.exclude(root.trials.index[root.trials["x"] == 5.1], reason="a broken machine")
     with pytest.warns(RefineWarning, match=r"x 5.1 ran already \(excluded\)") as warned:
-        root.try_out([{"x": 5.1}], progress=False)
+        root.try_out([{"x": 5.1}])
     assert [str(call) for call in warned[0].message.actions] == ["round.run(rerun='excluded')"]
     with pytest.warns(RefineWarning, match="x 12 ran already .* may not be called best") as warned:
-        root.try_out([{"x": 12.0}], progress=False)
+        root.try_out([{"x": 12.0}])
     assert not warned[0].message.actions
     with pytest.raises(AnalysisError, match="no value that may be called best"):
-        tree.judge({"x": 12.0}, "best", budget=6, progress=False)
+        tree.judge({"x": 12.0}, "best", budget=6)
 
 
 def test_no_repeat_is_advised_for_an_idea_of_a_round_that_repeats_exactly(tree):
-    root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run(progress=False)
+    root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run()
     idea = {"x": 4.1, "z": "a"}
-    root.try_out([idea], progress=False)
+    root.try_out([idea])
     with pytest.warns(RefineWarning, match="declared to repeat exactly") as warned:
-        root.try_out([idea], progress=False)
+        root.try_out([idea])
     assert not warned[0].message.actions
 
 
 def test_an_idea_that_ran_in_the_parent_round_is_repeated_with_a_warning(round_):
     idea = {"x": 4.1, "z": "a"}
-    round_.try_out([idea], progress=False)
+    round_.try_out([idea])
     child = round_.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=5)
     with pytest.warns(RefineWarning, match=f"x 4.1, z a ran already in round {round_.id}, .* is a repeat"):
-        child.try_out([idea], progress=False)
+        child.try_out([idea])
     assert child.trials["x"].tolist() == [4.1]
 
 
 def test_an_idea_that_ran_in_the_parent_round_is_skipped_if_values_repeat_exactly(tree):
-    root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run(progress=False)
+    root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run()
     inside = root.trials[root.trials["x"].between(2.0, 6.0)]
     ran = inside[["x", "z", "fixed"]].to_dict("records")[0]
     child = root.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=5)
     with pytest.warns(RefineWarning, match=f"ran already in round {root.id}, .* nothing is repeated"):
-        child.try_out([ran, {"x": 4.1, "z": "a"}], progress=False)
+        child.try_out([ran, {"x": 4.1, "z": "a"}])
     assert child.trials["x"].tolist() == [4.1]
 
 
 def test_an_idea_that_ran_on_another_branch_is_repeated_with_a_warning(round_):
     idea = {"x": 4.1, "z": "a"}
     first, second = (round_.branch({**SPACE, "x": (2.0, high, 9)}, n=3) for high in (6.0, 7.0))
-    first.try_out([idea], progress=False)
+    first.try_out([idea])
     with pytest.warns(RefineWarning, match=f"ran already in round {first.id}, .* is a repeat"):
-        second.try_out([idea], progress=False)
+        second.try_out([idea])
     assert second.trials["x"].tolist() == [4.1]
 
 
 def test_an_idea_that_ran_before_a_parameter_was_added_is_repeated_with_a_warning(round_):
     idea = {"x": 4.1, "z": "a"}
-    round_.try_out([idea], progress=False)
+    round_.try_out([idea])
     wider = round_.branch({**SPACE, "l2": (0.0, 1.0, 3)}, previous={"l2": 0.0}, n=3)
     with pytest.warns(RefineWarning, match=f"ran already in round {round_.id}, .* is a repeat"):
-        wider.try_out([{**idea, "l2": 0.0}], progress=False)
+        wider.try_out([{**idea, "l2": 0.0}])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        wider.try_out([{**idea, "l2": 0.5}], progress=False)
+        wider.try_out([{**idea, "l2": 0.5}])
     assert wider.trials["l2"].tolist() == [0.0, 0.5]
 
 
 def test_an_idea_outside_the_space_counts_only_where_it_ran(tree):
     idea = {"x": 8.1, "z": "a"}
-    root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run(progress=False)
-    root.try_out([idea], progress=False)
+    root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run()
+    root.try_out([idea])
     child = root.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=5)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        child.try_out([idea], progress=False)
+        child.try_out([idea])
     assert child.trials["x"].tolist() == [8.1]
 
 
 def test_an_idea_known_from_another_branch_plans_no_trial_if_values_repeat_exactly(tree):
     idea = {"x": 4.1, "z": "a"}
-    root = tree.add_round(SPACE, value, n=20, seed=3, noise="none").run(progress=False)
-    first = root.branch({**SPACE, "x": (2.0, 7.0, 11)}, n=5).try_out([idea], progress=False)
+    root = tree.add_round(SPACE, value, n=20, seed=3, noise="none").run()
+    first = root.branch({**SPACE, "x": (2.0, 7.0, 11)}, n=5).try_out([idea])
     child = root.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=8, exploit=0.5)
     planned = child.context.store.beside(child._stored.pk)
     with pytest.warns(RefineWarning, match=f"ran already in round {first.id}, .* nothing is repeated"):
-        child.try_out([idea], progress=False)
+        child.try_out([idea])
     assert not len(child.trials)
     assert len(child.context.store.beside(child._stored.pk)) == len(planned)
 
@@ -170,17 +172,17 @@ def test_an_idea_of_another_process_is_not_replaced_by_a_planned_trial(tmp_path,
         refine.Tree("t", store=tmp_path / "t.db") as tree,
         refine.Tree("t", store=tmp_path / "t.db") as other,
     ):
-        root = tree.add_round(SPACE, value, n=12).run(trials=2, progress=False)
+        root = tree.add_round(SPACE, value, n=12).run(trials=2)
         run_extended = trying.run_extended
 
         def after_the_other(*arguments, **options):
             monkeypatch.setattr(trying, "run_extended", run_extended)
-            other["root"].try_out([idea], objective=value, progress=False)
+            other["root"].try_out([idea], objective=value)
             return run_extended(*arguments, **options)
 
         monkeypatch.setattr(trying, "run_extended", after_the_other)
         with pytest.warns(RefineWarning, match=r"x 4.1, z a ran already \(complete\) and did not run now"):
-            root.try_out([idea], progress=False)
+            root.try_out([idea])
         assert root.trials["origin"].tolist() == ["space_filling", "space_filling", "given"]
 
 
@@ -189,15 +191,15 @@ def test_an_idea_runs_before_configurations_that_were_given_earlier(tree, capsys
     root.try_out([{"x": 4.1, "z": "a"}])
     assert root.trials["x"].tolist() == [4.1]
     assert "stopped" not in capsys.readouterr().err
-    assert len(root.run(progress=False).trials) == 13
+    assert len(root.run().trials) == 13
 
 
 def test_ideas_run_before_the_rest_of_an_unfinished_round(tree):
-    root = tree.add_round(SPACE, value, n=20, seed=3).run(trials=5, progress=False)
-    root.try_out([{"x": 4.1, "z": "a"}], progress=False)
+    root = tree.add_round(SPACE, value, n=20, seed=3).run(trials=5)
+    root.try_out([{"x": 4.1, "z": "a"}])
     assert len(root.trials) == 6
     assert root.best["x"] == 4.1
-    assert len(root.run(progress=False).trials) == 21
+    assert len(root.run().trials) == 21
 
 
 def test_wrong_ideas_are_refused_before_anything_is_written(round_):
@@ -209,15 +211,15 @@ def test_wrong_ideas_are_refused_before_anything_is_written(round_):
         ([], DesignError, "at least one"),
     ):
         with pytest.raises(error, match=message):
-            round_.try_out(wrong, progress=False)
+            round_.try_out(wrong)
     assert round_.n == len(round_.trials) == 20
 
 
 def test_a_reopened_round_takes_its_objective(tmp_path):
     with refine.Tree("t", store=tmp_path / "t.db") as tree:
-        tree.add_round(SPACE, value, n=12).run(progress=False)
+        tree.add_round(SPACE, value, n=12).run()
     with refine.Tree("t", store=tmp_path / "t.db") as tree:
-        round_ = tree["root"].try_out([{"x": 4.1, "z": "a"}], objective=value, progress=False)
+        round_ = tree["root"].try_out([{"x": 4.1, "z": "a"}], objective=value)
         assert round_.best["x"] == 4.1
 
 
@@ -225,12 +227,12 @@ def test_a_refused_idea_is_not_planned_in_an_imported_round(tree):
     rows = pd.DataFrame({"x": [1.0, 2.0, 3.0], "value": [0.1, 0.2, 0.3]})
     imported = tree.add_frame(rows, space={"x": (0.0, 9.0, 19)})
     with pytest.raises(DesignError, match="imported round"):
-        imported.try_out([{"x": 4.1}], progress=False)
+        imported.try_out([{"x": 4.1}])
     assert imported.n == 3
 
 
 def test_ideas_beyond_the_budget_are_refused_with_the_number_that_fits(tree):
-    root = tree.add_round(SPACE, value, n=6, seed=3, budget=7).run(progress=False, check_noise=False)
+    root = tree.add_round(SPACE, value, n=6, seed=3, budget=7, noise="retraining").run()
     with pytest.raises(DesignError, match="got 2; try out 1 or fewer"):
-        root.try_out([{"x": 4.1, "z": "a"}, {"x": 4.2, "z": "a"}], progress=False)
+        root.try_out([{"x": 4.1, "z": "a"}, {"x": 4.2, "z": "a"}])
     assert root.n == 6

@@ -24,8 +24,8 @@ SPACE = {"x": (0.0, 9.0, 19), "y": (0.0, 1.0, 5), "z": ["a", "b", "c"]}
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory):
     with refine.Tree("winner", store=tmp_path_factory.mktemp("winner") / "refine.db") as tree:
-        root = tree.add_round(SPACE, noisy, n=60).run(progress=False)
-        child = root.propose().accept(n=30, exploit=0.5, audit=0.1).run(progress=False)
+        root = tree.add_round(SPACE, noisy, n=60).run()
+        child = root.propose().accept(n=30, exploit=0.5, audit=0.1).run()
         yield tree, root, child
 
 
@@ -79,7 +79,7 @@ def test_a_degenerate_trial_is_never_handed_over(tree):
     def constant(params):
         return {"acc": 2.0 if params["x"] > 8 else params["x"] / 10, "degenerate": float(params["x"] > 8)}
 
-    tree.add_round({"x": (0.0, 9.0, 40)}, constant, metric="acc", n=30).run(progress=False)
+    tree.add_round({"x": (0.0, 9.0, 40)}, constant, metric="acc", n=30).run()
     won = tree.winner()
     assert won.params["x"] <= 8
     assert won.best_value < 1
@@ -90,10 +90,10 @@ def test_branches_with_other_parameters_are_judged_together(tree):
     def wider(params, trial):
         return noisy(params, trial) + 0.3 * params.get("extra", 0.0)
 
-    root = tree.add_round(SPACE, wider, n=40).run(progress=False)
+    root = tree.add_round(SPACE, wider, n=40).run()
     extended = {**SPACE, "extra": (0.0, 1.0, 5)}
-    child = root.branch(extended, previous={"extra": 0.0}, n=30).run(progress=False)
-    other = root.branch({"x": (2.0, 6.0, 9), "y": 0.0, "z": "a"}, n=6).run(progress=False)
+    child = root.branch(extended, previous={"extra": 0.0}, n=30).run()
+    other = root.branch({"x": (2.0, 6.0, 9), "y": 0.0, "z": "a"}, n=6).run()
     won = tree.winner()
     assert won.evaluated == 76
     assert won.round == child.id
@@ -105,8 +105,8 @@ def test_rounds_of_another_metric_are_left_out(tree):
     def two(params, trial):
         return {"acc": noisy(params, trial), "loss": 100.0}
 
-    tree.add_round(SPACE, two, metric="acc", n=12).run(progress=False)
-    tree.add_round(SPACE, two, metric="loss", direction="maximize", n=12, seed=1).run(progress=False)
+    tree.add_round(SPACE, two, metric="acc", n=12).run()
+    tree.add_round(SPACE, two, metric="loss", direction="maximize", n=12, seed=1).run()
     assert tree.winner().evaluated == 12
 
 
@@ -115,7 +115,7 @@ def test_a_parameter_that_was_not_read_makes_no_difference(tree):
         return p["lr"] + (p["momentum"] if p["optimizer"] == "sgd" else 0.5)
 
     space = {"lr": (0.0, 1.0, 6), "momentum": (0.0, 0.4, 5), "optimizer": ["adam", "sgd"]}
-    tree.add_round(space, score, n=40, seed=1).run(progress=False)
+    tree.add_round(space, score, n=40, seed=1).run()
     won = tree.winner()
     first = won.candidates[0]
     assert (first.unread, first.labels["momentum"]) == (("momentum",), "-")
@@ -148,8 +148,8 @@ def test_the_doubt_of_a_winner_is_about_new_data_if_scores_by_row_are_known(tree
 
     doubts = []
     for objective in (by_row, mean_alone):
-        round_ = tree.add_round(SPLIT, objective, metric="score", n=40, seed=2, objective_name="rows")
-        round_.run(progress=False)
+        round_ = tree.add_round(SPLIT, objective, metric="score", n=40, seed=2, name="rows")
+        round_.run()
         won = round_.recommend()
         doubts.append((1 - won.within, 1 - won.within_rows))
         assert ("better on new data" in facts_of(won)["Doubt"]) == (won.new_data is not None)
@@ -164,7 +164,7 @@ def test_a_deterministic_winner_has_a_doubt_on_new_data(tree):
         return {"score": np.tile(scored_rows(params), 3)}
 
     round_ = tree.add_round(SPLIT, by_row, metric="score", n=40, seed=2, noise="none")
-    round_.run(progress=False)
+    round_.run()
     won = round_.recommend()
     assert 0 < won.within < 1
     assert np.isnan(won.within_rows)
@@ -189,11 +189,11 @@ LOSS_SPACE = {"a": (0.0, 8.0, 33), "b": (0.0, 3.0, 13)}
 
 
 def test_repeats_below_0_of_a_positive_loss_leave_a_winner(tree):
-    root = tree.add_round(LOSS_SPACE, lucky_repeats(), n=80, seed=1, direction="minimize")
-    root.run(progress=False, check_noise=False)
+    root = tree.add_round(LOSS_SPACE, lucky_repeats(), n=80, seed=1, direction="minimize", noise="retraining")
+    root.run()
     assert root.trials["value"].min() > 0
     assert root.analyze().noise.floor_source == "decades"
-    root.replicate(top=5, seeds=3).run(progress=False)
+    root.replicate(top=5, seeds=3).run()
     winner = tree.winner()
     assert min(run for candidate in winner.candidates for run in candidate.replicates) < 0
     assert -0.1 < winner.expected < 0.2
@@ -202,10 +202,10 @@ def test_repeats_below_0_of_a_positive_loss_leave_a_winner(tree):
 
 
 def test_a_race_goes_on_when_a_repeat_of_a_positive_loss_falls_below_0(tree):
-    root = tree.add_round(LOSS_SPACE, lucky_repeats(), n=80, seed=1, direction="minimize")
-    root.run(progress=False, check_noise=False)
+    root = tree.add_round(LOSS_SPACE, lucky_repeats(), n=80, seed=1, direction="minimize", noise="retraining")
+    root.run()
     assert root.trials["value"].min() > 0
-    winner = tree.confirm(budget=20, progress=False)
+    winner = tree.confirm(budget=20)
     assert min(run for candidate in winner.candidates for run in candidate.replicates) < 0
     assert -0.1 < winner.expected < 0.2
 
@@ -225,7 +225,7 @@ def test_the_noise_of_retraining_in_folds_is_subtracted_once_as_luck():
         with refine.Tree(f"study {seed}", store="sqlite://") as tree:
             space = {"x": (0.0, 1.0, 41)}
             root = tree.add_round(space, loss, n=40, seed=seed, metric="loss", direction="minimize")
-            root.run(progress=False).replicate(top=5, seeds=3).run(progress=False)
+            root.run().replicate(top=5, seeds=3).run()
             winner = tree.winner()
         assert (winner.new_data.source, winner.new_data.n) == ("folds", 5)
         assert winner.new_data.low < truth_of(winner.params) < winner.new_data.high

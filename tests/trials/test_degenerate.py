@@ -18,7 +18,7 @@ def constant_at_high_rates(params):
 
 
 def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
-    round_ = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1).run(progress=False)
+    round_ = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1).run()
     assert round_.trials["value"].max() == 2.0  # it keeps its value
     assert round_.best["degenerate"] == 0
     assert tree.best()["value"] == round_.best["value"] < 1
@@ -39,7 +39,7 @@ def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
 
 def test_a_round_that_allows_degenerate_trials_may_have_one_as_its_best(tree, space):
     round_ = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1, allow_degenerate=True)
-    round_.run(progress=False)
+    round_.run()
     assert round_.best["value"] == round_.analyze().best["value"] == round_.analyze().y.max() == 2.0
     assert not round_.analyze()["lr"].fails
     assert tree[round_.id].best["value"] == 2.0  # it is stored
@@ -55,7 +55,7 @@ def test_a_round_that_allows_degenerate_trials_may_have_one_as_its_best(tree, sp
 
 def test_a_round_of_degenerate_trials_has_no_best(tree, space, tmp_path):
     round_ = tree.add_round(space, lambda p: {"acc": p["lr"], "degenerate": 1.0}, metric="acc", n=12)
-    text = round_.run(progress=False).report(tmp_path).read_text()
+    text = round_.run().report(tmp_path).read_text()
     assert round_.best is None
     assert tree.best() is None
     assert round_.analyze().best["value"] == round_.trials["value"].max()

@@ -57,6 +57,6 @@ def test_a_number_that_a_function_called_error_returns_is_asked_about(tree):
     with pytest.raises(AnalysisError, match="'rmse_error'"):
         tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4)
     assert len(tree) == 0
-    for options in ({"direction": "minimize"}, {"objective_name": "score"}):
+    for options in ({"direction": "minimize"}, {"name": "score"}):
         round_ = tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4, **options)
         assert round_.direction == options.get("direction", "maximize")

@@ -27,8 +27,8 @@ def test_a_finite_or_missing_value_leaves_a_trial_complete():
 
 def of_run(values):
     with refine.Tree("run", store="sqlite://") as tree:
-        round_ = tree.add_round({"x": (0, 2, 3)}, lambda params: values[params["x"]], n=3)
-        return states(round_.run(progress=False, check_noise=False))
+        round_ = tree.add_round({"x": (0, 2, 3)}, lambda params: values[params["x"]], n=3, noise="retraining")
+        return states(round_.run())
 
 
 def of_frame(values):

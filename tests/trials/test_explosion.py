@@ -58,7 +58,7 @@ def test_a_large_loss_on_a_declared_log_scale_has_not_diverged(tree):
         return 10.0 ** (2 * (params["x"] - 2) ** 2 / 4 + 2 * abs(params["y"] - 0.3) - 4)
 
     space = {"x": (-8.0, 8.0, 65), "y": (0.0, 1.0, 33)}
-    root = tree.add_round(space, loss, n=40, seed=1, direction="minimize", scale="log").run(progress=False)
+    root = tree.add_round(space, loss, n=40, seed=1, direction="minimize", scale="log").run()
     analysis = root.analyze()
     assert root.trials["value"].max() > 1e30
     assert (analysis.n_exploded, analysis.explosion_limit) == (0, -np.inf)
@@ -106,7 +106,7 @@ def loss_beyond(huge):
 @pytest.mark.parametrize("kind", EXPLOSIONS)
 def test_a_round_with_explosions_still_narrows_and_says_so(tree, kind):
     loss = loss_beyond(lambda rng: EXPLOSIONS[kind](rng, 1)[0])
-    root = tree.add_round(SPACE, loss, direction="minimize", n=40, seed=1).run(progress=False)
+    root = tree.add_round(SPACE, loss, direction="minimize", n=40, seed=1).run()
     review = root.propose()
     blown = int((root.trials["value"] > 1e5).sum())
     assert review.analysis.n_exploded == review.analysis.states["diverged"] == blown > 5

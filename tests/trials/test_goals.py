@@ -28,7 +28,7 @@ GOALS = [Goal("val_acc"), Goal("latency_ms", "minimize")]
 
 @pytest.fixture(scope="session")
 def first_round():
-    return lambda tree: tree.add_round(SPACE, network, metric=GOALS, n=100).run(progress=False)
+    return lambda tree: tree.add_round(SPACE, network, metric=GOALS, n=100).run()
 
 
 def dominated(points):
@@ -103,7 +103,7 @@ def test_a_proposal_keeps_the_front(root):
 def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, root, tmp_path):
     review = root.propose()
     child = review.accept(n=30, exploit=0.6)
-    child.run(progress=False)
+    child.run()
     assert child.goals == root.goals
     tried = child.trials[child.trials["origin"] == "exploit"]
     assert tried["units"].nunique() >= 5  # not the widest only
@@ -135,7 +135,7 @@ def test_the_front_of_a_tree_has_the_points_that_no_round_dominates(tree, root):
     alone = tree.front
     assert list(alone.columns[:3]) == ["round", "val_acc", "latency_ms"]
     assert alone.drop(columns="round").equals(root.front)
-    child = root.branch({**root.space, "lr": (0.001, 0.01, 4)}, n=10).run(progress=False)
+    child = root.branch({**root.space, "lr": (0.001, 0.01, 4)}, n=10).run()
     front = tree.front
     trials = pd.concat([root.trials, child.trials])
     values = np.column_stack([trials["value"], -trials["latency_ms"]])
@@ -147,7 +147,7 @@ def test_the_front_of_a_tree_has_the_points_that_no_round_dominates(tree, root):
     assert 0 < len(of_child) < len(own_front)
     beaten = len(own_front) - len(of_child)
     assert f"{len(own_front)} trials on the round's own front, {beaten} beaten by" in str(child)
-    tree.add_round(root.space, network, metric="val_acc", n=5, seed=1).run(progress=False)
+    tree.add_round(root.space, network, metric="val_acc", n=5, seed=1).run()
     assert tree.front.equals(front)  # judged otherwise: left out
 
 
@@ -170,7 +170,7 @@ def test_a_range_is_widened_for_a_second_goal(tree, objective, goes_on):
     leaves = refine.Integer(12, 192, log=True, levels=13)
     space = {"leaves": leaves, "least": (1, 8, 8), "features": (0.1, 1.0, 10)}
     root = tree.add_round(space, objective, metric=[Goal("acc"), Goal("nodes", "minimize")], n=60)
-    change = root.run(progress=False).propose(keep=False).proposal["leaves"]
+    change = root.run().propose(keep=False).proposal["leaves"]
     assert (change.new.low < 12) == goes_on
     useless = {"parameter": "leaves", "side": "low", "metric": "nodes", "first": "acc"}
     assert reasons_of(change).get("useless_beyond") == (None if goes_on else useless)
@@ -179,7 +179,7 @@ def test_a_range_is_widened_for_a_second_goal(tree, objective, goes_on):
 @pytest.mark.slow
 def test_constraints_hold_for_every_goal(tree):
     goals = [Goal("val_acc", subject_to=["latency_ms <= 5"]), Goal("latency_ms", "minimize")]
-    root = tree.add_round(SPACE, network, metric=goals, n=80).run(progress=False)
+    root = tree.add_round(SPACE, network, metric=goals, n=80).run()
     assert (root.front["latency_ms"] <= 5).all()
     review = root.propose()
     assert review.proposal.space["units"].high < 128
@@ -222,7 +222,7 @@ def test_calls_that_need_one_number_are_refused_for_several_goals(tree, root):
 
 
 def test_a_decision_prints_its_kind_author_choice_and_note(tree):
-    root = tree.add_round(SPACE, network, metric=GOALS, n=12, seed=1).run(progress=False)
+    root = tree.add_round(SPACE, network, metric=GOALS, n=12, seed=1).run()
     chosen = root.choose(int(root.front.index[0]), note="cheap", author="mia")
     facts = facts_of(chosen)
     assert {chosen.kind, chosen.author} < set(chosen.page().title.split())
@@ -239,7 +239,7 @@ def test_the_noise_of_each_goal_is_printed_under_its_name(tree):
 
     goals = [refine.Goal("loss", "minimize"), refine.Goal("size", "minimize")]
     root = tree.add_round({"a": (0.0, 8.0, 65)}, measured, metric=goals, n=30, seed=1)
-    root.run(progress=False).replicate(top=5, seeds=3).run(progress=False)
+    root.run().replicate(top=5, seeds=3).run()
     review = root.propose()
     loss = review.analysis.noise.sd
     size = review.analysis.others[0].noise.sd

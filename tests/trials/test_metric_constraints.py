@@ -21,9 +21,7 @@ SPACE = {
 
 @pytest.fixture(scope="session")
 def first_round():
-    return lambda tree: tree.add_round(SPACE, network, metric="val_acc", subject_to=[LIMIT], n=100).run(
-        progress=False
-    )
+    return lambda tree: tree.add_round(SPACE, network, metric="val_acc", subject_to=[LIMIT], n=100).run()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +103,7 @@ def test_effects_on_the_metric_and_on_feasibility_are_reported_separately(root):
 def test_metric_constraints_are_inherited_and_survive_export(tree, root, tmp_path):
     review = root.propose()
     child = review.accept(n=20, exploit=0.5)
-    child.run(progress=False)
+    child.run()
     assert child.node.subject_to == (LIMIT,)
     assert child.best["latency_ms"] <= 4
     exploit = child.trials[child.trials["origin"] == "exploit"]
@@ -128,13 +126,13 @@ def test_adaptive_rounds_are_steered_by_metric_constraints(tree):
         for limits in ([], [LIMIT])
     )
     assert plain.id != steered.id
-    shares = [(round_.run(progress=False).trials["latency_ms"] <= 4).mean() for round_ in (plain, steered)]
+    shares = [(round_.run().trials["latency_ms"] <= 4).mean() for round_ in (plain, steered)]
     assert shares[1] > 2 * shares[0]
 
 
 def test_a_round_without_feasible_trials_says_how_close_they_came(tree):
     root = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency_ms <= 0.5"], n=30)
-    root.run(progress=False)
+    root.run()
     assert root.best is None
     message = (
         r"none of 30 finished trials meets .*; the closest .* has 1.*round.analyze\('latency_ms', "
@@ -147,7 +145,7 @@ def test_a_round_without_feasible_trials_says_how_close_they_came(tree):
 def test_a_metric_that_is_not_returned_ends_the_round_at_its_first_trial(tree):
     root = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency <= 4"], n=30)
     with pytest.raises(ObjectiveError, match="'latency <= 4'"):
-        root.run(progress=False)
+        root.run()
     assert len(root.trials) == 1
     with pytest.raises(SpaceError, match="^feasible:"):
         tree.add_round({"feasible": (0.0, 1.0, 5)}, network, subject_to=[LIMIT], n=3)
@@ -155,7 +153,7 @@ def test_a_metric_that_is_not_returned_ends_the_round_at_its_first_trial(tree):
 
 def test_wall_time_is_a_metric(tree):
     goal = refine.Goal("seconds", "minimize", subject_to=["seconds >= 0"])
-    root = tree.add_round(SPACE, network, metric=goal, n=20).run(progress=False)
+    root = tree.add_round(SPACE, network, metric=goal, n=20).run()
     assert root.best["value"] == root.trials["seconds"].min()
     assert root.trials["feasible"].all()
     assert root.analyze().subject_to == ("seconds >= 0",)

@@ -44,7 +44,7 @@ def study(tmp_path_factory):
     """Its noise isn't known, so that runs under new seeds have something to tell."""
     path = tmp_path_factory.mktemp("study") / "refine.db"
     with refine.Tree("study", store=path) as tree:
-        tree.add_round(SPACE, objectives.bowl, n=30, seed=1, note=EVIL).run(progress=False, check_noise=False)
+        tree.add_round(SPACE, objectives.bowl, n=30, seed=1, note=EVIL, noise="retraining").run()
         tree.add_round(SPACE, objectives.bowl, n=60, seed=2)
         first = tree.rounds[0]
         first.propose(keep=False).edit(dropout=(0, 0.3)).suggest(EVIL, author=f"agent:{EVIL}")
@@ -58,7 +58,7 @@ def store(study, tmp_path):
 
 
 def assistant_on(store, objective=objectives.bowl, **options):
-    known_objective = {"objective": objective, "objective_name": "objectives.bowl"}
+    known_objective = {"objective": objectives.named(objective, "objectives.bowl")}
     return Assistant(
         lambda: refine.Tree("study", store=store), objective_of=lambda _: known_objective, **options
     )
@@ -269,8 +269,8 @@ def test_the_budget_of_an_assistant_counts_running_trials(tree, tmp_path, object
         return objective(params)
 
     space = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": "Adam"}
-    round_ = tree.add_round(space, counted, n=20, objective_name="f", **options).id
-    objective_options = {"objective": counted, "objective_name": "f"}
+    round_ = tree.add_round(space, counted, n=20, name="f", **options).id
+    objective_options = {"objective": objectives.named(counted, "f")}
     assistant = Assistant(
         lambda: refine.Tree("question", store=tmp_path / "refine.db"),
         budget=7,
@@ -442,7 +442,7 @@ def wide_study(tmp_path_factory):
     with refine.Tree("study", store=path) as tree:
         space = {f"{LONG}{i}": (0.0, 1.0, 11) for i in range(8)}
         tree.add_round(space, wide, n=10, seed=1)
-        tree.add_round(space, wide, n=20, seed=2).run(progress=False, check_noise=False)
+        tree.add_round(space, wide, n=20, seed=2, noise="retraining").run()
     return path
 
 
@@ -588,7 +588,7 @@ def test_answers_to_questions_take_at_most_4_kb_with_long_and_hostile_names(tmp_
 
     path = tmp_path / "refine.db"
     with refine.Tree("study", store=path) as tree:
-        tree.add_round(space, value, n=40, seed=1).run(progress=False)
+        tree.add_round(space, value, n=40, seed=1).run()
     assistant = Assistant(
         lambda: refine.Tree("study", store=path), budget=9, objective_of=lambda _: {"objective": value}
     )

@@ -44,7 +44,7 @@ def study(request, tmp_path_factory):
     path = tmp_path_factory.mktemp(request.param) / "refine.db"
     objective, space, n = STUDIES[request.param]
     with refine.Tree("study", store=path) as tree:
-        tree.add_round(space, objective, n=n, seed=3).run(progress=False)
+        tree.add_round(space, objective, n=n, seed=3).run()
         assert tree.rounds[-1].propose(keep=False).worth().verdict == request.param
     return path
 

@@ -40,7 +40,7 @@ def reproduce(round_: Round) -> str:
         size = f"n={stored.first if grown else stored.n}"
         lines += ["", f"space = {space_code(node.space)}"]
         if node.method == IMPORTED:
-            named = f", objective=objective, objective_name={root.objective!r}" * (not unnamed)
+            named = f", objective=objective, name={root.objective!r}" * (not unnamed)
             lines += [
                 _FINISHED_ELSEWHERE,
                 'frame = pandas.read_csv("trials.csv")',
@@ -82,7 +82,7 @@ def _root_arguments(node: Node, metric: str, size: str) -> list[str]:
     stated = [f"{fact}={value!r}" for fact, value in node.declared._asdict().items() if value is not None]
     design = [f"design={_design(node)}", *_pruner(node)]
     return [
-        f"objective_name={node.objective!r}",
+        f"name={node.objective!r}",
         *judged,
         size,
         f"seed={node.seed}",

@@ -641,7 +641,7 @@ _SENTENCES: dict[str, Say] = {
     "decide": _decide,
     "durations": (
         "Trials at the slowest level of {parameter} take {factor:.2g} times as long as at the fastest: "
-        "run(per='second') looks for improvements per hour."
+        "per='second' looks for improvements per hour."
     ),
     "search_on": (
         "{n:further configuration} of the same space{seconds:about} with {learned} exploit trials (chosen by "

@@ -30,7 +30,7 @@ class DaskExecutor(ConcurrentExecutor):
     Examples:
         >>> from distributed import Client  # doctest: +SKIP
         >>> client = Client("tcp://scheduler:8786")  # doctest: +SKIP
-        >>> tree.rounds[-1].run(16, executor=refine.DaskExecutor(client))  # doctest: +SKIP
+        >>> tree.machine = refine.Machine(workers=16, executor=refine.DaskExecutor(client))  # doctest: +SKIP
     """
 
     def __init__(self, client: Client, resources: Mapping[str, float] | None = None) -> None:

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from refine.errors import ObjectiveError, RoundStoppedError
 from refine.run.executors import NotBegunError, TimeLimitError, TrialExecutor
+from refine.run.machine import Machine
 from refine.run.objective import wants_trial
 from refine.run.outcome import Outcome, Task, crashed, timed_out
 from refine.run.protocols import Objective
-from refine.run.resources import Resources
 from refine.run.workers.child import ChildDiedError
 from refine.run.workers.cluster_health import ClusterHealth
 from refine.run.workers.concurrent_executor import trial_executor
@@ -38,7 +38,7 @@ def outcomes_of(
     objective: Objective,
     tasks: Iterable[Task],
     count: int,
-    resources: Resources,
+    machine: Machine,
     *,
     stop: Callable[[], bool] = lambda: False,
     ahead: int = PER_WORKER,
@@ -54,28 +54,26 @@ def outcomes_of(
         objective: The objective.
         tasks: The tasks, taken one by one.
         count: Number of tasks, which caps the number of workers started.
-        resources: Workers and limits.
+        machine: Workers and limits.
         stop: Called before a task is handed out. Once true, running tasks finish and no task begins.
         ahead: Tasks per worker that may be under way.
     """
     tasks = itertools.takewhile(lambda _: not stop(), tasks)
     with_trial = wants_trial(objective)
-    if resources.in_this_process:
-        prepare(objective, resources.threads)
-        return ((task, run(objective, task, with_trial, resources.threads)) for task in tasks)
+    if machine.in_this_process:
+        prepare(objective, machine.threads)
+        return ((task, run(objective, task, with_trial, machine.threads)) for task in tasks)
     packed = pack(objective)  # an objective that cannot be pickled is an error before any worker starts
     inline = packed.inline()
     if inline is None:
         path = packed.write(stack.enter_context(own_folder()))
     else:
         path = None
-    if resources.executor is None:
-        executor: TrialExecutor = stack.enter_context(pool_of(resources, count, LOAD_SECONDS))
+    if machine.executor is None:
+        executor: TrialExecutor = stack.enter_context(pool_of(machine, count, LOAD_SECONDS))
     else:
-        executor = trial_executor(resources.executor)
-    dispatch = _Dispatch(
-        executor, packed, inline=inline, path=path, tasks=tasks, resources=resources, stop=stop
-    )
+        executor = trial_executor(machine.executor)
+    dispatch = _Dispatch(executor, packed, inline=inline, path=path, tasks=tasks, machine=machine, stop=stop)
     return dispatch.outcomes(ahead)
 
 
@@ -101,16 +99,16 @@ class _Dispatch:
         inline: bytes | None,
         path: str | None,
         tasks: Iterable[Task],
-        resources: Resources,
+        machine: Machine,
         stop: Callable[[], bool],
     ) -> None:
         self._executor = executor
         self._health = ClusterHealth(executor.cluster)
         self._packed = packed
         self._stop = stop
-        self._threads = resources.threads
-        self._limits = resources.limits
-        self._workers = resources.workers
+        self._threads = machine.threads
+        self._limits = machine.limits
+        self._workers = machine.workers
         self._inline = inline
         self._path = path
         self._tasks = iter(tasks)

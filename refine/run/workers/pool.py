@@ -12,7 +12,7 @@ from pathlib import Path
 
 from refine.errors import ObjectiveError
 from refine.run.executors import Capabilities, Limits, NotBegunError, TrialExecutor
-from refine.run.resources import VISIBLE, Resources, visible
+from refine.run.machine import VISIBLE, Machine, visible
 from refine.run.workers.child import Children
 from refine.run.workers.watchdog import Attempt, watched
 
@@ -86,19 +86,19 @@ def workers_kept() -> Iterator[list[Pool]]:
 
 
 @contextlib.contextmanager
-def pool_of(resources: Resources, count: int, loading: float) -> Iterator[Pool]:
+def pool_of(machine: Machine, count: int, loading: float) -> Iterator[Pool]:
     """A pool for up to ``count`` trials at a time, reused if a suitable one is kept.
 
-    Inside the block, limits of ``resources`` are enforced.
+    Inside the block, limits of ``machine`` are enforced.
     """
-    needed = min(resources.workers, count)
-    options = (resources.threads, loading, resources.devices)
+    needed = min(machine.workers, count)
+    options = (machine.threads, loading, machine.devices)
     with workers_kept() as pools:
-        if not (pools and needed <= pools[0].count <= resources.workers and pools[0].options == options):
+        if not (pools and needed <= pools[0].count <= machine.workers and pools[0].options == options):
             _close(pools)
             pools.append(Pool(needed, *options))
         try:
-            with watched(pools[0].attempts, resources.limits):
+            with watched(pools[0].attempts, machine.limits):
                 yield pools[0]
         except BaseException:
             _close(pools)  # its workers may still run trials

@@ -32,7 +32,8 @@ class RayExecutor(TrialExecutor):
     Examples:
         >>> import ray  # doctest: +SKIP
         >>> ray.init(address="auto")  # doctest: +SKIP
-        >>> tree.rounds[-1].run(16, executor=refine.RayExecutor(num_gpus=1))  # doctest: +SKIP
+        >>> on_gpus = refine.RayExecutor(num_gpus=1)  # doctest: +SKIP
+        >>> tree.machine = refine.Machine(workers=16, executor=on_gpus)  # doctest: +SKIP
     """
 
     def __init__(self, **options: Any) -> None:

@@ -41,7 +41,7 @@ class ImportKeywords(TypedDict, total=False):
 
     noise: str | None
     objective: Objective | None
-    objective_name: str | None
+    name: str | None
     tag: str | None
     note: str
 
@@ -88,7 +88,7 @@ def add_frame(
             (:func:`refine.analysis.evenness.evenness`); the printed round shows the decision.
         noise: As in :meth:`refine.Tree.add_round`: ``"none"`` declares that repeats give identical values.
         objective: The objective of the runs, for children.
-        objective_name: Name of the objective in the identity of the round; default its qualified name.
+        name: Name of the objective in the identity of the round; default its qualified name.
         tag: Name of the round, as :meth:`refine.Tree.tag` gives one.
         note: Reason, in your words.
 
@@ -142,7 +142,7 @@ def add_study(
             metrics. Without ``value``, two or three objectives are goals.
         metric: Name of the value for objectives of children; default the name in the study, else ``"value"``.
         subject_to: As in :meth:`refine.Tree.add_round`, on metrics of the trials.
-        space_filling: As ``noise``, ``objective``, ``objective_name``, ``tag`` and ``note``: see
+        space_filling: As ``noise``, ``objective``, ``name``, ``tag`` and ``note``: see
             :meth:`add_frame`.
 
     Raises:
@@ -177,7 +177,7 @@ def add_search(
         search: A fitted ``GridSearchCV``, ``RandomizedSearchCV``, ``HalvingGridSearchCV``,
             ``HalvingRandomSearchCV`` or a similar search.
         metric: The scorer of the value, if there are several; default the one of ``refit``.
-        noise: As ``objective``, ``objective_name``, ``tag`` and ``note``: see :meth:`add_frame`.
+        noise: As ``objective``, ``name``, ``tag`` and ``note``: see :meth:`add_frame`.
 
     Raises:
         AnalysisError: Not fitted, or several scorers and no ``metric``.
@@ -214,7 +214,7 @@ def add_talos(
         folder: The directory, with ``metadata.json`` and ``round_data.jsonl``.
         value: Name of the result to go by; default the one of the run's objective.
         direction: ``"maximize"`` or ``"minimize"``; default as in the run's objective, else by the name.
-        space_filling: As ``noise``, ``objective``, ``objective_name``, ``tag`` and ``note``: see
+        space_filling: As ``noise``, ``objective``, ``name``, ``tag`` and ``note``: see
             :meth:`add_frame`.
 
     Raises:
@@ -233,12 +233,12 @@ def _add(
     *,
     noise: str | None = None,
     objective: Objective | None = None,
-    objective_name: str | None = None,
+    name: str | None = None,
     tag: str | None = None,
     note: str = "",
 ) -> Round:
     declared = Declared.checked(noise, None, None)
-    name = check_name(objective_name)
+    called = check_name(name)
     if tag is not None:
         check_tag(tag, tree._context.nodes)
     data = None
@@ -246,11 +246,11 @@ def _add(
     constraints = _constraints([*finished.subject_to, *subject_to], runs)
     if objective is not None:
         wants_trial(objective)
-        name = name or identity.objective_name(objective)
+        called = called or identity.objective_name(objective)
         data = objective_data(objective)
     part = part_of(
         finished._replace(runs=found_out(finished._replace(runs=runs)), subject_to=constraints),
-        objective=name,
+        objective=called,
         data=data,
         note=check_note(note),
     )

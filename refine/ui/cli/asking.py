@@ -125,8 +125,8 @@ def settle(
         answer = newest(tree).ask(question.question, **question.options("question"))
         with out.alone():
             if not answer.settled:
-                options = execution.on(chosen(tree[answer.round]))
-                answer = answer.settle_within(within, progress=not quiet, **options)
+                options = execution.on(chosen(tree[answer.round]), progress=not quiet)
+                answer = answer.settle_within(within, **options)
         out.put(answer)
 
 
@@ -156,7 +156,7 @@ def try_out(
             for text, values in zip(configurations, typed, strict=True)
         ]
         with out.alone():
-            round_.try_out(chosen_values, progress=not quiet, **execution.on(round_))
+            round_.try_out(chosen_values, **execution.on(round_, progress=not quiet))
         results = [_result(round_, values) for values in chosen_values]
 
         def page() -> Page:

@@ -430,7 +430,7 @@ def mcp(
 
     with target.tree():
         pass  # a store that cannot be opened is an error before the server starts
-    assistant = Assistant(target.tree, agent, budget, may_accept, share, called.on)
+    assistant = Assistant(target.tree, agent, budget, may_accept, share, called.objective_of)
     if http is None:
         server_of(assistant).run("stdio")
         return

@@ -127,7 +127,9 @@ def _workers() -> Iterator[Probe]:
     import refine
 
     with tempfile.TemporaryDirectory() as folder, refine.Tree("doctor", Path(folder) / "doctor.db") as tree:
-        tried = tree.add_round({"x": (0.0, 1.0, 4)}, _objective, n=4).run(workers=2, progress=False)
+        tried = tree.add_round({"x": (0.0, 1.0, 4)}, _objective, n=4).run(
+            machine=refine.Machine(workers=2, progress=False)
+        )
         done = int((tried.trials["state"] == "complete").sum())
     result = f"two subprocesses ran {done} of 4 trials into a store of their own"
     yield Probe("workers", _verdict(done == 4), result)

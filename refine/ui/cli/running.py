@@ -15,7 +15,6 @@ from typer import Argument, Option
 from refine.errors import AnalysisError, NotFoundError, ObjectiveError, SpaceError, StoreError
 from refine.ui.cli.shared import (
     NO,
-    OBJECTIVE_OPTIONS,
     ROUND_HELP,
     RUN,
     AtNewest,
@@ -69,7 +68,8 @@ class NewRoot(Drawn):
         "Constrain a metric: other trials cannot win.", metavar="METRIC<=NUMBER"
     )
     noise: str | None = option(
-        "Declare whether repeats give identical values (none); default repeats tell.",
+        "Declare whether repeats give identical values (none) or other ones (retraining); default refine "
+        "repeats the best configuration at the end to find out.",
         metavar="none|retraining",
     )
     limits: str | None = option(
@@ -124,22 +124,17 @@ def _judged_by(texts: list[str]) -> Any:
 class During:
     """Options of ``refine run`` alone."""
 
-    check_noise: bool = option(
-        "Repeat the best configuration at the end to measure noise; default on.",
-        "--check-noise/--no-check-noise",
-        default=True,
-    )
     track: list[str] | None = option(
         "Send trials to a tracker too: mlflow[=URI] or tensorboard=FOLDER.", metavar="TRACKER[=WHERE]"
     )
     quiet: QuietOption = False
 
     def options(self) -> Keywords:
-        """Keywords of :meth:`refine.Round.run`."""
+        """Keywords of :class:`refine.Machine`."""
         from refine.report.trackers import tracker_of
 
         trackers = [tracker_of(text) for text in self.track or ()]
-        return {"check_noise": self.check_noise, "track": trackers, "progress": not self.quiet}
+        return {"track": trackers, "progress": not self.quiet}
 
 
 @command(RUN)
@@ -179,7 +174,7 @@ def run(
             if new.space is None:
                 tree = stack.enter_context(target.tree())
                 round_ = chosen(_resumed(tree, round_name, execution.run_values["rerun"]))
-                called = {"n": n, **execution.on(round_)}
+                called = {"n": n, **execution.on(round_, **of_run)}
             else:
                 searched = read_space(new.space)
                 called = objective_for(None, execution.objective, execution.program)
@@ -188,8 +183,8 @@ def run(
                     return tree.add_round(searched, n=n, **called, **options)
 
                 round_ = chosen(stack.enter_context(started(target.store, target.name, add)))
-                called = execution.options(*OBJECTIVE_OPTIONS)
-            round_.run(**of_run, **called)
+                called = execution.keywords(**of_run)
+            round_.run(**called)
         out.put(chosen(round_))
 
 
@@ -207,7 +202,7 @@ def grow(
     """Add configurations to a round and run them now, without a child."""
     with target.round() as round_:
         with out.alone():
-            round_.grow(n, exploit=exploit, progress=not quiet, **execution.on(round_))
+            round_.grow(n, exploit=exploit, **execution.on(round_, progress=not quiet))
         out.put(chosen(round_))
 
 
@@ -241,7 +236,7 @@ def replicate(
     """Repeat the best configurations under new seeds, to measure how far the best value is luck."""
     with target.round() as round_:
         with out.alone():
-            round_.replicate(top, seeds, progress=not quiet, **execution.on(round_))
+            round_.replicate(top, seeds, **execution.on(round_, progress=not quiet))
         Explained(as_json=out.as_json, everything=True).put(round_.optimism(), Action("round.checks"))
 
 
@@ -263,7 +258,7 @@ def confirm(
     """Repeat the plausible winners under new seeds until one is decided. The same command resumes."""
     with target.tree() as tree:
         with out.alone():
-            confirmed = tree.confirm(budget, top, progress=not quiet, **execution.on(_winning(tree)))
+            confirmed = tree.confirm(budget, top, **execution.on(_winning(tree), progress=not quiet))
         out.put(confirmed)
 
 

@@ -24,6 +24,7 @@ from typer import Argument, Option
 from typer.core import TyperGroup
 
 from refine.errors import Hinted, NotFoundError, ObjectiveError, RefineError, RefineWarning, shown, unseen
+from refine.run.machine import Machine
 from refine.run.options import RunOptions
 from refine.ui.cli.spelling import (
     OBJECTIVE,
@@ -248,8 +249,11 @@ def _options_of(group: Any) -> Iterator[inspect.Parameter]:
         )
 
 
-RUN_OPTIONS = {f.name: f for f in fields(RunOptions) if "shell" in f.metadata}
-"""Fields of the options of a run that the shell has too, by name."""
+MACHINE_OPTIONS = {f.name: f for f in fields(Machine) if "shell" in f.metadata}
+"""Fields of a machine that the shell has too, by name."""
+
+RUN_OPTIONS = MACHINE_OPTIONS | {f.name: f for f in fields(RunOptions) if "shell" in f.metadata}
+"""The same, and the options of a call of :meth:`refine.Round.run`."""
 
 
 STORE_HELP = "Open this store: a path of a SQLite file, or a URL."
@@ -446,30 +450,40 @@ class Called(Program):
         if self.program is not None:
             remember(TYPED_OBJECTIVE, program_options(self.program))
 
-    def on(self, round_: Round | None) -> Keywords:
-        """Keywords for running trials of a round; of a new root if ``round_`` is ``None``."""
-        options = self.options(*OBJECTIVE_OPTIONS)
+    def objective_of(self, round_: Round | None) -> Keywords:
+        """The keyword for the objective of a round; empty if ``round_`` is ``None``."""
         if round_ is None:
-            return options
-        return options | objective_for(round_, self.objective, self.program)
+            return {}
+        return objective_for(round_, self.objective, self.program)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workers(Called):
-    """The objective, and options of running trials: fields of :class:`refine.run.options.RunOptions`."""
+    """The objective, and options of running trials: fields of the machine and of a call."""
 
     run_names: ClassVar[Sequence[str]] = ("workers", "threads")
     run_values: Mapping[str, Any]  # run option -> typed value
 
-    def options(self, *without: str) -> Keywords:
-        """The typed options, those of the run included."""
-        options = super().options("run_values", *without)
+    @property
+    def typed(self) -> Keywords:
+        """The typed options of the objective, of the machine and of the call."""
+        options = super().options("run_values")
         for name, value in self.run_values.items():
             option = RUN_OPTIONS[name]
             if value != option.default:
                 parse = option.metadata["shell"]["parse"]
                 options[name] = value if parse is None else parse(value)
         return options
+
+    def keywords(self, **of_machine: object) -> Keywords:
+        """The typed options as keywords, with those of the machine, and further ones, in one value."""
+        typed = {name: value for name, value in self.typed.items() if name not in OBJECTIVE_OPTIONS}
+        of_machine |= {name: typed.pop(name) for name in MACHINE_OPTIONS if name in typed}
+        return {**typed, "machine": Machine(**of_machine)}  # type: ignore[arg-type]
+
+    def on(self, round_: Round | None, **of_machine: object) -> Keywords:
+        """The same, with the objective of a round; without an objective if ``round_`` is ``None``."""
+        return self.keywords(**of_machine) | self.objective_of(round_)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -483,7 +497,11 @@ class Limited(Workers):
 class PerUnit(Limited):
     """Objective, workers, limits, and the unit of improvement."""
 
-    run_names = (*Limited.run_names, "per")
+    per: str = option(
+        "Set the unit of the improvement by exploit trials: per trial, or per second.",
+        metavar="trial|second",
+        default="trial",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -776,8 +794,4 @@ def objective_for(round_: Round | None, place: str | None, program: str | None =
         if is_installed(name):
             say(f"importing {shown(name)}, which the store names", err=True)
         return {"objective": named_object(name)}
-    function = found_object(place)
-    # A script's own function is recorded without a module; found in its file it is the same one.
-    if "." not in name and getattr(function, "__qualname__", None) == name:
-        return {"objective": function, "objective_name": name}
-    return {"objective": function}
+    return {"objective": found_object(place)}

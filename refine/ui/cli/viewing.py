@@ -413,10 +413,10 @@ def judge(
 
     Exit codes: 0 for KEEP, 3 for DISCARD, 4 for CONFIRM.
     """
-    if not budget and execution.options():
+    if not budget and execution.typed:
         raise ReviewError(
             "judge runs trials only with --budget, got "
-            f"{join([f'--{name}' for name in execution.options()])} without it; add --budget, or leave "
+            f"{join([f'--{name}' for name in execution.typed])} without it; add --budget, or leave "
             "them out"
         )
     if (target.store is None) == (not table.options()) or (table.options() and (budget or target.name)):
@@ -434,7 +434,7 @@ def judge(
             judgement = tree.judge(*pair, epsilon=epsilon)
             round_ = chosen(tree[judgement.a.round])
             if budget:
-                options = execution.on(round_)
-                judgement = tree.judge(*pair, epsilon=epsilon, budget=budget, progress=False, **options)
+                options = execution.on(round_, progress=False)
+                judgement = tree.judge(*pair, epsilon=epsilon, budget=budget, **options)
         out.put(judgement, *_next(a, b, epsilon, judgement))
     raise typer.Exit(_EXITS[judgement.verdict])

@@ -99,8 +99,10 @@ class Background:
             )
         return ""
 
-    def start(self, round_: Round, call: str, options: Mapping[str, object]) -> Content:
-        """Starts a round, or repeats of its best configurations.
+    def start(
+        self, round_: Round, call: str, options: Mapping[str, object], machine: Mapping[str, object]
+    ) -> Content:
+        """Starts a round, or repeats of its best configurations; ``machine`` are fields of the machine.
 
         Raises:
             ReviewError: The page cannot run the round, or a round is already running.
@@ -116,6 +118,7 @@ class Background:
                 "round": round_.id,
                 "call": call,
                 "options": dict(options),
+                "machine": dict(machine),
                 "objective": self.objective,
                 "program": self.program,
                 "path": os.environ.get("PYTHONPATH"),
@@ -244,13 +247,14 @@ def run_order(order: Mapping[str, Any]) -> str:
 
     with refine.Tree(order["tree"], order["store"], create=False) as tree:
         round_ = tree[order["round"]]
-        objective = objective_for(round_, order["objective"], order["program"])
+        options = {**order["options"], **objective_for(round_, order["objective"], order["program"])}
+        tree.machine = refine.Machine(progress=False, **order["machine"])
         if order["call"] == "confirm":
-            confirmed = tree.confirm(progress=False, **order["options"], **objective)
+            confirmed = tree.confirm(**options)
             race = next((cell.text for name, cell in confirmed.page().facts if name == "Race"), "not run")
             return f"Race: {race}"
         before = len(round_.trials) + len(round_.replicates)
-        getattr(round_, order["call"])(progress=False, **order["options"], **objective)
+        getattr(round_, order["call"])(**options)
         ended = len(round_.trials) + len(round_.replicates) - before
         remaining = round_.n - len(round_.trials)
         best = "none"

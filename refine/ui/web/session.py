@@ -23,7 +23,8 @@ from refine.proposal.proposal import check_risk
 from refine.report.pages.reasons import everybody, judged_text, whom
 from refine.review.next_step import NextRound, accept_action
 from refine.review.review import Review
-from refine.run.options import Ending
+from refine.run.machine import Machine
+from refine.run.options import RunOptions
 from refine.space.literals import STARTED, page_form, page_value, python_symbols
 from refine.space.user_configurations import given_configuration
 from refine.tree import judging
@@ -73,7 +74,7 @@ from refine.ui.web.trials import (
     part_content,
     rows_of,
 )
-from refine.utils.action import Action
+from refine.utils.action import Action, Symbol
 from refine.utils.format import percent, plural, score
 
 if TYPE_CHECKING:
@@ -365,7 +366,7 @@ class Session:
         review = self._edited(self._shown(message), message)
         planned = _planned(message, review)
         running = _running(message)
-        preview = review.preview(n=planned.n or None, workers=running.get("workers", 1))
+        preview = review.preview(n=planned.n or None, workers=running[0].get("workers", 1))
         if 0 < preview.n < planned.n:
             planned = _planned({**message, "n": preview.n}, review)
         note = message.get("note") or ""
@@ -417,11 +418,11 @@ class Session:
             raise ReviewError(
                 f'a page in a notebook cannot run a round; run it in a cell: tree["{round_.id}"].run()'
             )
-        options = _running(message)
+        machine, options = _running(message)
         options |= _sent(message, *{"run": ("n",), "replicate": ("top", "seeds")}[call])
-        if call == "replicate" and (over := sorted({"hours", "trials"} & options.keys())):
+        if call == "replicate" and (over := sorted({"hours", "trials"} & {**machine, **options}.keys())):
             raise ReviewError(f"{over[0]} limits runs of new configurations; repeats take top and seeds")
-        return {"job": self.background.start(round_, call, options)}
+        return {"job": self.background.start(round_, call, options, machine)}
 
     def _winner(self, _: Message) -> Content:
         return winner_content(tree_of(self.shown.context))
@@ -466,10 +467,8 @@ class Session:
         """Runs trials in addition to the plan of a round."""
         if self.background is None:
             raise ReviewError(f"a page in a notebook cannot run trials; run them in a cell: {call}")
-        options = dict(call.options)
-        if workers := _running(message).get("workers"):
-            options["workers"] = workers
-        return {"job": self.background.start(round_, call.name.rpartition(".")[2], options)}
+        machine = {name: value for name, value in _running(message)[0].items() if name == "workers"}
+        return {"job": self.background.start(round_, call.name.rpartition(".")[2], call.options, machine)}
 
     # Several goals.
 
@@ -650,16 +649,26 @@ def _called(round_: Round, call: str, **options: object) -> Action:
     return Action(f'tree["{round_.id}"].{call}', **options)
 
 
-def _running(message: Message) -> dict[str, Any]:
-    """Options of :meth:`refine.Round.run` in a message that differ from the defaults."""
-    Ending(message.get("hours"), message.get("trials"))
-    options = _sent(message, "workers", "hours", "trials")
-    if options.get("workers") == 1:
-        del options["workers"]
-    return options
+def _running(message: Message) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields of the machine, and options of :meth:`refine.Round.run`, in a message beyond the defaults."""
+    machine = _sent(message, "workers", "hours")
+    options = _sent(message, "trials")
+    RunOptions(machine=Machine(**machine), **options)  # refuses a value out of range
+    if machine.get("workers") == 1:
+        del machine["workers"]
+    return machine, options
 
 
-def _code(review: Review, accepting: Mapping[str, object], running: Mapping[str, object]) -> str:
+def _run_action(machine: Mapping[str, Any], options: Mapping[str, Any]) -> Action:
+    """The call that runs a child, with its machine."""
+    if machine.keys() - {"workers"}:
+        return Action("child.run", **options, machine=Symbol(f"refine.{Machine(**machine)!r}"))
+    return Action("child.run", **options, **machine)
+
+
+def _code(
+    review: Review, accepting: Mapping[str, object], running: tuple[dict[str, Any], dict[str, Any]]
+) -> str:
     """Python that accepts a review with its edits, and runs the child if a budget was set."""
     claim = review.proposal.claim
     options = {"risk": review.proposal.risk}
@@ -673,6 +682,6 @@ def _code(review: Review, accepting: Mapping[str, object], running: Mapping[str,
     if not accepting["n"]:  # the budget leaves no round
         return "\n".join([*lines, str(review.next_step.action)])
     lines.append(f"child = {Action('review.accept', **accepting)}")
-    if running:
-        lines.append(str(Action("child.run", **running)))
+    if any(running):
+        lines.append(str(_run_action(*running)))
     return "\n".join(lines)

@@ -60,7 +60,7 @@ def test_the_risk_stands_below_the_title_of_a_proposal_and_of_an_edited_one(tree
     round_ = tree.add_round(
         {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}, lambda p: 1 - (p["x"] - 0.8) ** 2 - 0.5 * p["y"], n=60
     )
-    review = round_.run(progress=False).propose()
+    review = round_.run().propose()
     changed = next(change for change in review.proposal.changes if change.kind == "narrow")
     for shown in (review, review.reject(changed.name)):
         title = shown.plot().flat[0].get_title("right")

@@ -34,17 +34,10 @@ def score(params):
 def tree(tmp_path_factory):
     """A root, a child of its proposal, a guess beside it, and a root that is judged by something else."""
     with refine.Tree("question", store=tmp_path_factory.mktemp("plots") / "refine.db") as opened:
-        root = opened.add_round(SPACE, score, metric="acc", n=48, note="all of it").run(progress=False)
-        child = (
-            root.propose(risk=0.2)
-            .edit(x=(0.1, 0.7, 7), y=(1, 6))
-            .accept(note="the middle", n=12)
-            .run(progress=False)
-        )
-        root.branch(SPACE.replace({"kind": refine.Categorical(["b"])}), n=12, note="only b").run(
-            progress=False
-        )
-        opened.add_round(SPACE, score, metric="cost", direction="minimize", n=12, seed=9).run(progress=False)
+        root = opened.add_round(SPACE, score, metric="acc", n=48, note="all of it").run()
+        child = root.propose(risk=0.2).edit(x=(0.1, 0.7, 7), y=(1, 6)).accept(note="the middle", n=12).run()
+        root.branch(SPACE.replace({"kind": refine.Categorical(["b"])}), n=12, note="only b").run()
+        opened.add_round(SPACE, score, metric="cost", direction="minimize", n=12, seed=9).run()
         opened.tag(child, "paper")
         yield opened
 
@@ -196,7 +189,7 @@ def test_few_trials_have_figures_too(tmp_path):
             with pytest.raises(AnalysisError, match=pattern):
                 draw()
         assert "0 of 4" in texts(opened.plot.tree())
-        round_.run(progress=False)
+        round_.run()
         assert "acc" in _title(round_.plot.best_so_far()).split()
         assert round_.plot.edf().lines
         with pytest.raises(AnalysisError, match="^curves:"):
@@ -212,7 +205,7 @@ def test_curves_need_no_analysis(tmp_path):
         return {"done": 1.0}
 
     with refine.Tree("few", store=tmp_path / "refine.db") as opened:
-        round_ = opened.add_round(SPACE, learns, metric="val_acc", n=3).run(progress=False)
+        round_ = opened.add_round(SPACE, learns, metric="val_acc", n=3).run()
         assert round_.plot.curves(2).shape == (1, 2)
 
 

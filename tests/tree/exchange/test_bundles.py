@@ -30,16 +30,14 @@ class Sealed:
 
 def grow(store, n=24):
     tree = refine.Tree("question", store=store)
-    root = tree.add_round(SPACE, Sealed(), metric="acc", n=n, seed=2, note="naïve | <b> ✓").run(
-        progress=False
-    )
+    root = tree.add_round(SPACE, Sealed(), metric="acc", n=n, seed=2, note="naïve | <b> ✓").run()
     with pytest.raises(refine.errors.RoundStoppedError):  # all of them fail again, as a second attempt
-        root.run(rerun="failed", progress=False)
-    root.replicate(top=2, seeds=2, progress=False)
+        root.run(rerun="failed")
+    root.replicate(top=2, seeds=2)
     root.open_holdout(top=1, seeds=2, note="why not")
     root.propose().decline("no")
     child = root.propose().edit(dropout=(0, 0.3)).accept("yes", n=10, exploit=0.2, audit=0.1, author="ann")
-    child.run(progress=False)
+    child.run()
     tree.tag(child, "../x")
     return tree
 
@@ -108,7 +106,7 @@ def test_an_exported_folder_loads_with_equal_values(grown_tree, tmp_path):
         assert other.decisions == root.decisions
         assert str(loaded.calibration()) == str(grown_tree.calibration())
         # It goes on: nothing is run twice.
-        loaded.rounds[1].run(objective=Sealed(), progress=False)
+        loaded.rounds[1].run(objective=Sealed())
         assert len(loaded.rounds[1].trials) == len(grown_tree.rounds[1].trials)
 
 
@@ -144,7 +142,7 @@ def test_loading_again_changes_nothing_and_refuses_something_else(grown_tree, tm
     with pytest.raises(StoreError, match=text):
         refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db")
     with refine.Tree("question", store=tmp_path / "own.db") as other_tree:
-        other_round = other_tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, objective_name="mine")
+        other_round = other_tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, name="mine")
     with pytest.raises(StoreError, match="but the folder lacks round"):
         refine.Tree.load(tmp_path / "out", tmp_path / "own.db")
     with refine.Tree("question", store=tmp_path / "own.db") as other_tree:
@@ -156,8 +154,8 @@ def test_loading_again_adds_what_a_colleague_added(grown_tree, tmp_path):
     with refine.Tree.load(tmp_path / "out", tmp_path / "b.db") as other:
         root = other.rounds[0]
         extra = root.branch(SPACE, n=3, seed=77, note="theirs")
-        extra.run(objective=Sealed(), progress=False)
-        root.run(n=root.n + 4, objective=Sealed(), progress=False)
+        extra.run(objective=Sealed())
+        root.run(n=root.n + 4, objective=Sealed())
         other.tag(extra, "new")
         other.export(tmp_path / "later", reports=False)
         trials = root.trials

@@ -23,12 +23,12 @@ def test_a_frame_becomes_a_root_that_can_be_continued(tree, frame, tmp_path):
         assert text in str(root)
     assert np.allclose(root.trials["rate"], frame["rate"], rtol=1e-11)
     assert root.best["acc"] == frame["acc"].max()
-    for run in (lambda: root.run(progress=False), lambda: root.replay(sample=2)):
+    for run in (lambda: root.run(), lambda: root.replay(sample=2)):
         with pytest.raises(DesignError, match=r"run: .*round\.propose"):
             run()
     child = root.propose().accept(n=6, audit=0)
     assert (child.node.method, child.node.objective) == ("sobol", "exchanged.trained")
-    child.run(progress=False)
+    child.run()
     assert set(child.trials["state"]) == {"complete"}
     text = root.report(tmp_path / "reports").read_text()
     assert "tree.add_frame(frame, space, metric='acc'" in text
@@ -49,15 +49,13 @@ def test_the_first_objective_that_runs_an_imported_study_belongs_to_it(tree, fra
     root = tree.add_frame(frame, value="acc")
     child = root.branch(root.space, n=4)
     with pytest.raises(ObjectiveError, match=r"round.run\(objective"):
-        child.run(progress=False)
-    with pytest.raises(ObjectiveError, match="objective_name"):
-        child.run(objective=exchanged.trained, objective_name="x", progress=False)
-    child.run(objective=exchanged.trained, progress=False)
+        child.run()
+    child.run(objective=exchanged.trained)
     with refine.Tree("question", store=tmp_path / "refine.db") as reopened:
         sibling = reopened[root.id].branch(root.space, n=4, seed=9)
         with pytest.raises(ObjectiveError, match=r"with 'exchanged.trained' .* got 'exchanged.another'"):
-            sibling.run(objective=exchanged.another, progress=False)
-        sibling.run(objective=exchanged.trained, progress=False)
+            sibling.run(objective=exchanged.another)
+        sibling.run(objective=exchanged.trained)
         assert len(sibling.trials) == 4
     with_it = tree.add_frame(frame, value="acc", objective=exchanged.another)
     assert with_it.id != root.id

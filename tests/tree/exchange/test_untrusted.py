@@ -30,7 +30,7 @@ def test_a_stored_import_path_is_followed_by_a_run_only(tree, tmp_path, monkeypa
     import side_effect
 
     space = {"f": [side_effect.chosen, side_effect.other], "x": (0.0, 1.0, 20)}
-    root = tree.add_round(space, lambda p: p["x"] + p["f"](), n=30, objective_name="f").run(progress=False)
+    root = tree.add_round(space, lambda p: p["x"] + p["f"](), n=30, name="f").run()
     root.propose().accept(n=4)
     tree.export(tmp_path / "out", reports=False)
     mark.unlink()
@@ -48,7 +48,7 @@ def test_a_stored_import_path_is_followed_by_a_run_only(tree, tmp_path, monkeypa
         refine.Tree.load(tmp_path / "out", tmp_path / "l.db").close()
         assert "side_effect" not in sys.modules
         assert not mark.exists()
-        child.run(objective=lambda p: p["x"] + p["f"](), objective_name="f", progress=False)
+        child.run(objective=lambda p: p["x"] + p["f"]())
         assert mark.read_text() == "ran"
         assert set(child.trials["state"]) == {"complete"}
 
@@ -88,9 +88,7 @@ def test_names_and_values_break_no_page_and_no_path(tmp_path):
 
 def test_a_password_is_shown_and_stored_nowhere(tree, tmp_path, monkeypatch):
     """The URL of a store as reports, exports and prints show it; the database itself is an SQLite file."""
-    root = tree.add_round({"x": (0.0, 1.0, 20)}, lambda p: p["x"], n=12, objective_name="f").run(
-        progress=False
-    )
+    root = tree.add_round({"x": (0.0, 1.0, 20)}, lambda p: p["x"], n=12, name="f").run()
     import sqlalchemy as sa
 
     secret = sa.make_url("postgresql+psycopg://ann:hunter2@db.example/refine?password=hunter2")
@@ -135,10 +133,10 @@ def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path, rng):
         tree.tag(root, "tag" + EVIL)
         review = root.propose()
         child = review.edit(k=(0, 60)).accept("n" + EVIL, n=4, author="au" + EVIL)
-        options = {"objective_name": "o" + EVIL.replace("/", " of "), "note": "n" + EVIL}
+        options = {"name": "o" + EVIL.replace("/", " of "), "note": "n" + EVIL}
         other = tree.add_round({"p" + EVIL: ["a" + EVIL, "b"]}, fails, n=2, **options)
         with pytest.raises(refine.errors.RoundStoppedError) as caught:
-            other.run(progress=False)
+            other.run()
         printed = [tree, root, child, other, root.analyze(), review, root.checks(), tree.calibration()]
         printed += [tree.winner(), tree.diff(root, child), review.preview(n=4), caught.value]
         for value in printed:

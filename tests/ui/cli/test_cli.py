@@ -38,10 +38,10 @@ def grow(store):
     space = {"lr": (0.5, 5.0, 19), "optimizer": ["Adam", "Nadam", "SGD"], "epochs": 150}
     with refine.Tree("[bold]fruit", store=store) as tree:
         root = tree.add_round(space, objective, n=24, seed=3)
-        root.run(progress=False)
+        root.run()
         edited = root.propose().edit(lr=(1.0, 3.0), optimizer=["Adam", "Nadam"])
         child = edited.accept(note=NOTE, n=4, author="ada")
-        child.run(progress=False)
+        child.run()
         tree.tag(root, "first")
         return root.id, child.id
 
@@ -314,7 +314,7 @@ def test_confirm_runs_repeats_and_continues(tmp_path, monkeypatch):
     store = tmp_path / "refine.db"
     with refine.Tree("noisy", store=store) as tree:
         round_ = tree.add_round({"x": (0.0, 9.0, 40)}, importlib.import_module("noisy_task").noisy, n=20)
-        round_.run(progress=False)
+        round_.run()
         assert "budget" in run("confirm", store, "--budget", 0).stderr
         confirmed = data("confirm", store, "--budget", 4, "--quiet")
         assert confirmed["race"]["runs"] == len(round_.replicates) == 4

@@ -32,7 +32,7 @@ def store(tmp_path_factory):
     path = str(tmp_path_factory.mktemp("fragile") / "refine.db")
     with refine.Tree("fragile", store=path) as tree:
         root = tree.add_round({"x": (0.0, 1.0, 11), "kind": ["a", "b"]}, fragile, n=22)
-        root.run(progress=False)
+        root.run()
     return path, root.id
 
 
@@ -64,7 +64,7 @@ def test_failures_that_differ_in_numbers_alone_are_one_kind(tmp_path):
     path = tmp_path / "refine.db"
     with refine.Tree("large", store=path) as tree:
         root = tree.add_round({"x": (0.0, 1.0, 11)}, out_of_memory, n=11)
-        root.run(progress=False)
+        root.run()
         report = root.report(tmp_path).read_text()
     kinds = [line for line in good("failures", path).splitlines() if line.startswith("- ")]
     assert len(kinds) == 1
@@ -79,7 +79,7 @@ def test_a_round_with_failures_leads_to_them(store, tmp_path):
     with refine.Tree("broken", store=path) as tree:
         root = tree.add_round({"x": (0.0, 1.0, 20)}, broken, n=20)
         with pytest.raises(refine.errors.RoundStoppedError, match=r"round\.failures"):
-            root.run(progress=False)
+            root.run()
     assert f"failures {path} {root.id}" in refused("analyze", path, root.id)
     last = run("show", path, root.id).stdout.splitlines()[-1]
     assert "refine failures" in last
@@ -141,7 +141,7 @@ STRANGE = {
 def test_a_suggested_command_runs_in_sh_whatever_its_values_are(tmp_path, value):
     path = tmp_path / "a store; $HOME.db"
     with refine.Tree("it's a tree", store=path) as tree:
-        tree.add_round(STRANGE, strange, n=4).run(progress=False)
+        tree.add_round(STRANGE, strange, n=4).run()
     configuration = {"n": 8, "epsilon": 0.25, "it's $x": value}
     asked = " ".join(shlex.quote(f"{name}={typed!r}") for name, typed in configuration.items())
     fix = refused("judge", path, asked, "winner").partition("run it first: ")[2]
@@ -240,7 +240,7 @@ def test_failures_lists_pruned_and_failed_trials(tmp_path):
     pruner = refine.Pruner(keep=0.5, warmup=2, min_trials=3)
     with refine.Tree("mixed", store=path) as tree:
         root = tree.add_round({"x": (0.0, 1.0, 21)}, pruned_or_failed, n=21, pruner=pruner)
-        root.run(progress=False)
+        root.run()
         states = set(root.trials["state"])
     assert {"pruned", "failed"} <= states
     listed = good("failures", path)
@@ -270,7 +270,7 @@ def unfinished(tmp_path):
     path = str(tmp_path / "refine.db")
     with refine.Tree("budgeted", store=path) as tree:
         root = tree.add_round({"x": (0.0, 1.0, 21), "kind": ["a", "b", "c"]}, fragile, n=28, budget=42)
-        root.run(progress=False, trials=24)
+        root.run(trials=24)
     return path
 
 
@@ -299,7 +299,7 @@ def test_the_command_of_an_error_names_a_round_that_exists(tmp_path):
     for words in (["confirm", path], ["judge", path]):
         assert refused(*words).endswith(f": refine run {path} last")
     with refine.Tree("new", store=path) as tree:
-        tree.rounds[0].run(progress=False)
+        tree.rounds[0].run()
         empty = tree.add_round({"x": (0.0, 1.0, 21), "kind": ["a", "b", "c"]}, fragile, n=16, seed=1)
         tree.rounds[0].branch({"x": (0.0, 0.5, 11), "kind": ["a", "b"]}, n=5)
     error = refused("judge", path, empty.id, "best")

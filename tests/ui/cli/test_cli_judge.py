@@ -26,7 +26,7 @@ def store(tmp_path):
         round_ = tree.add_round(
             {"x": (0.0, 9.0, 10), "c": ["a", "b"]}, noisy, n=16, baseline={"x": 9.0, "c": "a"}
         )
-        round_.run(progress=False)
+        round_.run()
     return str(path)
 
 

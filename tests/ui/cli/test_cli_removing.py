@@ -20,7 +20,7 @@ def score(p):
 def store(tmp_path):
     path = tmp_path / "refine.db"
     with refine.Tree("q", store=path) as tree:
-        tree.add_round({"x": (0.0, 1.0, 30)}, score, n=20).run(progress=False)
+        tree.add_round({"x": (0.0, 1.0, 30)}, score, n=20).run()
     return path
 
 

@@ -43,9 +43,7 @@ def test_init_writes_a_readable_space_for_names_of_any_letters(tmp_path, monkeyp
 @pytest.mark.slow
 def test_accepting_last_warns_that_last_is_now_the_child_and_names_the_author(tmp_path):
     tree = refine.Tree("q", tmp_path / "s.db")
-    tree.add_round(
-        {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}, lambda p: -p["x"], n=20, objective_name="f"
-    ).run(progress=False)
+    tree.add_round({"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}, lambda p: -p["x"], n=20, name="f").run()
     tree.close()
     said("propose", tmp_path / "s.db", "last")
     assert "`last` names" in run("accept", tmp_path / "s.db", "last", "-n", 3).stderr
@@ -70,7 +68,7 @@ def store(tmp_path):
     path = tmp_path / "a store's.db"  # needs quotes
     space = {"lr": (0.5, 5.0, 19), "optimizer": ["Adam", "Nadam, fast", "SGD"], "epochs": 150}
     with refine.Tree("fruit", store=path) as tree:
-        tree.add_round(space, objective, n=40, seed=3).run(progress=False)
+        tree.add_round(space, objective, n=40, seed=3).run()
     with refine.Tree("other", store=path) as tree:
         tree.add_round({"x": (0.0, 1.0)}, objective, n=4)
     return shlex.quote(str(path))

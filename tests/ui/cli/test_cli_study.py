@@ -45,7 +45,7 @@ if __name__ == "__main__":
 
     with refine.Tree("script", store="script.db") as tree:
         tree.add_round({"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "SGD"]}, score,
-                       metric="acc", n=20).run(progress=False, n=20)
+                       metric="acc", n=20).run(20, machine=refine.Machine(progress=False))
 """
 
 SPACE = """

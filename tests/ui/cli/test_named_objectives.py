@@ -32,7 +32,7 @@ def share(tmp_path, monkeypatch):
 
 def stored(store, name):
     with refine.Tree("q", store) as tree:
-        return tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, objective_name=name).id
+        return tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, name=name).id
 
 
 @pytest.mark.slow

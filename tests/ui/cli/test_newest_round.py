@@ -17,7 +17,7 @@ def store(tmp_path_factory):
     with refine.Tree("bowl", store=path) as tree:
         tree.add_round({"lr": (0.5, 5.0, 19), "width": [8, 16]}, bowl, n=12, seed=1)
         newest = tree.add_round({"lr": (0.5, 5.0, 19), "width": [8, 16]}, bowl, n=24, seed=3)
-        newest.run(progress=False)
+        newest.run()
     return path, newest.id
 
 
@@ -57,7 +57,7 @@ def test_removing_never_guesses_the_round(store):
 def test_checks_and_analysis_right_after_accepting_show_the_newest_round_with_trials(tmp_path):
     with refine.Tree("q", tmp_path / "s.db") as tree:
         space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
-        root = tree.add_round(space, lambda p: -p["x"], n=30, objective_name="f").run(progress=False)
+        root = tree.add_round(space, lambda p: -p["x"], n=30, name="f").run()
         child = root.propose().accept(n=5)
     for command in ("checks", "analyze"):
         shown = run(f"{command} {tmp_path / 's.db'}")
@@ -77,8 +77,10 @@ def test_messages_name_options_of_the_shell(tmp_path):
 def test_a_round_that_did_not_run_is_named_as_the_reason(tmp_path):
     path = str(tmp_path / "refine.db")
     with refine.Tree("bowl", store=path) as tree:
-        first = tree.add_round({"lr": (0.5, 5.0, 19), "width": [8, 16]}, bowl, n=12, seed=1)
-        first.run(progress=False, check_noise=False)
+        first = tree.add_round(
+            {"lr": (0.5, 5.0, 19), "width": [8, 16]}, bowl, n=12, seed=1, noise="retraining"
+        )
+        first.run()
         child = first.branch({"lr": (4.0, 5.0), "width": [8, 16]}, n=4)
     message = refused("propose", path, child.id)
     assert f"refine run {path} {child.id}" in message

@@ -1,15 +1,13 @@
-"""Options of a run in the shell: fields of RunOptions, declared in one place."""
-
-from dataclasses import fields
+"""Options of a run in the shell: fields of a machine and of a call, declared in one place."""
 
 import pytest
 import typer
 
-from refine.run.options import RunOptions
 from refine.run.workers.pool import Pool
 from refine.ui.cli import app
+from refine.ui.cli.shared import RUN_OPTIONS
 
-DECLARED = {f.name: f.metadata["shell"] for f in fields(RunOptions) if "shell" in f.metadata}
+DECLARED = {name: field.metadata["shell"] for name, field in RUN_OPTIONS.items()}
 
 
 def options_of(command):

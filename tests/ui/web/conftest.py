@@ -15,7 +15,7 @@ from pages import SPACE, noisy, served, visit
 
 @pytest.fixture(scope="session")
 def first_round():
-    return lambda tree: tree.add_round(SPACE, noisy, n=120, seed=5, note="first look").run(progress=False)
+    return lambda tree: tree.add_round(SPACE, noisy, n=120, seed=5, note="first look").run()
 
 
 @pytest.fixture(scope="session")

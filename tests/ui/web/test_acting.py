@@ -92,8 +92,8 @@ def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser,
                 break
         return value
 
-    root = tree.add_round(space, score, n=60, seed=1, objective_name="slope_here.score", pruner=pruner)
-    round_ = root.run(progress=False)
+    root = tree.add_round(space, score, n=60, seed=1, name="slope_here.score", pruner=pruner)
+    round_ = root.run()
     with page_of(browser, round_) as page:
         prunes = page.get_by_label("stop poor trials early, as in this round")
         assert prunes.is_checked()
@@ -130,8 +130,10 @@ def test_a_round_grows_from_the_page(browser, tree, tmp_path, monkeypatch):
         return p["lr"] - p["dropout"] ** 2
 
     space = {"lr": (0.0, 1.0, 21), "dropout": (0.0, 0.5, 11)}
-    root = tree.add_round(space, score, n=20, seed=1, objective_name="growing_here.score", budget=60)
-    round_ = root.run(progress=False, check_noise=False)
+    root = tree.add_round(
+        space, score, n=20, seed=1, name="growing_here.score", budget=60, noise="retraining"
+    )
+    round_ = root.run()
     with page_of(browser, round_, folds=("try",)) as page:
         settled(page)
         assert "40 of 60" in page.locator(".refine-grow").inner_text()
@@ -160,7 +162,7 @@ def test_a_round_without_a_proposal_offers_the_next_step(browser, tree, tmp_path
         return random.Random(repr(sorted(p.items()))).random() + 0 * p["b"]
 
     space = {"a": (0.0, 1.0, 21), "b": (0.0, 1.0, 21), "c": ["x", "y"]}
-    round_ = tree.add_round(space, score, n=40, seed=1, objective_name="noise_here.score").run(progress=False)
+    round_ = tree.add_round(space, score, n=40, seed=1, name="noise_here.score").run()
     step = round_.propose(keep=False).next_step
     assert step.action.name == "round.run"
     with page_of(browser, round_) as page:
@@ -187,9 +189,7 @@ def several(tree):
     }
     goals = [refine.Goal("val_acc", subject_to=["latency_ms <= 7"]), refine.Goal("latency_ms", "minimize")]
     belief = {"lr": refine.Near(2.0, within=1.0)}
-    return tree.add_round(space, network, metric=goals, n=60, seed=1, belief=belief, objective_name="f").run(
-        progress=False
-    )
+    return tree.add_round(space, network, metric=goals, n=60, seed=1, belief=belief, name="f").run()
 
 
 def test_a_question_about_several_goals_is_asked_again_with_its_tolerances(browser, several, tree):

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import objectives
 import refine
 from refine.errors import RefineWarning, ReviewError
 from refine.ui.web.background import Background
@@ -41,7 +42,7 @@ def round_of(tree, tmp_path, monkeypatch):
 
     def make(n=6, pause=0.0, name="objectives_here.score", space=None):
         searched = space or {"x": (0.0, 1.0, 101), "pause": pause}
-        tree.add_round(searched, lambda p: p["x"], n=n, objective_name=name)
+        tree.add_round(searched, lambda p: p["x"], n=n, name=name)
         return tree.rounds[-1]
 
     return make
@@ -106,14 +107,14 @@ def test_a_round_ends_in_order_with_the_server(round_of, background):
     assert not job["running"]
     assert "SIGTERM; every" in job["log"]
     assert 0 < len(round_.trials) < 40
-    objective = {"objective": lambda p: p["x"], "objective_name": "objectives_here.score"}
+    objective = {"objective": objectives.named(lambda p: p["x"], "objectives_here.score")}
     with pytest.warns(RefineWarning, match="version"):
-        round_.run(progress=False, trials=1, **objective)  # no lease is left
+        round_.run(trials=1, **objective)  # no lease is left
 
 
 @pytest.mark.nightly
 def test_the_page_repeats_the_best_trials_and_logs_the_reason_of_a_failure(round_of, background):
-    round_ = round_of(n=12).run(progress=False)
+    round_ = round_of(n=12).run()
     session = Session(round_, background=background)
     session.handle({"type": "run", "round": round_.id, "do": "replicate", "top": 2, "seeds": 3})
     assert ended(session)["text"] == "ended"
@@ -161,13 +162,13 @@ def test_a_round_that_cannot_run_says_why_and_shows_the_command(round_of, tree, 
     assert len(script.trials) == 6
     with refine.Tree("m", store="sqlite://") as in_memory:
         space = {"x": (0.0, 1.0, 5)}
-        inside = in_memory.add_round(space, lambda p: p["x"], n=2, objective_name="objectives_here.score")
+        inside = in_memory.add_round(space, lambda p: p["x"], n=2, name="objectives_here.score")
         assert "memory" in background.runnable(inside)["why"]
 
 
 def test_own_configurations_run_in_the_background_and_count_as_given(round_of, background):
     round_ = round_of(n=3, pause=0.0)
-    round_.run(progress=False)
+    round_.run()
     session = Session(round_, background=background)
     session.handle({"type": "try", "round": round_.id, "rows": [{"x": "0.123"}]})
     ended(session)
@@ -177,7 +178,7 @@ def test_own_configurations_run_in_the_background_and_count_as_given(round_of, b
 
 def test_a_round_grows_in_the_background_without_a_child(tree, round_of, background):
     round_ = round_of(n=12, pause=0.05)
-    round_.run(progress=False)
+    round_.run()
     session = Session(round_, background=background)
     content = session.handle({"type": "round", "round": round_.id})
     assert content["grow"] == {"n": 6, "text": "", "chooses": True}
@@ -190,7 +191,7 @@ def test_a_round_grows_in_the_background_without_a_child(tree, round_of, backgro
 
 def test_a_round_does_not_grow_beyond_the_budget(tree, round_of, background):
     round_ = round_of(n=12, pause=0.0)
-    round_.run(progress=False, check_noise=False)
+    round_.run()
     tree.budget = 16
     session = Session(round_, background=background)
     assert session.handle({"type": "round", "round": round_.id})["grow"]["n"] == 4
@@ -209,7 +210,7 @@ def test_the_page_of_a_notebook_names_the_call_that_adds_trials(round_of):
 
 def test_the_page_repeats_the_plausible_winners(tree, round_of, background):
     round_ = round_of(n=12, name="objectives_here.noisy", space={"x": (0.0, 1.0, 21)})
-    round_.run(progress=False, check_noise=False)
+    round_.run()
     session = Session(round_, background=background)
     winner = session.handle({"type": "winner", "round": round_.id})
     assert winner["step"]["do"] == "confirm"

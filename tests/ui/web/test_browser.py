@@ -160,7 +160,7 @@ def test_a_typed_bound_need_not_be_a_level(opened, root, tree):
 
 @pytest.mark.nightly
 def test_unfinished_edits_stay_with_their_round(browser, root, tree):
-    other = tree.add_round(SPACE, root.objective, n=60, seed=9).run(progress=False)
+    other = tree.add_round(SPACE, root.objective, n=60, seed=9).run()
     with served(root) as running, visit(browser, running.url) as page:
         drag(page, "dropout", "upper", 120)
         edited = bounds(page, "dropout")
@@ -243,7 +243,7 @@ def test_the_page_follows_a_running_round(browser, tree):
 
     done = []
     round_ = tree.add_round({"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}, score, n=55, seed=1)
-    runner = threading.Thread(target=lambda: round_.run(progress=False))
+    runner = threading.Thread(target=lambda: round_.run())
     runner.start()
     while len(done) < 40:
         runner.join(0.05)
@@ -313,7 +313,7 @@ def test_nothing_that_people_wrote_is_markup(browser, tree):
         return p[EVIL]
 
     space = {EVIL: (0.0, 1.0, 6), "kind": [EVIL, "b"]}
-    round_ = tree.add_round(space, objective, n=12, seed=1, objective_name="f", note=EVIL).run(progress=False)
+    round_ = tree.add_round(space, objective, n=12, seed=1, name="f", note=EVIL).run()
     tree.tag(round_, EVIL)
     round_.exclude([0], EVIL)
     round_.propose(keep=False).edit(kind="b").suggest(EVIL, author=EVIL)
@@ -388,7 +388,7 @@ def test_an_edit_moves_nothing_on_the_page(viewed_page):
 
 def test_a_widened_range_has_a_tick_at_its_new_end_and_hatching_where_nothing_ran(browser, tree):
     root = tree.add_round({"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}, lambda p: p["lr"], n=60, seed=1)
-    root.run(progress=False)
+    root.run()
     new = root.propose(keep=False).proposal["lr"].new
     assert new.high > 5
     with served(root) as running, visit(browser, running.url) as page:
@@ -410,7 +410,7 @@ def test_four_cards_stand_two_by_two(browser, tree):
         return -sum((p[name] - 0.2) ** 2 for name in p)
 
     root = tree.add_round({f"p{i}": (0.0, 1.0, 11) for i in range(4)}, score, n=150, seed=1)
-    root.run(progress=False)
+    root.run()
     with served(root) as running, visit(browser, running.url) as page:
         cards = page.locator(".refine-main > .refine-grid .refine-panel")
         assert cards.count() == 4
@@ -461,7 +461,7 @@ def test_a_printed_page_has_cards_of_its_width_and_nothing_to_press(browser, win
 
 def test_bounds_are_stated_without_exponents_for_screen_readers(browser, tree):
     space = {"l2": refine.Float(1e-9, 1.0, levels=10, log=True)}
-    root = tree.add_round(space, lambda p: -p["l2"], n=10, seed=1).run(progress=False, check_noise=False)
+    root = tree.add_round(space, lambda p: -p["l2"], n=10, seed=1, noise="retraining").run()
     with served(root) as running, visit(browser, running.url) as page:
         value = handle(page, "l2", "lower").get_attribute("aria-valuemin")
         assert (0 < float(value) < 1e-6, "e" in value) == (True, False)

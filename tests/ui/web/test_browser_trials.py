@@ -21,7 +21,7 @@ def curve(p, trial):
 
 
 def first_round(tree):
-    return tree.add_round(SPACE, curve, n=100, seed=3, metric="val_acc").run(progress=False)
+    return tree.add_round(SPACE, curve, n=100, seed=3, metric="val_acc").run()
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def family(tmp_path_factory):
     """A round and its child, which nobody changes."""
     with refine.Tree("family", store=tmp_path_factory.mktemp("family") / "refine.db") as tree:
         review = first_round(tree).propose().edit(dropout=(0.0, 0.3), units=(4, 64), lr=(0.5, 3.0))
-        yield review.round, review.accept(n=40).run(progress=False)
+        yield review.round, review.accept(n=40).run()
 
 
 def ready(page):

@@ -27,7 +27,7 @@ def test_the_front_end_passes_its_own_tests():
 
 @pytest.mark.slow
 def test_every_message_has_an_answer(tree, caplog):
-    root = tree.add_round({"lr": (0.0, 1.0, 5), "units": [1, 2]}, lambda p: p["lr"], n=3, objective_name="f")
+    root = tree.add_round({"lr": (0.0, 1.0, 5), "units": [1, 2]}, lambda p: p["lr"], n=3, name="f")
     session = Session(root)
     assert {f"_{kind}" for kind in MESSAGES} <= set(dir(session))
     for kind, fields in MESSAGES.items():

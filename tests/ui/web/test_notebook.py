@@ -19,7 +19,7 @@ def score(p):
 
 tree = refine.Tree("question", store="refine.db")
 space = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "Nadam", "SGD"]}
-root = tree.add_round(space, score, n=40, seed=3).run(progress=False)
+root = tree.add_round(space, score, n=40, seed=3).run(machine=refine.Machine(progress=False))
 """
 
 

@@ -21,8 +21,8 @@ DOCS = Path(__file__).parents[3] / "docs"
 def family(tmp_path_factory):
     """A round with a tag, and its child that has run."""
     with refine.Tree("question", store=tmp_path_factory.mktemp("family") / "refine.db") as tree:
-        root = tree.add_round(SPACE, score, n=50, seed=3, tag="wide").run(progress=False, check_noise=False)
-        child = root.propose().accept(n=10, exploit=0.3).run(progress=False, check_noise=False)
+        root = tree.add_round(SPACE, score, n=50, seed=3, tag="wide", noise="retraining").run()
+        child = root.propose().accept(n=10, exploit=0.3).run()
         yield tree, root, child
 
 
@@ -166,7 +166,7 @@ def test_a_question_on_the_page_keeps_its_tolerances_of_several_goals(tree):
 
     goals = [refine.Goal("gain"), refine.Goal("cost", "minimize")]
     space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 5)}
-    root = tree.add_round(space, both, metric=goals, n=20, seed=1, objective_name="f").run(progress=False)
+    root = tree.add_round(space, both, metric=goals, n=20, seed=1, name="f").run()
     session = Session(root)
     question = {"question": "x <= 0.5", "epsilon": {"gain": 0.25, "cost": 0.5}}
     answer = session.handle({"type": "ask", "round": root.id, **question})

@@ -13,8 +13,8 @@ WIDTHS = (320, 390, 768, 901, 1024, 1280)
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory):
     with refine.Tree("question", store=tmp_path_factory.mktemp("widths") / "refine.db") as tree:
-        root = tree.add_round(SPACE, noisy, n=60, seed=5, note="first look").run(progress=False)
-        root.propose().accept("narrower", n=20).run(progress=False)
+        root = tree.add_round(SPACE, noisy, n=60, seed=5, note="first look").run()
+        root.propose().accept("narrower", n=20).run()
         yield tree
 
 
@@ -42,8 +42,8 @@ def test_long_names_make_no_page_wider_than_the_screen(browser, tmp_path):
     space = {long: (0.0, 1.0, 11), "units": (1, 8)}
     with refine.Tree("x" * 80, store=tmp_path / "refine.db") as tree:
         root = tree.add_round(space, lambda p: p[long], n=30, note="https://example.org/" + "a" * 80)
-        root.run(progress=False)
-        last = tree.add_round({**space, "units": (1, 16)}, lambda p: p[long], n=30).run(progress=False)
+        root.run()
+        last = tree.add_round({**space, "units": (1, 16)}, lambda p: p[long], n=30).run()
         tree.tag(last, "paper-final-version-of-the-study")
         written = tree.export_page(tmp_path / "study.html")
         with visit(browser, written.as_uri(), offline=True) as page:

@@ -48,7 +48,7 @@ def test_an_old_recommendation_is_never_shown_next_to_a_new_risk(viewed_page, vi
 
 
 def test_the_advice_to_stop_comes_first_and_leads_to_the_winner(browser, tree):
-    root = tree.add_round(SPACE, score, n=120, seed=3).run(progress=False)
+    root = tree.add_round(SPACE, score, n=120, seed=3).run()
     review = root.propose(keep=False)
     assert review.worth().verdict == "STOP"
     with served(root) as running, visit(browser, running.url) as page:

@@ -18,8 +18,8 @@ def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
     with refine.Tree(HOSTILE, store=tmp_path / "refine.db") as tree:
         with pytest.raises(NotFoundError, match="no round"):
             tree.export_page(tmp_path / "study.html")
-        root = tree.add_round(SPACE, noisy, n=n, seed=5, note=HOSTILE).run(progress=False)
-        root.propose().accept(n=n).run(progress=False)
+        root = tree.add_round(SPACE, noisy, n=n, seed=5, note=HOSTILE).run()
+        root.propose().accept(n=n).run()
         written = tree.export_page(tmp_path / "study.html")
         assert written.stat().st_size < 2_000_000
         with visit(browser, written.as_uri(), offline=True) as page:

@@ -17,12 +17,12 @@ def test_nothing_runs_on_a_copy_with_hostile_names_notes_and_questions(browser, 
 
     space = {EVIL: (0.0, 1.0, 6), "kind": [EVIL, "b"], "x": (0, 9)}
     with refine.Tree("study", store=tmp_path / "refine.db") as tree:
-        root = tree.add_round(space, score, n=30, seed=1, objective_name="f", note=EVIL)
-        root.run(progress=False)
+        root = tree.add_round(space, score, n=30, seed=1, name="f", note=EVIL)
+        root.run()
         answer = tree.ask("x >= 5", given=f"kind == {EVIL!r}", author=EVIL)
         assert "<script>" in answer.given
-        child = answer.settle(4, author=EVIL).run(progress=False)
-        noted = tree.ask("x <= 4").settle(3, note=EVIL).run(progress=False)
+        child = answer.settle(4, author=EVIL).run()
+        noted = tree.ask("x <= 4").settle(3, note=EVIL).run()
         tree.ask("kind == 'b'", better=f"kind == {EVIL!r}", author=EVIL)
         assert len(tree.questions(suggest=False).asked) == 3
         written = tree.export_page(tmp_path / "study.html")

@@ -17,7 +17,7 @@ from refine.ui.web.session import Session
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with refine.Tree("question", store=tmp_path_factory.mktemp("served") / "refine.db") as tree:
-        round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=5, objective_name="f")
+        round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=5, name="f")
         with Server(Session(round_)).running() as running:
             yield running
 
@@ -114,9 +114,7 @@ def test_a_port_that_is_taken_and_nothing_but_loopback(server):
 
 def test_behind_a_proxy_an_author_is_whom_it_names(tree):
     proxy = proxy_of("https://refine.example", "X-Forwarded-User")
-    round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=5, objective_name="f").run(
-        progress=False
-    )
+    round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=5, name="f").run()
     session = Session(round_)
     about = {"round": round_.id, "number": 0}
     key = session.handle({"type": "trial", **about})["key"]

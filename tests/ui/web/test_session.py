@@ -25,8 +25,8 @@ def first_round():
     """Its noise isn't known, so that the proposals differ by risk."""
 
     def first_look(tree):
-        round_ = tree.add_round(SPACE, score, n=120, seed=3, note="first look")
-        return round_.run(progress=False, check_noise=False)
+        round_ = tree.add_round(SPACE, score, n=120, seed=3, note="first look", noise="retraining")
+        return round_.run()
 
     return first_look
 
@@ -280,7 +280,7 @@ def test_a_risk_that_is_none_is_refused(session_shown, risk):
 
 
 def test_a_round_that_is_too_small_to_analyse(tree):
-    small = tree.add_round(SPACE, score, n=5, seed=8).run(progress=False)
+    small = tree.add_round(SPACE, score, n=5, seed=8).run()
     answer = shown(Session(small), small)
     assert answer["review"] is None
     assert "least 10" in answer["why"]
@@ -334,8 +334,8 @@ def test_every_root_is_judged_by_its_own_metric(tree, root):
         metric="loss",
         direction="minimize",
         n=24,
-        objective_name="f",
-    ).run(progress=False)
+        name="f",
+    ).run()
     session = Session(root)
     answer = shown(session, other)
     assert (answer["metric"], answer["direction"]) == ("loss", "minimize")
@@ -356,14 +356,14 @@ def test_runs_again_are_other_evidence(tree, root, way):
             raise ValueError("not now")
         return p["x"] + 0.1 * (trial.seed % 7)
 
-    round_ = tree.add_round({"x": (0.0, 1.0, 30)}, flaky, n=24, objective_name="f").run(progress=False)
+    round_ = tree.add_round({"x": (0.0, 1.0, 30)}, flaky, n=24, name="f").run()
     session = Session(round_)
     pulse = session.handle({"type": "pulse"})
     message = {"type": "decide", "kind": "accept", **about(session, round_, n=4)}
     if way == "rerun":
-        round_.run(rerun=["failed"], progress=False)
+        round_.run(rerun=["failed"])
     else:
-        round_.replicate(5, 3, progress=False)
+        round_.replicate(5, 3)
     assert session.handle({"type": "pulse"})["versions"] != pulse["versions"]
     assert round_.id in session.handle(message)["error"]
     assert round_.decisions == ()
@@ -398,7 +398,7 @@ def test_trials_that_are_left_out_or_deleted_are_other_evidence(session, root, t
 def test_answers_are_about_the_drawn_proposal_after_new_trials(session, root):
     drawn = about(session)
     before = session.handle({"type": "trials", **drawn})
-    root.run(n=130, progress=False)
+    root.run(n=130)
     shown(session)
     assert session.handle({"type": "trials", **drawn}) == before
     assert len(ask(session, "trials")) > len(before)
@@ -409,7 +409,7 @@ def test_looking_stores_nothing_and_deciding_stores_the_proposal(session, root, 
     stored = lambda: list(tree._context.store.proposals(root._stored.pk))  # noqa: E731
     for n in (121, 122, 123):
         shown(session, risk=0.2)
-        root.run(n=n, progress=False)
+        root.run(n=n)
     message = {"type": "decide", "kind": "decline", **about(session)}
     assert stored() == []
     declined = {"child": None, "text": "Declined: the space is unchanged.", "warning": ""}
@@ -427,7 +427,7 @@ def test_an_internal_error_is_answered_in_words(session, root, monkeypatch, capl
 @pytest.mark.slow
 def test_names_that_are_not_identifiers_are_printed_as_a_mapping(tree):
     space = {"lambda": (0.0, 1.0, 6), "a b": (0.0, 1.0, 6)}
-    round_ = tree.add_round(space, lambda p: p["lambda"], n=30, objective_name="f").run(progress=False)
+    round_ = tree.add_round(space, lambda p: p["lambda"], n=30, name="f").run()
     session = Session(round_)
     message = about(session, round_, edits={"lambda": {"bounds": [0, 0.4]}}, n=5)
     code = session.handle({"type": "preview", **message})["code"]

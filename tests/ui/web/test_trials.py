@@ -35,7 +35,7 @@ def train(p, trial):
 def round_(tmp_path_factory):
     with refine.Tree("trials", store=tmp_path_factory.mktemp("trials") / "refine.db") as tree:
         goal = {"metric": "val_loss", "direction": "minimize"}
-        yield tree.add_round(SPACE, train, n=20, seed=1, **goal).run(progress=False)
+        yield tree.add_round(SPACE, train, n=20, seed=1, **goal).run()
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_the_card_of_a_trial_states_its_rank_values_and_curve(ask, round_):
 def test_exclusions_of_a_trial_are_stored(tmp_path, monkeypatch):
     tree = refine.Tree("notes", store=tmp_path / "refine.db")
     space = {"x": (0.0, 1.0, 12), "y": (0.0, 1.0, 2)}
-    round_ = tree.add_round(space, lambda p: p["x"], n=24, objective_name="f").run(progress=False)
+    round_ = tree.add_round(space, lambda p: p["x"], n=24, name="f").run()
     session = Session(round_)
     message = {"round": round_.id}
     version = session.handle({"type": "round", **message})["version"]
@@ -189,10 +189,8 @@ def test_figures_are_drawn_from_the_analysis_at_hand(ask, round_, monkeypatch):
 
 def test_a_child_is_compared_with_its_parent(tmp_path):
     tree = refine.Tree("family", store=tmp_path / "refine.db")
-    root = tree.add_round({"x": (0.0, 1.0, 12)}, lambda p: p["x"], n=12, objective_name="f").run(
-        progress=False
-    )
-    child = root.branch({"x": (0.5, 1.0, 6)}, n=5, note="higher").run(progress=False)
+    root = tree.add_round({"x": (0.0, 1.0, 12)}, lambda p: p["x"], n=12, name="f").run()
+    child = root.branch({"x": (0.5, 1.0, 6)}, n=5, note="higher").run()
     comparison = Session(child).handle({"type": "beside", "round": child.id})
     assert comparison["head"] == ["what", root.id, child.id, "levels"]
     assert comparison["rows"][0][:3] == ["x", "0 to 1", "0.5 to 1"]

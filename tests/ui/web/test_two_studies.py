@@ -26,11 +26,11 @@ def studies(tmp_path):
         first, second = (
             stack.enter_context(refine.Tree(HOSTILE, store=tmp_path / f"question{i}.db")) for i in range(2)
         )
-        first.add_round(SPACE, noisy, n=100, seed=5, objective_name="f").run(progress=False)
-        root = second.add_round(SPACE, other_code, n=100, seed=5, objective_name="f").run(progress=False)
+        first.add_round(SPACE, noisy, n=100, seed=5, name="f").run()
+        root = second.add_round(SPACE, other_code, n=100, seed=5, name="f").run()
         assert root.id == first["root"].id
         wider = {**SPACE, "lr": (0.5, 2.0, 4), "momentum": (0.0, 0.9, 10)}
-        root.branch(wider, previous={"momentum": 0.0}, n=60).run(progress=False)
+        root.branch(wider, previous={"momentum": 0.0}, n=60).run()
         yield first, second
 
 

@@ -1,19 +1,25 @@
-"""Workers, threads, limits and GPUs of a run, checked in one place."""
+"""The machine of calls that run trials: workers, limits, a time limit, progress and callbacks."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from refine.errors import DesignError
 from refine.run.executors import Capabilities, Limits, TrialExecutor
+from refine.run.hooks import RoundHook, Tracker, TrialHook, callables, trackers_of
 from refine.run.signals import GRACE, check_grace
+from refine.utils.keywords import helped
 from refine.utils.numbers import is_real, is_whole
+
+MOST_HOURS = 24.0 * 366 * 10
+_NO_TIME = 1e-9  # hours in which no trial starts
 
 LEAST_MEMORY = 200_000_000  # bytes; a worker that has imported nothing but the engine holds half of it
 
@@ -50,39 +56,44 @@ def _typed_gpus(text: str) -> int | list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-class ResourceKeywords(TypedDict, total=False):
-    """The options of :class:`Resources` as keywords."""
+@helped
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Machine:
+    """Workers, limits, progress and callbacks of calls that run trials.
 
-    workers: int
-    executor: Executor | TrialExecutor | None
-    threads: int
-    timeout: float | None
-    memory: int | str | None
-    grace: float
-    gpus: int | Sequence[int | str] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resources:
-    """Workers of a run, and limits of their trials.
+    :attr:`refine.Tree.machine` holds the machine of a tree; ``machine=`` replaces the machine for a call.
 
     Args:
-        workers: Number of trials at a time.
-        executor: An executor to run on, of refine or of ``concurrent.futures``.
-        threads: Threads of a trial.
-        timeout: Seconds from the start of a trial in a worker; then the worker is killed, and the trial is a
-            ``timeout``.
-        memory: Resident memory of a worker with its child processes; then the worker is killed, and the trial
-            is repeated once in a new worker before it is ``crashed``.
-        grace: Seconds of running trials after SIGTERM or SIGHUP.
-        gpus: GPUs for the workers in turn, one per worker: a number of visible GPUs, or a list of names as in
-            ``CUDA_VISIBLE_DEVICES``. 0 hides every GPU; without a value that variable is used. More workers
-            than GPUs share GPUs.
+        workers: Trials at a time: 1 runs in this process, more run in as many subprocesses.
+        executor: An executor of refine or of ``concurrent.futures`` instead of subprocesses; ``workers``
+            limits the trials at a time.
+        threads: Threads per trial; the default of one gives equal floats for any number of workers.
+        timeout: Seconds per trial, counted from the start in the worker. Then refine kills the worker and
+            records a ``timeout``. With ``timeout``, ``memory`` or ``gpus``, one worker is a subprocess too.
+        memory: Limit on the resident memory of a worker, in bytes or as ``"2GB"``, checked ten times a
+            second. Above the limit, refine kills the worker and repeats the trial once before ``crashed``.
+        grace: Seconds for running trials after SIGTERM or SIGHUP. Slurm and Kubernetes kill after 30 seconds,
+            ``docker stop`` after 10: choose fewer.
+        gpus: Number or list of visible GPUs, handed to the workers in turn, one each; 0 hides all GPUs. More
+            workers than GPUs share GPUs.
+        hours: Start no new trials after this many hours of a call.
+        progress: Whether to show a progress bar.
+        on_trial: A function, or several, called in this process with every stored
+            :class:`refine.trials.trial.FinishedTrial`. Exceptions give a warning and log entries.
+        on_round: A function, or several, called with the round at the end of :meth:`refine.Round.run`, unless
+            the call is refused before its first trial.
+        track: A tracker, such as :class:`refine.report.trackers.MLflow`, or several, for the ended trials of
+            :meth:`refine.Round.run`.
 
-    With ``timeout``, ``memory`` or ``gpus``, even one worker is a subprocess.
+    Raises:
+        DesignError: An option out of range, a limit that the executor cannot keep, or ``gpus`` together with
+            an executor.
 
-    Raises DesignError: an option out of range, a limit that the executor cannot keep, or ``gpus`` together
-    with an executor.
+    Examples:
+        >>> import dataclasses
+        >>> tree.machine = refine.Machine(workers=4, timeout=600)
+        >>> dataclasses.replace(tree.machine, workers=2)
+        Machine(workers=2, timeout=600)
     """
 
     # 1 runs in this process, more on a local cluster of subprocesses
@@ -108,18 +119,22 @@ class Resources:
         "Assign GPUs to workers in turn: a number, or names (0,3); 0 hides all; default all.",
         parse=_typed_gpus,
     )
-    limits: Limits = field(init=False)  # ``timeout`` and ``memory`` as numbers
-    devices: tuple[str, ...] | None = field(
-        init=False
-    )  # visible GPUs of each worker; ``None`` without ``gpus``
+    hours: float | None = shell_option(
+        None, float, "Start no new trials after this many hours.", heading="Graceful stop"
+    )
+    progress: bool = True
+    on_trial: TrialHook | Sequence[TrialHook] | None = None
+    on_round: RoundHook | Sequence[RoundHook] | None = None
+    track: Tracker | Sequence[Tracker] | None = None
+    limits: Limits = field(init=False, compare=False)  # ``timeout`` and ``memory`` as numbers
+    # visible GPUs of each worker; ``None`` without ``gpus``
+    devices: tuple[str, ...] | None = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, value in (("workers", self.workers), ("threads", self.threads)):
             if not is_whole(value):
                 hint = "1 is the default"
-                if callable(value):
-                    hint = "an objective is given by name: run(objective=...)"
-                elif name == "workers":
+                if name == "workers":
                     hint = "workers=2 runs two at a time"
                 raise DesignError(f"{name} must be a whole number >= 1, got {value!r}; {hint}")
         if type(self.executor).__module__.partition(".")[0] == "distributed":
@@ -133,6 +148,13 @@ class Resources:
                 "for example ThreadPoolExecutor(2), refine.DaskExecutor(client), or refine.RayExecutor()"
             )
         check_grace(self.grace)
+        if self.hours is not None and not (is_real(self.hours) and 0 < self.hours <= MOST_HOURS):
+            raise DesignError(f"hours must be a number > 0, got {self.hours!r}; hours=0.5 is half an hour")
+        if not isinstance(self.progress, bool):
+            raise DesignError(f"progress must be True or False, got {self.progress!r}; False shows no bar")
+        callables(self.on_trial, "on_trial")
+        callables(self.on_round, "on_round")
+        trackers_of(self.track)
         object.__setattr__(self, "limits", limits_of(self.timeout, self.memory, self.executor))
         object.__setattr__(self, "devices", devices_of(self.gpus, self.executor))
 
@@ -141,6 +163,11 @@ class Resources:
         """True if trials run one after the other in this process."""
         alone = self.workers == 1 and self.executor is None
         return alone and not self.limits.any and self.devices is None
+
+    def __repr__(self) -> str:
+        values = [(f.name, getattr(self, f.name), f.default) for f in fields(self) if f.init]
+        changed = [f"{name}={value!r}" for name, value, default in values if value != default]
+        return f"Machine({', '.join(changed)})"
 
 
 def limits_of(
@@ -235,3 +262,36 @@ def _is_gpu_name(gpu: Any) -> bool:
     if isinstance(gpu, str):
         return re.fullmatch(r"\d+|(GPU|MIG)-[\w/-]+", gpu) is not None
     return is_whole(gpu, 0) and gpu <= _MOST_DEVICES
+
+
+DEFAULT = Machine()
+"""The machine of a tree until you assign another one."""
+
+
+def machine_of(default: Machine, machine: Machine | None, workers: int | None = None) -> Machine:
+    """The machine of a call, by default the machine of the tree; with ``workers`` if given.
+
+    Raises DesignError: not a machine, or ``workers`` next to a machine with a different number of workers.
+    """
+    chosen = machine
+    if chosen is None:
+        chosen = default
+    if not isinstance(chosen, Machine):
+        raise DesignError(
+            f"machine must be a refine.Machine, got {machine!r}; for example "
+            "machine=refine.Machine(workers=4)"
+        )
+    if workers is None:
+        return chosen
+    if machine is not None and machine.workers not in (1, workers):
+        raise DesignError(
+            f"workers={workers!r} differs from machine={machine!r}; give the number of workers once"
+        )
+    return replace(chosen, workers=workers)
+
+
+def rest_of(machine: Machine, begun: float) -> Machine:
+    """The machine with the hours left of a call of several runs; ``begun`` is from :func:`time.monotonic`."""
+    if machine.hours is None:
+        return machine
+    return replace(machine, hours=max(_NO_TIME, machine.hours - (time.monotonic() - begun) / 3600))
