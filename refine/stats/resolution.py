@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 _MAD = 1.4826  # factor from a median absolute deviation to a standard deviation, for normal errors
+_FEWEST = 12  # fewest configurations for residuals
+_SLOPES = 12  # places among the best values at which slopes are compared
 _ROWS = 300  # largest number of configurations for the model
 _ROUNDING = 1e-6  # relative rounding error: metrics are often means in single precision
 # relative error of a value in single and in double precision
@@ -115,20 +117,20 @@ class TopNoise:
     Replicates: the deviation within configurations, pooled; single absurd values are pulled in to four robust
     deviations.
 
-    Residuals: a Gaussian process on the normal scores of the values predicts every configuration from the
-    others. For predictions among the best, the difference between value and prediction is taken in units of
-    the metric, shrunk by the noise's share of its variance, since the rest is uncertainty of the process. The
-    median of the absolute values, made consistent for normal errors, is the noise. Values far from the best,
-    or single values, do not decide.
+    Residuals: Gaussian processes on the normal scores of the values, with several kernels, state the noise of
+    a score. Noise often grows with the loss, so the noise is scaled by the squared errors of predictions from
+    the other configurations, in units of their variance, among the best predictions. The slope of the values
+    over the scores among the best turns the noise into units of the metric. Values far from the best, or
+    single values, do not decide.
 
-    Source: Rasmussen and Williams (2006), section 5.4.2, for leaving one out; Rousseeuw and Croux (1993) for
-    the median of absolute deviations; the combination is our own.
+    Source: Rasmussen and Williams (2006), section 5.4.2, for leaving one out; the combination is our own.
     """
 
     least: int = 5  # fewest degrees of freedom for an estimate from replicates
-    region: float = 0.1  # share of the configurations, by prediction, that counts as best
-    fewest: int = 12  # fewest configurations that count as best
+    region: float = 0.2  # share of the configurations, by prediction or by value, that counts as best
+    fewest: int = 6  # fewest configurations that count as best
     rows: int = 300  # largest number of configurations for the model
+    kernels: int = 8  # sets of kernel parameters drawn
     seed: int = 0  # seed of the sample of configurations
 
     def __call__(
@@ -141,7 +143,7 @@ class TopNoise:
     ) -> NoiseEstimate:
         """Estimate the smallest distinguishable difference.
 
-        'step' or 'none' under 20 configurations without replicates.
+        'step' or 'none' under 12 configurations without replicates.
 
         `groups` are (n,) labels, equal for replicates of a configuration; `read` is (n, d) bools, whether the
         objective read the parameter, None if all are read.
@@ -157,8 +159,8 @@ class TopNoise:
         was_read = read_mask(read, table.shape)
         table = np.where(was_read, table, 0.0)
         trials = scored(table if read is None else np.concatenate([table, was_read], axis=1), values)
-        if trials.rows.size < 20 or np.ptp(trials.score) == 0:
-            if trials.rows.size >= 20:
+        if trials.rows.size < _FEWEST or np.ptp(trials.score) == 0:
+            if trials.rows.size >= _FEWEST:
                 sd = 0.0
             else:
                 sd = np.nan
@@ -167,14 +169,38 @@ class TopNoise:
             return NoiseEstimate(
                 sd, step, "residuals" if sd == 0 else "none", trials.rows.size if sd == 0 else 0
             )
-        residuals = _left_over(table, was_read, trials, cardinalities, self.rows, self.seed)
-        top_count = min(residuals.expected.size, max(self.fewest, round(self.region * trials.score.size)))
-        top = np.argsort(-residuals.expected, kind="stable")[:top_count]
-        seen_values = np.interp(residuals.score[top], trials.knots, trials.values)
-        difference = seen_values - np.interp(residuals.expected[top], trials.knots, trials.values)
-        sd = _MAD * float(np.median(np.abs(difference) * residuals.share[top]))
-        n = residuals.expected.size
-        return NoiseEstimate(sd, step, "residuals", n)
+        sd = self._top_slope(trials) * self._score_noise(table, was_read, trials, cardinalities)
+        return NoiseEstimate(sd, step, "residuals", min(self.rows, trials.rows.size))
+
+    def _top_slope(self, trials: ScoredTrials) -> float:
+        """Median rise of the values per score among the best values."""
+        order = np.sort(trials.score)[::-1]
+        lowest = order[min(order.size - 1, max(4, round(self.region * order.size)))]
+        scores = np.linspace(lowest, order[0], _SLOPES)
+        values = np.interp(scores, trials.knots, trials.values)
+        i, j = np.triu_indices(_SLOPES, 1)
+        return float(np.median((values[j] - values[i]) / np.maximum(scores[j] - scores[i], 1e-12)))
+
+    def _score_noise(
+        self, table: FloatArray, was_read: BoolArray, trials: ScoredTrials, cardinalities: Sequence[int]
+    ) -> float:
+        """Standard deviation of the noise of a score near the best; the geometric mean over kernels."""
+        rng = np.random.default_rng(self.seed)
+        take = _best_and_others(trials.score, self.rows, rng)
+        row_numbers = trials.rows[take]
+        score = trials.score[take]
+        features = embed(table[row_numbers], was_read[row_numbers], cardinalities, partly_read(was_read))
+        count = max(self.fewest, round(self.region * score.size))
+        logs = []
+        for parameters in fit_kernel(features, score, self.kernels, rng):
+            x = features.scaled(parameters.lengths)
+            inverse = np.linalg.inv(parameters.covariance(x, x) + (parameters.noise + 1e-8) * np.eye(len(x)))
+            variance = 1.0 / np.diag(inverse)
+            missed = (inverse @ (score - score.mean())) * variance
+            best = np.argsort(missed - score, kind="stable")[:count]
+            excess = float(np.mean(missed[best] ** 2 / variance[best]))
+            logs.append(np.log(parameters.noise * max(excess, 1e-12)) / 2)
+        return float(np.exp(np.mean(logs)))
 
 
 class LeaveOneOutNoise(NamedTuple):
@@ -210,14 +236,9 @@ def _left_over(
     seed: int,
 ) -> LeaveOneOutNoise:
     rng = np.random.default_rng(seed)
-    score = trials.score
-    take = np.arange(score.size)
-    if score.size > rows:  # the best quarter, and a sample of the others
-        order = np.argsort(-score, kind="stable")
-        best = rows // 4
-        take = np.r_[order[:best], rng.choice(order[best:], size=rows - best, replace=False)]
+    take = _best_and_others(trials.score, rows, rng)
     row_numbers = trials.rows[take]
-    score = score[take]
+    score = trials.score[take]
     features = embed(table[row_numbers], was_read[row_numbers], cardinalities, partly_read(was_read))
     parameters = fit_kernel(features, score, 1, rng)[0]
     x = features.scaled(parameters.lengths)
@@ -226,6 +247,15 @@ def _left_over(
     missed = (inverse @ (score - score.mean())) * variance
     share = np.sqrt(np.minimum(parameters.noise / variance, 1.0))
     return LeaveOneOutNoise(score - missed, score, share, row_numbers)
+
+
+def _best_and_others(score: FloatArray, rows: int, rng: np.random.Generator) -> IntArray:
+    """Positions of at most ``rows`` scores: the best quarter, and a sample of the others."""
+    if score.size <= rows:
+        return np.arange(score.size)
+    order = np.argsort(-score, kind="stable")
+    best = rows // 4
+    return np.r_[order[:best], rng.choice(order[best:], size=rows - best, replace=False)]
 
 
 def within_groups(y: FloatArray, groups: ArrayLike) -> tuple[float, int]:
