@@ -61,8 +61,9 @@ def edited(old: Parameter, value: object, replaced: Parameter | None = None) -> 
     """One edited parameter.
 
     - ``(low, high)`` keeps the kind, the scale, the old levels between the bounds (so that earlier trials
-      stay on the grid) and the old spacing beyond them. Bounds beyond the old ones widen the range. Of an
-      ordered choice, the bounds keep the values between them.
+      stay on the grid) and the old spacing beyond them. A narrower range gets finer levels, about as many as
+      before. Bounds beyond the old ones widen the range. Of an ordered choice, the bounds keep the values
+      between them.
     - ``(low, high, levels)`` sets the number of levels as well.
     - A list gives choices, a single value fixes the parameter, and a parameter replaces it. A conditional
       range that is given without ``levels`` keeps the old levels, like ``(low, high)``.
@@ -188,12 +189,13 @@ def _with_bounds(old: Range, value: tuple[Any, ...], replaced: Parameter | None)
         return kind(low, high, level_count(value), **old.declared)  # type: ignore[arg-type]
     levels = _with_old_levels(old, low, high, integral)
     new = kind(low, high, levels, **old.declared)  # type: ignore[arg-type]
-    if not isinstance(replaced, Range):
-        return new
-    levels_between = sum(low <= v <= high for v in replaced.grid)
     parts = 1
-    if levels_between > new.size:
-        parts = math.ceil((levels_between - 1) / (new.size - 1))
+    if old.low <= low and high <= old.high:
+        parts = max(1, round((old.size - 1) / (new.size - 1)))
+    if isinstance(replaced, Range):
+        levels_between = sum(low <= v <= high for v in replaced.grid)
+        if levels_between > new.size:
+            parts = max(parts, math.ceil((levels_between - 1) / (new.size - 1)))
     return refined(new, new.grid, parts)
 
 
