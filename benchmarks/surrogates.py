@@ -7,6 +7,8 @@ repository has no such folder. Random functions need none.
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +44,7 @@ KEPT = 20  # cells from which the search for the best continues
 NOISE = 0.05  # standard deviation of the noise, as a share of best - median
 PROCESS_ROWS = (350, 1200)  # rows that a process's kernel is fitted to, and rows that it is conditioned on
 FEATURES = 1000  # waves of a random function
+HPOB_ROWS = 4000  # most trainings of a task of HPO-B
 SEEN = ("7609_9967",)
 """Tasks that the search was chosen on, and that would be the last of their family."""
 
@@ -125,14 +128,20 @@ class Surrogate(Searched):
         space = json.loads((folder / family / "space.json").read_text())
         columns = {parameter: placed(table[parameter], kind_of) for parameter, kind_of in space.items()}
         varied = {parameter: column for parameter, column in columns.items() if len(column[0]) > 1}
-        levels = {parameter: values for parameter, (values, _) in varied.items()}
+        self.fit(kind, name, varied, table["objective"].to_numpy(float))
+
+    def fit(
+        self, kind: str, name: str, columns: dict[str, tuple[list, np.ndarray]], objective: np.ndarray
+    ) -> None:
+        """Fits the models of a kind to the levels and positions of every parameter."""
+        levels = {parameter: values for parameter, (values, _) in columns.items()}
         self.widths = [
             1 if isinstance(values[0], str) else max(1, len(values) - 1) for values in levels.values()
         ]
         self.choices = [len(values) if isinstance(values[0], str) else 0 for values in levels.values()]
-        X = self.encoded(np.column_stack([positions for _, positions in varied.values()]))
-        self.models = [fit(X, table["objective"].to_numpy(float)) for fit in MODELS[kind]]
-        super().__init__(kind, name, levels)
+        X = self.encoded(np.column_stack([positions for _, positions in columns.values()]))
+        self.models = [fit(X, objective) for fit in MODELS[kind]]
+        Searched.__init__(self, kind, name, levels)
 
     def encoded(self, rows: np.ndarray) -> np.ndarray:
         """(n, columns) inputs of the models: positions in [0, 1], and an indicator for every choice."""
@@ -146,6 +155,50 @@ class Surrogate(Searched):
         """(n,) means of the models at (n, parameters) level numbers."""
         X = self.encoded(rows)
         return np.mean([model.predict(X) for model in self.models], axis=0)
+
+
+class Recorded(Surrogate):
+    """A model fitted to the trainings of a task of HPO-B, from the package `bocode`.
+
+    Choices are put together again from their indicators; a column that says whether a parameter was active is left out.
+
+    Source: Pineda Arango et al. (2021), 'HPO-B: A Large-Scale Reproducible Benchmark for Black-Box HPO based on OpenML'.
+    """
+
+    def __init__(self, kind: str, task: str) -> None:
+        X, y, names = hpob(task)
+        columns: dict[str, tuple[list, np.ndarray]] = {}
+        indicators: dict[str, dict[str, np.ndarray]] = {}
+        for name, column in zip(names, X.T, strict=True):
+            if ".ohe." in name:
+                parameter, choice = name.split(".ohe._")
+                indicators.setdefault(parameter, {})[choice] = column
+            elif not name.endswith(".na"):
+                count = min(LEVELS, len(np.unique(column)))
+                columns[name] = list(range(count)), column * (count - 1)
+        for parameter, shares in indicators.items():
+            table = np.stack(list(shares.values()), axis=1)
+            if table.min(axis=1).max() < table.max(axis=1).min():
+                columns[parameter] = [f"_{choice}" for choice in shares], table.argmax(axis=1)
+        self.fit(kind, f"hpob.{task}", {name: c for name, c in columns.items() if len(c[0]) > 1}, y)
+
+
+def hpob(task: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Configurations, accuracies and column names of a task of HPO-B, such as ``"5965_3903"``; at most `HPOB_ROWS` rows."""
+    found = importlib.util.find_spec("bocode")
+    if found is None or found.origin is None:
+        raise SystemExit("the trainings of HPO-B come with bocode: pip install --no-deps bocode")
+    home = Path(found.origin).parent / "opt_problems" / "hpo"
+    tree = ast.parse((home / "_hpob_base.py").read_text())
+    names = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SPACE_VARIABLES"
+    )
+    with np.load(home / "data" / "hpob_data.npz") as tables:
+        table = tables[task].astype(float)
+    rows = np.random.default_rng(0).permutation(len(table))[:HPOB_ROWS]
+    return table[rows, :-1], table[rows, -1], names[task.split("_")[0]]
 
 
 class RandomFunction(Searched):

@@ -25,7 +25,6 @@ from refine.analysis.evidence import (
     couplings,
     evidence_of,
     level_axis,
-    once,
     read_where,
     untested,
     without_ruled_out,
@@ -585,7 +584,6 @@ def analyze(
     names = list(space.varied)
     parameters = [space[n] for n in space.varied]
     n_even = _n_even(tables, parameters)
-    space_filling = rows.finished & rows.space_filling
     X, y, place, unusable = _evidence(tables.parts, sign)
     spent = stats.looks_spent(stage)
     permutations = min(_MOST_PERMUTATIONS, stats.permutations_needed(max(1, len(names)), ALPHA / spent))
@@ -610,9 +608,6 @@ def analyze(
     X_ranked, y_ranked, order_ranked = _in_order(rows, rows.ranked, sign)
     read_columns = [masks.get(n, all_rows)[rows.ranked][order_ranked] for n in names]
     read_ranked = np.reshape(read_columns, (len(names), len(y_ranked))).T
-    if space_filling.any():
-        pooled_p = _pooled_p(tables.path_parts, cardinalities, sign)
-        evidence = [e._replace(pooled_p=float(p)) for e, p in zip(evidence, pooled_p, strict=True)]
     pairs = couplings(X_ranked, y_ranked, cardinalities, read_ranked, seed)
     counts = _counts(rows, of_round, sign)
     n_tested = counts["n_space_filling"]
@@ -841,7 +836,7 @@ def _resolution(
             cardinalities = [space[n].cardinality for n in space.varied]
             sample = _sample_of(first_rows, first_even, groups, cardinalities, sign)
             first_y = sign * first_rows.y[first_even & ~first_rows.degenerate]
-    X, y, labels, cardinalities = sample
+    _, y, labels, _ = sample
     usable = [part.finished & ~part.degenerate for part in tables.parts]
     finished_X = _selected([part.X for part in tables.parts], usable)
     finished_y = sign * _selected([part.y for part in tables.parts], usable)
@@ -866,7 +861,7 @@ def _resolution(
         decades = decades_of(spread_of_losses, scale, -even_y)
     if decades > 0:
         on_log_scale = noise_of(
-            (X, -np.log10(-y), cardinalities),
+            -np.log10(-y),
             labels,
             log_of_repeats(sources.replicates),
             (finished_X, -np.log10(-finished_y), tables.cardinalities),
@@ -875,7 +870,7 @@ def _resolution(
         resolution = from_decades(on_log_scale, float(-finished_y.max()))
     else:
         finished = (finished_X, finished_y, tables.cardinalities)
-        resolution = noise_of((X, y, cardinalities), labels, sources.replicates, finished, declared)
+        resolution = noise_of(y, labels, sources.replicates, finished, declared)
         resolution = resolution._replace(floor=stats.floor_of(spread, even_y))
     judged = np.where(rows.finished & ~rows.degenerate, sign * rows.y, -np.inf)
     paired = fold_error_of(rows.table, metrics, judged)
@@ -1090,18 +1085,6 @@ def origin_words(frame: pd.DataFrame) -> npt.NDArray[np.str_]:
         return np.full(len(frame), "even")
     words = [_ORIGIN_WORDS.get(origin, str(origin)) for origin in frame["origin"].tolist()]
     return np.array(words, dtype=np.str_)
-
-
-def _pooled_p(parts: Sequence[EvidenceTable], cardinalities: list[int], sign: float) -> Floats:
-    """(parameters,) p-values of an additive model on all space-filling trials inside.
-
-    Trials of earlier rounds are included.
-    """
-    even = [part.finished & part.space_filling for part in parts]
-    X = _selected([part.X for part in parts], even)
-    y = sign * _selected([part.y for part in parts], even)
-    alone, score = once(X, y, cardinalities)
-    return stats.AdditiveTest()(X[alone], score, cardinalities)
 
 
 def _feasibility(

@@ -125,9 +125,6 @@ class ParameterEvidence(NamedTuple):
     # ended trials left out of ``bad``, in all and by level: they lie at a level of another parameter where
     # everything fails
     apart: int = 0
-    # P-value of 'has no effect given the other parameters' on all space-filling trials inside, earlier rounds
-    # included: a confirmation only, since these rounds chose the space
-    pooled_p: float = 1.0
     # the condition under which trials use the parameter; ``None`` if all do, or if no condition separates
     # them
     condition: ReadWhere | ActiveWhere | None = None

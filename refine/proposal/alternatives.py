@@ -10,8 +10,8 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.conditions import as_read, different, read_share, unread_in
-from refine.analysis.evidence import ALPHA, GOOD, ParameterEvidence, level_positions, level_values
+from refine.analysis.conditions import as_read, different, unread_in
+from refine.analysis.evidence import ALPHA, ParameterEvidence, level_positions, level_values
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.proposal.posterior import Surrogate
@@ -47,7 +47,6 @@ class Advice:
 
     n: int  # advised number of configurations, at most those of the space
     hit: int  # number of even trials that hit the best 5 % of the space with probability 0.95
-    judge: int  # number of even trials that give enough good trials to judge every parameter
     seconds: float  # time of the n trials, one after the other; NaN without timed trials
     reason: Reason
 
@@ -150,30 +149,12 @@ def advice(analysis: Analysis, space: Space, left: int, failing: float = math.na
         failing = 0.0
     counted = min(failing, _MOST_FAILING)
     hit = math.ceil(math.log(1 - _SURE) / math.log(1 - _HIT))
-    needed = max((e.needed for e in analysis.parameters), default=0)
-    reads = {e.name: _read_in(analysis, e, space) for e in analysis.parameters}
-    reads = {name: share for name, share in reads.items() if 0 < share < 1}
-    rarest = min(reads, key=reads.__getitem__, default=None)
-    judge = math.ceil(needed / GOOD / (1 if rarest is None else reads[rarest]))
-    advised = math.ceil(max(hit, judge) / (1 - _AUDIT) / (1 - counted) / 10) * 10
+    advised = math.ceil(hit / (1 - _AUDIT) / (1 - counted) / 10) * 10
     n = min(advised, left)
     seconds = n * trial_seconds(analysis, space)
-    counts = {"hit": hit, "hit_share": _HIT, "probability": _SURE, "judge": judge, "needed": needed}
+    counts = {"hit": hit, "hit_share": _HIT, "probability": _SURE}
     parameters = len(analysis.parameters) - len(unread_in(space, analysis.parameters))
-    read = {"rarest": rarest, "read": None if rarest is None else reads[rarest]}
     sizes = {"wanted": advised, "n": n, "left": left, "size": space.size}
     failures = {"failing": failing, "counted": counted}
-    reason = Reason("size", {**counts, "parameters": parameters, **read, **sizes, **failures})
-    return Advice(n, hit, judge, seconds, reason)
-
-
-def _read_in(analysis: Analysis, e: ParameterEvidence, space: Space) -> float:
-    """Expected share of a space's trials that read a parameter; 0 if the parameter does not vary there."""
-    if e.name not in space or space[e.name].fixed:
-        return 0.0
-    share_before, share_after = (
-        read_share(e, analysis.parameters, searched) for searched in (analysis.space, space)
-    )
-    if share_after == 1 and e.condition is not None:
-        return 1.0
-    return min(1.0, e.read * share_after / share_before)
+    reason = Reason("size", {**counts, "parameters": parameters, **sizes, **failures})
+    return Advice(n, hit, seconds, reason)

@@ -17,7 +17,6 @@ from refine.analysis.finding import condition_of, mean_ratio, piled_up
 from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.proposal.path import KeptLevels
-from refine.proposal.posterior import fall_next_to_learning
 from refine.space.categorical import Categorical
 from refine.space.edits import refined
 from refine.space.encoding import label
@@ -360,7 +359,6 @@ def reasons_of(
     new: Parameter,
     ends: Sequence[Reason] = (),
     *,
-    seen_earlier: bool = False,
     untried: Bools | None = None,
     levels: KeptLevels | None = None,
 ) -> tuple[Reason, ...]:
@@ -372,27 +370,20 @@ def reasons_of(
         kind: One of :data:`KINDS`.
         new: The parameter proposed.
         ends: Reasons for extending the range past an end, or for not extending it.
-        seen_earlier: Whether the parameter mattered at an earlier look.
         untried: (levels,) levels that are kept because no trial is informative about them.
         levels: The levels kept, and which of them are ties; ``None`` without a posterior.
     """
     finding = analysis.findings[evidence.name]
     effects = finding.of(*_EFFECTS, *_FAILS)
-    if seen_earlier and not effects:
-        earlier = [Reason("seen_earlier", {"parameter": evidence.name})]
-    else:
-        earlier = []
     kept_anyway = _kept_anyway(evidence, untried, levels)
     if kind == "keep":
         uncut = Reason("all_plausible")
-        if fall := fall_next_to_learning(analysis):
-            uncut = Reason("steep", {"times": fall})
         if not analysis.tested and evidence.read != 0:
             return (uncut, *kept_anyway)
-        if not effects and not earlier:
+        if not effects:
             return finding.of(*_QUIET)
-        return (*effects, *earlier, *ends, uncut, *kept_anyway)
-    reasons = [*finding.of(*_EFFECTS, "read_in", *_FAILS), *earlier, *ends]
+        return (*effects, *ends, uncut, *kept_anyway)
+    reasons = [*finding.of(*_EFFECTS, "read_in", *_FAILS), *ends]
     return (*reasons, *_contrast(evidence, new, analysis.tested), *kept_anyway)
 
 

@@ -14,13 +14,13 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import configuration_keys, inside_of, reading
-from refine.analysis.evidence import ALPHA, level_positions
-from refine.proposal.posterior import NOT_READ, Surrogate, fall_next_to_learning
+from refine.analysis.evidence import level_positions
+from refine.proposal.posterior import NOT_READ, Surrogate
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Bools
 
 # Risks whose proposals are listed next to each other.
-RISKS = (0.01, 0.05, 0.15, 0.3)
+RISKS = (0.05, 0.15, 0.3)
 
 # A choice is worse than a kept choice if two conditions hold. First, its best value is the better one with at
 # most this probability, or with the asked risk if that is larger.
@@ -61,37 +61,38 @@ class BoxPath:
     surrogate: Surrogate  # the posterior behind it
     epsilon: float  # loss that counts as none, in units of the (first) metric
     axes: tuple[stats.Axis, ...]  # one axis per parameter
-    couplings: tuple[tuple[int, int], ...]  # pairs of parameter numbers that are coupled
     ranges: frozenset[int]  # numbers of the parameters that are ranges, which keep at least two levels
-    alone: frozenset[int]  # numbers of the parameters that may be narrowed without a partner
     untried: tuple[Bools, ...]  # per parameter, levels that are kept for lack of a trial nearby
     max_risk: float  # the largest risk of the path
 
-    def kept(self, risk: float) -> list[KeptLevels]:
-        """Per parameter the levels kept at a risk."""
-        box = self.frontier.at(risk)
-        uncut = _halves(box.keep, self.couplings, self.alone)
+    def last(self, risk: float) -> int:
+        """Number of the smallest box within a risk; 0 is the whole space."""
+        return sum(box.risk <= risk for box in self.frontier.boxes) - 1
+
+    def kept(self, risk: float, number: int | None = None) -> list[KeptLevels]:
+        """Per parameter the levels kept at a risk, by the smallest box or by that of a ``number``."""
+        if number is None:
+            number = self.last(risk)
+        box = self.frontier.boxes[number]
         masks = []
         neighbours = [-1] * len(box.keep)
         for j, mask in enumerate(box.keep):
-            if j in uncut:
-                masks.append(np.ones_like(mask))
-            elif j in self.ranges and mask.sum() == 1:
-                masks.append(self._with_neighbour(j, risk))
+            if j in self.ranges and mask.sum() == 1:
+                masks.append(self._with_neighbour(j, number))
                 neighbours[j] = int(np.flatnonzero(masks[j] & ~mask)[0])
             else:
                 masks.append(mask)
         ties = [self._ties(j, masks, risk) for j in range(len(masks))]
         larger = min((other for other in (*RISKS, self.max_risk) if other > risk), default=None)
         if larger is not None:  # a tied level that a larger risk keeps is also kept at this risk
-            for j, levels in enumerate(self.kept(larger)):
+            for j, levels in enumerate(self.kept(larger, max(number, self.last(larger)))):
                 ties[j] |= levels.tied & ~masks[j]
         parts = zip(masks, ties, neighbours, strict=True)
         return [KeptLevels(mask | tied, tied, neighbour) for mask, tied, neighbour in parts]
 
-    def _with_neighbour(self, j: int, risk: float) -> Bools:
+    def _with_neighbour(self, j: int, number: int) -> Bools:
         """The only level kept of a range, and the neighbour that the path dropped last."""
-        path = [box.keep[j] for box in self.frontier.boxes if box.risk <= risk]
+        path = [box.keep[j] for box in self.frontier.boxes[: number + 1]]
         before = next(mask for mask in reversed(path) if mask.sum() > 1)
         level = int(np.flatnonzero(path[-1])[0])
         near = [i for i in (level + 1, level - 1) if 0 <= i < before.size and before[i]]
@@ -148,7 +149,6 @@ def box_path_given(
     surrogate: Surrogate,
     epsilon: float,
     risk: float,
-    eligible: Collection[str],
     decided: Mapping[str, Parameter],
 ) -> BoxPath | None:
     """The path over the candidates that agree with the parameters already decided.
@@ -160,7 +160,7 @@ def box_path_given(
         if surrogate.front is not None or int(inside.sum()) < surrogate.fewest:
             return None
         surrogate = surrogate.inside(inside)
-    return box_path_of(analysis, surrogate, epsilon, risk, eligible, frozenset(decided))
+    return box_path_of(analysis, surrogate, epsilon, risk, frozenset(decided))
 
 
 def box_path_of(
@@ -168,80 +168,57 @@ def box_path_of(
     surrogate: Surrogate,
     epsilon: float,
     risk: float,
-    eligible: Collection[str] = (),
     decided: Collection[str] = (),
 ) -> BoxPath:
     """The path of boxes up to the largest risk that will be asked for.
 
-    A parameter is cut only if its effect, or that of a pair it belongs to, was detected now or (``eligible``)
-    at an earlier look, or if no test was possible; a parameter of ``decided`` is not cut, and no parameter is
-    if few trials, with learning trials among them, lie next to a steep fall. The configuration
-    with the best posterior mean is kept, also given repeats, and so are levels without trials. A parameter
-    with a coupling but without an effect is narrowed with its partner or not at all.
+    A parameter of ``decided``, or one that no trial reads, is not cut. The configuration with the best
+    posterior mean is kept, also given repeats, and so are levels without trials.
     """
     evidence = analysis.parameters
     by_goal = (analysis, *analysis.others)
-    alpha = ALPHA / len(by_goal)  # each goal is a further chance of a false alarm
-    pairs = tuple(
-        dict.fromkeys((p.i, p.j) for goal_analysis in by_goal for p in goal_analysis.pairs if p.q <= alpha)
-    )
-    effective = {
-        e.name for goal_analysis in by_goal for e in goal_analysis.parameters if e.q <= alpha or e.fails
-    }
-    alone = frozenset(
-        j for j, e in enumerate(evidence) if e.name in effective or e.name in eligible or not analysis.tested
-    )
     ranges = frozenset(
         j for j, e in enumerate(evidence) if isinstance(e.parameter, Range) and e.parameter.size > 1
     )
-    coupled = {k for pair in pairs for k in pair}
-    frozen = {j for j, e in enumerate(evidence) if not (j in alone or j in coupled) or e.read == 0}
-    frozen |= {j for j, e in enumerate(evidence) if e.name in decided}
-    if fall_next_to_learning(analysis):
-        frozen = set(range(len(evidence)))
-    if surrogate.front is None:
-        frozen |= {j for j in range(len(evidence)) if j not in frozen and surrogate.flat(j, epsilon)}
+    axes = tuple(
+        stats.Axis(
+            level_positions(e.parameter),
+            unordered=not e.parameter.ordered,
+            frozen=e.read == 0 or e.name in decided,
+        )
+        for e in evidence
+    )
     tried = analysis.read_positions
     goals = zip(by_goal, (surrogate, *surrogate.others), strict=True)
     best = np.concatenate(
         [goal.read_positions[_best_rows(goal, goal_surrogate.posterior)] for goal, goal_surrogate in goals]
     )
-    read = reading(evidence, surrogate.candidates)
-    walk = stats.RiskPath(most=max(*RISKS, risk), inside=surrogate.fewest)
-    while True:
-        axes = tuple(
-            stats.Axis(level_positions(e.parameter), unordered=not e.parameter.ordered, frozen=j in frozen)
-            for j, e in enumerate(evidence)
-        )
-        untried = tuple(
-            stats.untried(axis, tried[np.isfinite(tried[:, j]), j]) & _possible(surrogate, j, axis)
-            for j, axis in enumerate(axes)
-        )
-        frontier = walk(
-            surrogate.posterior,
-            surrogate.candidates,
-            axes,
-            epsilon,
-            keep=best,
-            stays=untried,
-            read=read,
-            front=surrogate.front,
-        )
-        # A parameter that is cut alone at the largest risk is cut with its partner at no risk.
-        uncut = _halves(frontier.boxes[-1].keep, pairs, alone)
-        if not uncut:
-            return BoxPath(
-                frontier,
-                surrogate,
-                epsilon=epsilon,
-                axes=axes,
-                couplings=pairs,
-                ranges=ranges,
-                alone=alone,
-                untried=untried,
-                max_risk=max(*RISKS, risk),
-            )
-        frozen |= uncut
+    untried = tuple(
+        stats.untried(axis, tried[np.isfinite(tried[:, j]), j]) & _possible(surrogate, j, axis)
+        for j, axis in enumerate(axes)
+    )
+    walk = stats.RiskPath(
+        limits=tuple(sorted({*RISKS, risk})), inside=surrogate.fewest, chance=surrogate.weights.chance
+    )
+    frontier = walk(
+        surrogate.posterior,
+        surrogate.candidates,
+        axes,
+        epsilon,
+        keep=best,
+        stays=untried,
+        read=reading(evidence, surrogate.candidates),
+        front=surrogate.front,
+    )
+    return BoxPath(
+        frontier,
+        surrogate,
+        epsilon=epsilon,
+        axes=axes,
+        ranges=ranges,
+        untried=untried,
+        max_risk=max(*RISKS, risk),
+    )
 
 
 def _possible(surrogate: Surrogate, j: int, axis: stats.Axis) -> Bools:
@@ -268,14 +245,3 @@ def _best_rows(analysis: Analysis, posterior: stats.Posterior) -> list[int]:
     expected = [np.mean([mean, *repeats_of.get(key, ())]) for key, mean in zip(keys, means, strict=True)]
     winner = int(posterior.known[int(np.argmax(expected))])
     return list(dict.fromkeys((best, winner)))
-
-
-def _halves(keep: Sequence[Bools], couplings: Sequence[tuple[int, int]], alone: Collection[int]) -> set[int]:
-    """Parameters that may not be cut alone, and are cut without a partner."""
-    cut = {j for j, mask in enumerate(keep) if not mask.all()}
-    halves: set[int] = set()
-    for k in cut.difference(alone):
-        partners = {j for pair in couplings if k in pair for j in pair if j != k}
-        if not partners & cut:
-            halves.add(k)
-    return halves

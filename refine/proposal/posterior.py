@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
@@ -17,16 +17,17 @@ from refine.analysis.believed import thoughts_of
 from refine.analysis.conditions import inside_of, reading
 from refine.analysis.evidence import ParameterEvidence, level_axis
 from refine.design.space_filling import Uniform, draw, feasible
+from refine.proposal.chance import Weights, calibration
 from refine.proposal.new_data import on_new_data
 from refine.space.space import Indices, Space
 from refine.utils.arrays import Bools, Floats, Ints
 
 _CANDIDATES = 4000
+_ADDED = 100  # candidates added inside a part of the space that hardly a candidate lies in
 _RUN = 200  # largest number of cells with trials among the candidates
 LEAST_INSIDE = 20  # fewest candidates inside a box for a stated probability
 NOT_READ = -1  # level number of a parameter that a candidate does not read
 _FEWEST = 5
-_FLAT = 0.95
 # Scores about the best over which the noise is measured, and the largest noise.
 _NEAR = 0.3
 _MOST_NOISE = 2.0
@@ -160,11 +161,7 @@ def _posteriors(
     else:
         # A constraint that every trial meets, or without any known value, does not separate cells.
         informative = [slack for slack in feasibility.slack if (slack[rows] < 0).any()]
-        model_of_slack = replace(objective, upper_half=0.0)
-        slacks = [
-            fitted(slack, _SEED + 1 + k, rows, exact, model_of=model_of_slack)
-            for k, slack in enumerate(informative)
-        ]
+        slacks = [fitted(slack, _SEED + 1 + k, rows, exact) for k, slack in enumerate(informative)]
         met = np.asarray((feasibility.slack >= 0).all(axis=0), dtype=np.bool_)
         unconstrained = fitted(feasibility.measured, _SEED, rows, exact, prior, best_possible)
         if claimed:
@@ -185,7 +182,7 @@ def _of_failing(model: stats.MixedPosterior) -> stats.MixedPosterior:
     """
     members = max(model.members, model.trees // 2)
     draws = model.process_draws + model.power_draws
-    return replace(model, process_draws=draws, power_draws=0, power=False, members=members, upper_half=0.0)
+    return replace(model, process_draws=draws, power_draws=0, power=False, members=members)
 
 
 def learned_rows(analysis: Analysis) -> Bools:
@@ -200,42 +197,6 @@ def learned_rows(analysis: Analysis) -> Bools:
     if len(np.unique(analysis.configurations[finished])) >= _FEWEST:
         return finished
     return everything
-
-
-def learned_configurations(analysis: Analysis) -> int:
-    """Number of distinct configurations behind the objective."""
-    return len(np.unique(analysis.configurations[learned_rows(analysis)]))
-
-
-def claimed_model(even: int, learned: int) -> stats.MixedPosterior:
-    """The model behind claims of some evenly drawn configurations, and some in all: few, many, or between."""
-    shares = np.interp(even, _FEW_EVEN, (1.0, 0.0)), np.interp(learned, _FEW_LEARNED, (1.0, 0.0))
-    share = float(min(shares))
-    fewer = CLAIMED.forest_draws - CLAIMED_BY_FEW.forest_draws
-    moved = round(share * fewer / 2)  # from trees to each kind of process
-    return replace(
-        CLAIMED,
-        forest_draws=CLAIMED.forest_draws - 2 * moved,
-        process_draws=CLAIMED.process_draws + moved,
-        power_draws=CLAIMED.power_draws + moved,
-        upper_half=share * CLAIMED_BY_FEW.upper_half,
-    )
-
-
-def fall_next_to_learning(analysis: Analysis) -> float:
-    """The fall to the worst value over the rise to the best, from the median, if nothing may be cut off.
-
-    0 without learning trials, with 40 or more configurations, or if the fall is not steep.
-    """
-    if "learning" not in analysis.origins or learned_configurations(analysis) >= _FEW:
-        return 0.0
-    values = analysis.y[learned_rows(analysis)]
-    median = float(np.median(values))
-    rise = float(values.max()) - median
-    fall = median - float(values.min())
-    if rise <= 0 or fall <= _STEEP * rise:
-        return 0.0
-    return fall / rise
 
 
 def _with_known(failing: stats.Posterior, finished: Floats, positions: Floats) -> stats.Posterior:
@@ -266,22 +227,6 @@ def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | Non
 # The model behind claims. With a quarter of its draws on values by a power, boxes on smooth peaks lose half
 # as often, and are 1.4 times as large.
 CLAIMED = stats.MixedPosterior(forest_draws=320, process_draws=160, power_draws=160, kernels=3)
-# The model behind claims of few evenly drawn configurations, and few in all. Otherwise the trend out of a
-# corner of bad values would place the optimum far from the corner, by a handful of good trials. Trees never
-# doubt such a trend, so they have fewer draws.
-CLAIMED_BY_FEW = stats.MixedPosterior(
-    forest_draws=200, process_draws=220, power_draws=220, kernels=3, upper_half=1.0
-)
-# Evenly drawn configurations, and configurations in total: few up to the first number, many from the second
-# on. In between, the model changes gradually.
-_FEW_EVEN = (16, 24)
-_FEW_LEARNED = (32, 48)
-_FEW = 40  # fewest configurations for cuts by exploit trials next to a steep fall
-# Fall from the median to the worst value, in units of the rise from the median to the best, from which few
-# configurations with exploit trials cut nothing off. Exploit trials crowd at one place, and the fall hides
-# the differences between good values: 3 of 3 claims on a recorded forest were lost. On development functions,
-# falls were 0.7 to 3.7 without a wall and mostly more than 7 with one.
-_STEEP = 5.0
 # The model behind drawn functions.
 _FUNCTIONS = stats.MixedPosterior(forest_draws=0, process_draws=0, power=True)
 # The model behind expected improvements. Ten trials say little about the kernel: with five kernels, the next
@@ -323,6 +268,7 @@ class Surrogate:
     # (c,) values, larger is better, and -inf without a usable one, if every configuration was run and repeats
     # are identical; else ``None``
     known: Floats | None = None
+    weights: Weights = field(default_factory=lambda: calibration().noisy)  # of the stated chance
 
     @property
     def fewest(self) -> int:
@@ -407,10 +353,6 @@ class Surrogate:
         by_level = (good[:, level == i] for i in range(e.parameter.size))
         return np.array([part.any(axis=1).mean() if part.size else math.nan for part in by_level])
 
-    def flat(self, j: int, epsilon: float) -> bool:
-        """True if nearly all draws have a value within epsilon of the best at every level of a parameter."""
-        return bool(np.nanmin(self.good_at(j, epsilon)) >= _FLAT)
-
     def probability(self, new: Space, epsilon: float) -> float:
         """Probability that the best value inside ``new`` is within epsilon of the best.
 
@@ -426,10 +368,34 @@ class Surrogate:
             return float(not known_difference(self.known, inside, ~inside) > epsilon)
         if int(inside.sum()) < self.fewest:
             return math.nan
+        return float(self.chance(self.kept(inside, epsilon)))
+
+    def kept(self, inside: Bools, epsilon: float) -> Bools:
+        """(S,) mask of the draws with a value inside, (c,) mask, within epsilon of their best."""
         if self.front is not None:
-            return stats.share_of_draws(self.front.kept(inside), self.draws)
-        good = self.good(epsilon)
-        return stats.share_of_draws(np.count_nonzero(good[:, inside].any(axis=1)), len(good))
+            return self.front.kept(inside)
+        return np.asarray(self.good(epsilon)[:, inside].any(axis=1))
+
+    def chance_of(self, first: Bools, second: Bools, epsilons: Sequence[float]) -> float:
+        """The stated chance that a first part holds a value within epsilon of the best of two: (c,) masks.
+
+        With several goals: of a configuration for every point of their front, at most epsilon worse in each.
+        """
+        if self.others:
+            posteriors = [self.posterior, *(other.posterior for other in self.others)]
+            kept = stats.draws_represented(posteriors, epsilons, first, second)
+        else:
+            scores = self.posterior.scores
+            best, rival = (scores[:, part].max(axis=1).astype(float) for part in (first, second))
+            # Single precision: the bound must not lie above the best itself.
+            kept = best >= self.posterior.lowest_within(np.maximum(best, rival), epsilons[0]) - 1e-6
+        return float(self.chance(kept))
+
+    def chance(self, kept: Bools) -> Floats:
+        """The stated chance of (S, ...) draws that keep a value within epsilon of their best."""
+        models = self.posterior.models
+        shares = [kept[draws if draws.stop > draws.start else slice(None)].mean(axis=0) for draws in models]
+        return self.weights.chance(np.stack(shares, axis=-1))
 
     def failing_share(self, new: Space) -> float:
         """Expected share of failures among even trials inside ``new``.
@@ -516,21 +482,14 @@ def surrogate_of(
 def further_candidates(analysis: Analysis, surrogate: Surrogate, more: Indices) -> Surrogate | None:
     """The same draws as those of a surrogate, at further candidates.
 
-    ``None`` if draws depend on the set of candidates: without noise, or with conditional parameters,
-    metric constraints, failures, or scores by validation row.
+    ``None`` if draws depend on the set of candidates: see :func:`_depends_on_candidates`.
 
     Args:
         analysis: The analysis of the surrogate.
         surrogate: The posterior over the candidates so far.
         more: (k, parameters) level numbers; those of a candidate are left out.
     """
-    dependent = analysis.noise.deterministic or analysis.new_data is not None
-    if (
-        dependent
-        or analysis.failed is not None
-        or analysis.feasibility is not None
-        or analysis.space.conditions
-    ):
+    if _depends_on_candidates(analysis):
         return None
     columns = [list(analysis.space).index(e.name) for e in analysis.parameters]
     existing = {row.tobytes() for row in surrogate.levels.astype(np.int64)}
@@ -540,22 +499,75 @@ def further_candidates(analysis: Analysis, surrogate: Surrogate, more: Indices) 
     return _surrogate_over(analysis, np.unique(more[new], axis=0), exhaustive=False)
 
 
+def with_candidates_of(analysis: Analysis, surrogate: Surrogate, part: Space) -> Surrogate:
+    """The surrogate with candidates from a part of the space that hardly a candidate lies in.
+
+    The part may have levels of its own. Unchanged with several goals, or if no further configuration of the
+    part lies in the analysed space.
+    """
+    if surrogate.others or surrogate.exhaustive or set(part) != set(surrogate.space):
+        return surrogate
+    rows = draw(Uniform(), part, max(1, min(_ADDED, feasible(part).low)), _SEED)
+    columns = part.columns(rows)
+    positions = _positions(analysis, columns)
+    existing = {row.tobytes() for row in np.round(surrogate.candidates, 9) + 0.0}
+    new = np.array([row.tobytes() not in existing for row in np.round(positions, 9) + 0.0], dtype=np.bool_)
+    new &= ((positions > -_EXACT) & (np.isfinite(positions))).all(axis=1)
+    ordered = np.array([e.parameter.ordered for e in analysis.parameters])
+    new &= (positions[:, ordered] < 1 + _EXACT).all(axis=1)
+    if not new.any():
+        return surrogate
+    added = {name: column[new] for name, column in columns.items()}
+    if not _depends_on_candidates(analysis):
+        return surrogate.with_candidates(_surrogate_at(analysis, added, exhaustive=False))
+    joined = {name: np.concatenate([column, added[name]]) for name, column in surrogate.columns.items()}
+    return _surrogate_at(analysis, joined, exhaustive=False)
+
+
+def _depends_on_candidates(analysis: Analysis) -> bool:
+    """True if draws depend on the set of candidates.
+
+    Without noise, or with conditional parameters, metric constraints, failures, or scores by validation row.
+    """
+    return bool(
+        analysis.noise.deterministic
+        or analysis.new_data is not None
+        or analysis.failed is not None
+        or analysis.feasibility is not None
+        or analysis.space.conditions
+    )
+
+
+def _positions(analysis: Analysis, columns: Mapping[str, Any]) -> Floats:
+    """(c, parameters) positions on the analysed axes of configurations, name -> (c,) values."""
+    return np.column_stack([analysis.space[e.name].unit(columns[e.name]) for e in analysis.parameters])
+
+
 def _surrogate_over(analysis: Analysis, rows: Indices, exhaustive: bool) -> Surrogate:
     """The posterior over (c, parameters) level numbers."""
-    space = analysis.space
-    columns = space.columns(rows)
-    positions = np.column_stack([space[e.name].unit(columns[e.name]) for e in analysis.parameters])
-    model = claimed_model(analysis.n_even, learned_configurations(analysis))
-    posterior, failing = _posteriors(analysis, positions, exact=True, model=model, claimed=True)
+    return _surrogate_at(analysis, analysis.space.columns(rows), exhaustive)
+
+
+def _surrogate_at(analysis: Analysis, columns: dict[str, Any], exhaustive: bool) -> Surrogate:
+    """The posterior over configurations, name -> (c,) values."""
+    positions = _positions(analysis, columns)
+    posterior, failing = _posteriors(analysis, positions, exact=True, model=CLAIMED, claimed=True)
     chance = None
     if failing is not None:
         chance = _chances_to_fail(analysis, failing)
         posterior = stats.constrained(posterior, [failing], learned_rows(analysis))
+    exact = analysis.noise.deterministic
     surrogate = Surrogate(
-        space, posterior, positions, columns, exhaustive, analysis.parameters, failing=chance
+        analysis.space,
+        posterior,
+        positions,
+        columns,
+        exhaustive,
+        analysis.parameters,
+        failing=chance,
+        weights=calibration().exact if exact else calibration().noisy,
     )
-    exact = analysis.noise.deterministic and analysis.new_data is None
-    if exhaustive and exact and not analysis.others:
+    if exhaustive and exact and analysis.new_data is None and not analysis.others:
         return replace(surrogate, known=_known(analysis, surrogate))
     return surrogate
 

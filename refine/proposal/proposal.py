@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 import sys
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,7 +14,6 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import ALPHA
 from refine.analysis.finished_runs import analysis_of, read_search
 from refine.analysis.finished_study import read_study
 from refine.analysis.reason import Reason, plain
@@ -29,9 +29,8 @@ from refine.proposal.change import (
     short_of_failures,
     without_unread,
 )
-from refine.proposal.counted_loss import CountedLoss, counted_loss
 from refine.proposal.path import RISKS, BoxPath, KeptLevels, box_path_given, box_path_of
-from refine.proposal.posterior import Region, Surrogate, fall_next_to_learning, surrogate_of
+from refine.proposal.posterior import Region, Surrogate, surrogate_of, with_candidates_of
 from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import decode, digest, dumps, encode
 from refine.space.parameters import Parameter, Range
@@ -39,7 +38,7 @@ from refine.space.space import Space
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
-from refine.utils.numbers import is_real
+from refine.utils.numbers import is_real, is_whole
 from refine.utils.provided import provides
 from refine.utils.threads import one_thread
 from refine.utils.types import JsonObject
@@ -101,10 +100,6 @@ class Claim:
     # data that the claim is about: new ``"rows"`` or ``"folds"`` like those of the validation, the validation
     # ``"split"`` alone, or empty if unknown
     data: str = ""
-    # empty if the posterior alone states the probability; ``"parameters"`` or ``"choices"`` if the loss
-    # counted in benchmarks with many of them is larger, and stated; ``"steep"`` if few trials, exploit trials
-    # among them, lie next to a steep fall, and no probability is stated
-    basis: str = ""
 
     @property
     def certain(self) -> bool:
@@ -226,8 +221,7 @@ class Proposal(Shown):
     def probability_of(self, space: Space) -> float:
         """Probability that the best value inside some space is within epsilon of the best.
 
-        A loss by cutting parameters without a detected effect counts twice. NaN if the proposal was read back
-        from a store, if too few candidate cells lie inside, or if a steep fall leaves the probability open.
+        NaN if the proposal was read back from a store, or if too few candidate cells lie inside.
         """
         return self.claim_for(space).probability
 
@@ -236,7 +230,7 @@ class Proposal(Shown):
         if space == self.space:
             return self.claim
         if self._proposer is None:
-            return replace(self.claim, probability=math.nan, failing_inside=math.nan, basis="")
+            return replace(self.claim, probability=math.nan, failing_inside=math.nan)
         return self._proposer.claim_for(space)
 
     def failing_share_of(self, space: Space) -> float:
@@ -275,6 +269,18 @@ class Proposal(Shown):
             return None
         return self._proposer.goals[0].surrogate
 
+    @cached_property
+    def offer(self) -> Proposal | None:
+        """The proposal at the next larger risk that cuts something, for a proposal that cuts nothing.
+
+        ``None`` if this proposal changes the space, if no risk up to 30 % cuts anything, or without a
+        posterior.
+        """
+        if self._proposer is None or self.space != self.old:
+            return None
+        larger = (self._proposer.at(risk) for risk in RISKS if risk > self.risk)
+        return next((proposal for proposal in larger if proposal.space != self.old), None)
+
     @property
     def risks(self) -> tuple[float, ...]:
         """Risks listed next to each other: 1, 5, 15 and 30 %, and the risks that were asked for."""
@@ -311,8 +317,7 @@ class Proposal(Shown):
         claim = {
             name: plain(value)
             for name, value in vars(self.claim).items()
-            if (value or name not in ("others", "data", "basis"))
-            and not (name in _LATER and math.isnan(value))
+            if (value or name not in ("others", "data")) and not (name in _LATER and math.isnan(value))
         }
         names = ("name", "kind", "volume_kept", "q", "risk")
         changes = [
@@ -350,7 +355,8 @@ class Proposal(Shown):
             {**numbers(c, "q", "risk"), "reasons": tuple(map(Reason.from_json, c["reasons"]))}
             for c in data["changes"]
         ]
-        tolerances = tuple(Tolerance(*t) for t in data["claim"].get("others", ()))
+        claim = {name: value for name, value in data["claim"].items() if name != "basis"}  # of older stores
+        tolerances = tuple(Tolerance(*t) for t in claim.get("others", ()))
         branch_trials = data.get("branch_trials")
         if branch_trials is not None:
             branch_trials = {node_id: int(count) for node_id, count in branch_trials.items()}
@@ -359,9 +365,9 @@ class Proposal(Shown):
             space=space,
             changes=tuple(Change(old=old[c["name"]], new=space[c["name"]], **c) for c in changes),
             volume_kept=data["volume_kept"],
-            claim=Claim(**{**numbers(data["claim"], *_UNKNOWN), "others": tolerances}),
+            claim=Claim(**{**numbers(claim, *_UNKNOWN), "others": tolerances}),
             offers=tuple(Offer(**{**reasoned(o), "value": decode(o["value"])}) for o in data["offers"]),
-            advice=None if (a := data["advice"]) is None else Advice(**reasoned(numbers(a, "seconds"))),
+            advice=_advice_of(data["advice"]),
             subject_to=tuple(data.get("subject_to", ())),
             until=data.get("until"),
             branch_trials=branch_trials,
@@ -391,8 +397,8 @@ class Proposer:
     boxes: BoxPath | None  # levels kept, by risk; ``None`` without a posterior
     claim: Claim  # with NaN as probability, which :meth:`at` computes
     outer: Space | None  # the space in which audit trials were drawn
-    eligible: frozenset[str]  # parameters that mattered at an earlier look and are still confirmed
     asked_risk: float  # the risk of the first proposal, which stays listed
+    room: int = 0  # fewest configurations left to run that a narrowing keeps, if so many are left now
     calls: tuple[Action, ...] = ()  # the next call to type, for a proposal without a tree
 
     @property
@@ -435,61 +441,15 @@ class Proposer:
         surrogate = self.goals[0].surrogate
         if surrogate is None:
             return replace(self.claim, probability=math.nan, failing_inside=math.nan)
-        probability = self.probability(surrogate, space)
-        basis = ""
-        if math.isnan(probability) and self.steep:
-            basis = "steep"
-        elif 0.0 < probability < 1.0:
-            basis = self.counted.basis
-            probability = 1.0 - self.counted.chance(1.0 - probability)
+        probability = surrogate.probability(space, self.claim.epsilon)
+        if math.isnan(probability):
+            surrogate = with_candidates_of(self.goals[0].analysis, surrogate, space)
+            probability = surrogate.probability(space, self.claim.epsilon)
         failing_inside = surrogate.failing_share(space)
         draws = self.claim.draws
         if surrogate.known is not None:
             draws = 0
-        return replace(
-            self.claim, probability=probability, draws=draws, failing_inside=failing_inside, basis=basis
-        )
-
-    @cached_property
-    def counted(self) -> CountedLoss:
-        """The loss of claims in benchmarks on spaces of this kind."""
-        return counted_loss(self.goals[0].analysis)
-
-    @cached_property
-    def steep(self) -> bool:
-        """True if few trials, exploit trials among them, lie next to a steep fall."""
-        return fall_next_to_learning(self.goals[0].analysis) > 0
-
-    def probability(self, surrogate: Surrogate, space: Space) -> float:
-        """Probability that the best value inside a space is within epsilon of the best; NaN if unknown.
-
-        A loss by cutting parameters without a detected effect counts twice. In simulated rounds of 16 to 60
-        trials, half of such a range lost about twice as often as the draws state: draws that see no effect
-        are too sure that there is none. The draws of parameters with a detected effect are true as they are.
-        """
-        epsilon = self.claim.epsilon
-        drawn = surrogate.probability(space, epsilon)
-        if surrogate.known is not None:
-            return drawn
-        if self.steep and drawn < 1.0:
-            return math.nan
-        cut = [name for name in self.undetected if space.get(name) != surrogate.space[name]]
-        if not cut:
-            return drawn
-        detected_alone = space.replace({name: surrogate.space[name] for name in cut})
-        return drawn * drawn / surrogate.probability(detected_alone, epsilon)
-
-    @cached_property
-    def undetected(self) -> frozenset[str]:
-        """Parameters without a detected effect, alone or in a pair; all if nothing could be tested."""
-        analysis = self.goals[0].analysis
-        names = [e.name for e in analysis.parameters]
-        if not analysis.tested:
-            return frozenset(names) - self.eligible
-        if self.boxes is None:
-            return frozenset()
-        detected = self.boxes.alone.union(*self.boxes.couplings)
-        return frozenset(name for j, name in enumerate(names) if j not in detected)
+        return replace(self.claim, probability=probability, draws=draws, failing_inside=failing_inside)
 
     def risk_alone(self, change: Change) -> float:
         """Probability that a single change loses more than epsilon; NaN if unknown."""
@@ -508,16 +468,7 @@ class Proposer:
         unchanged = tuple(self._change(j, None) for j in range(len(analysis.parameters)))
         changes = unchanged
         if surrogate is not None and self.boxes is not None:
-            if not analysis.tested:
-                risk = risk / 2  # no effect is detected, and losses count twice
-            levels = self._kept_without_given(self.boxes.kept(risk), risk)
-            if decided:
-                path_given = box_path_given(
-                    analysis, surrogate, epsilon, max(risk, self.max_risk), self.eligible, decided
-                )
-                if path_given is not None:
-                    levels = [a.joined(b) for a, b in zip(levels, path_given.kept(risk), strict=True)]
-            changes = tuple(self._change(j, kept_levels) for j, kept_levels in enumerate(levels))
+            changes = self._smallest(risk, decided)
             new = _space_with(analysis.space, changes, decided)
             if not decided and math.isnan(surrogate.probability(new, epsilon)):
                 changes = unchanged  # a risk that cannot be stated is not taken
@@ -530,49 +481,34 @@ class Proposer:
         changes = without_unread(analysis, changes, new)
         return changes, _space_with(analysis.space, changes, decided)
 
-    def _kept_without_given(self, levels: list[KeptLevels], risk: float) -> list[KeptLevels]:
-        """The kept levels, and the choices kept by the evidence without trials that a person chose.
+    def _smallest(self, risk: float, decided: Mapping[str, Parameter]) -> tuple[Change, ...]:
+        """The changes to the smallest box at a risk that leaves :attr:`room` configurations to run.
 
-        A person tunes a favourite choice by hand. The other choices then look poor, because their own best
-        settings were not tried: three points near the best of the second-best model made a false claim in
-        one of 16 simulated rounds. Several goals, and metric constraints, use the kept levels as they are.
+        A smaller box would save no trial: the next round runs all of its configurations, and then others.
         """
-        analysis = self.goals[0].analysis
-        choices = [j for j, e in enumerate(analysis.parameters) if not e.parameter.ordered]
-        cut = any(not levels[j].kept.all() for j in choices)
-        if not cut or "given" not in analysis.origins or analysis.others or analysis.feasibility is not None:
-            return levels
-        boxes = self._boxes_without_given
-        joined = list(levels)
-        for j in choices:
-            if boxes is None:  # too few trials
-                joined[j] = KeptLevels(np.ones_like(levels[j].kept), np.zeros_like(levels[j].tied))
-            else:
-                joined[j] = levels[j].joined(boxes.kept(risk)[j])
-        return joined
+        analysis, surrogate = self.goals[0]
+        assert surrogate is not None
+        assert self.boxes is not None
+        path_given = None
+        if decided:
+            most = max(risk, self.max_risk)
+            path_given = box_path_given(analysis, surrogate, self.claim.epsilon, most, decided)
 
-    @cached_property
-    def _boxes_without_given(self) -> BoxPath | None:
-        """The path of boxes without trials that a person chose; ``None`` if the others are too few."""
-        analysis = self.goals[0].analysis
-        rows = analysis.origins != "given"
-        failed = analysis.failed
-        if failed is not None:
-            failed = failed[rows]
-        drawn = replace(
-            analysis,
-            X=analysis.X[rows],
-            y=analysis.y[rows],
-            origins=analysis.origins[rows],
-            failed=failed,
-            own=None,
-            from_branches=None,
-            replicates=None,
-        )
-        surrogate = surrogate_of(drawn)
-        if surrogate is None:
-            return None
-        return box_path_of(drawn, surrogate, self.claim.epsilon, self.max_risk, self.eligible)
+        def changes_to(number: int) -> tuple[Change, ...]:
+            assert self.boxes is not None
+            levels = self.boxes.kept(risk, number)
+            if path_given is not None:
+                levels = [a.joined(b) for a, b in zip(levels, path_given.kept(risk), strict=True)]
+            return tuple(self._change(j, kept_levels) for j, kept_levels in enumerate(levels))
+
+        def full(number: int) -> bool:
+            space = _space_with(analysis.space, changes_to(number), decided)
+            return left_to_run(analysis, space) >= self.room
+
+        last = self.boxes.last(risk)
+        if self.room and not full(last):
+            last = bisect.bisect_left(range(last), True, key=lambda number: not full(number)) - 1
+        return changes_to(max(0, last))
 
     def _change(self, j: int, levels: KeptLevels | None) -> Change:
         """The change of parameter ``j``; its reasons come from the goal on which its effect is clearest."""
@@ -600,7 +536,6 @@ class Proposer:
             kind,
             new,
             end_reasons,
-            seen_earlier=evidence.name in self.eligible,
             untried=None if self.boxes is None else self.boxes.untried[j],
             levels=levels,
         )
@@ -617,6 +552,14 @@ class Proposer:
 def digest_of_stored(content: Mapping[str, object]) -> str:
     """The digest of a stored proposal; raises an error of Python or refine if it cannot be read."""
     return Proposal.from_json(content).digest
+
+
+def _advice_of(data: Mapping[str, Any] | None) -> Advice | None:
+    """The advice of plain data; older proposals hold further numbers."""
+    if data is None:
+        return None
+    seconds = math.nan if data["seconds"] is None else data["seconds"]
+    return Advice(data["n"], data["hit"], seconds, Reason.from_json(data["reason"]))
 
 
 def _kind_of_change(old: Parameter, new: Parameter) -> str:
@@ -663,17 +606,16 @@ def propose(
     risk: float = 0.05,
     epsilon: float | Mapping[str, float] | None = None,
     outer: Space | None = None,
-    eligible: Collection[str] = (),
+    room: int = 0,
 ) -> Proposal:
     """Proposes bounds from the evidence of a round.
 
-    A parameter is narrowed only if its effect, or that of a pair it belongs to, was detected (q <= 0.1); if
-    results chose the trials, tests are impossible and the posterior alone decides. Levels are dropped
-    jointly: the smallest box of a nested path that keeps, with probability ``1 - risk``, a value within
-    ``epsilon`` of the best, by draws of a forest and Gaussian processes. The configuration with the best
-    posterior mean is kept, also given repeats, and so are levels without trials and equally good choices. If
-    the best trials lie at an end without a natural limit, the range is continued past the end: by one step,
-    or by half a decade at most on a logarithmic scale.
+    Levels are dropped jointly: the smallest box of a nested path that keeps, with probability ``1 - risk``, a
+    value within ``epsilon`` of the best, by draws of a forest and Gaussian processes. Tests are reasons to
+    read, and decide nothing. The configuration with the best posterior mean is kept, also given repeats, and
+    so are levels without trials and equally good choices. If the best trials lie at an end without a natural
+    limit, the range is continued past the end: by one step, or by half a decade at most on a logarithmic
+    scale.
 
     Args:
         analysis: Of :func:`refine.analyze`; or a fitted search of scikit-learn or a study of Optuna with one
@@ -684,9 +626,8 @@ def propose(
             the first goal's.
         outer: The space of the previous round, in which audit trials were drawn. An audit trial that beats
             the best value inside by more than ``epsilon`` refutes the narrowing: its values are let in again.
-        eligible: Parameters with an effect at an earlier look at this round or its ancestors. They may be
-            narrowed if all space-filling trials inside, those of earlier rounds included, still show the
-            effect (p <= 0.1).
+        room: Fewest configurations left to run that a narrowing keeps, for example the trials that a budget
+            leaves.
 
     Raises:
         AnalysisError: ``risk`` or ``epsilon`` is out of range, or the argument is no analysis, search or
@@ -718,15 +659,8 @@ def propose(
         )
     if outer is not None and not isinstance(outer, Space):
         raise AnalysisError(f"outer must be a space, got {type(outer).__name__}; for example round.space")
-    several = isinstance(eligible, Set | Sequence) and not isinstance(eligible, str)
-    if not several or not all(isinstance(name, str) for name in eligible):
-        raise AnalysisError(f"eligible must be names of parameters, got {eligible!r:.40}; such as ['lr']")
     first, *further = tolerances_of(analysis, epsilon)
     analyses = (analysis, *analysis.others)
-    confirmed = {
-        e.name for goal_analysis in analyses for e in goal_analysis.parameters if e.pooled_p <= ALPHA
-    }
-    still_eligible = frozenset(confirmed.intersection(eligible))
     surrogate, *surrogates = [surrogate_of(goal, goals=analyses) for goal in analyses]
     if surrogate is not None and surrogates:
         fitted = [other for other in surrogates if other is not None]
@@ -737,7 +671,7 @@ def propose(
             surrogate = None
     boxes = None
     if surrogate is not None:
-        boxes = box_path_of(analysis, surrogate, first.epsilon, risk, still_eligible)
+        boxes = box_path_of(analysis, surrogate, first.epsilon, risk)
     exist = feasible(analysis.space)
     claim = Claim(
         math.nan,
@@ -756,8 +690,12 @@ def propose(
         surrogate.others if surrogate is not None and surrogate.others else [None] * len(surrogates)
     )
     goals = tuple(map(_Goal, analyses, (surrogate, *further_surrogates)))
+    if not is_whole(room, 0):
+        raise AnalysisError(
+            f"room must be a whole number >= 0 of configurations, got {room!r}; for example 40"
+        )
     proposer = Proposer(
-        goals, boxes, claim=claim, outer=outer, eligible=still_eligible, asked_risk=float(risk), calls=calls
+        goals, boxes, claim=claim, outer=outer, asked_risk=float(risk), room=room, calls=calls
     )
     return proposer.at(float(risk))
 
@@ -808,7 +746,7 @@ def _decisive(content: Mapping[str, Any]) -> dict[str, Any]:
     Bounds and numbers, without sentences and derived values.
     """
     names = ("old", "space", "volume_kept", "risk", "n", "evidence", "metric", "subject_to")
-    follows = ("draws", "rows", "even", "scope", "failing_now", "failing_inside", "factor", "data", "basis")
+    follows = ("draws", "rows", "even", "scope", "failing_now", "failing_inside", "factor", "data")
     claim = {name: value for name, value in content["claim"].items() if name not in follows}
     changes = [[c[name] for name in ("name", "kind", "volume_kept", "q")] for c in content["changes"]]
     return {**{n: content[n] for n in names if n in content}, "claim": claim, "changes": changes}

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from refine import stats
 from refine.analysis.analysis import Analysis
-from refine.analysis.conditions import reading
 from refine.analysis.evidence import level_axis
 from refine.design.space_filling import Uniform, draw, feasible
 from refine.errors import SpaceError, did_you_mean
-from refine.proposal.counted_loss import CountedLoss, counted_loss
-from refine.proposal.damping import damped, excess_of_best
-from refine.proposal.posterior import (
-    Surrogate,
-    cardinalities_of,
-    further_candidates,
-    known_difference,
-    learned_rows,
-)
+from refine.proposal.posterior import Surrogate, further_candidates, known_difference
 from refine.space.categorical import Categorical
 from refine.space.constraints import Constraint, one_of
 from refine.space.edits import edited
@@ -35,7 +24,6 @@ from refine.space.parameters import Integer, Parameter, Range
 from refine.space.space import Indices, Space
 from refine.utils.arrays import Bools, Floats
 from refine.utils.format import join
-from refine.utils.threads import one_thread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,19 +33,6 @@ THIN = 0.1
 FEW = 6
 """... if it holds this many trials as well."""
 
-# Factor on the deviations of differences of bests, because the processes on values are too sure. Without the
-# factor, 90 % intervals held 86 % of the differences of 12 functions; with the factor, 93 %.
-WIDER = 1.3
-# Values beyond the best trial are damped in units of this factor times the mean excess of the best fifth.
-# Otherwise the larger of two regions is expected too good: on 192 questions after even trials of functions
-# and grids, the Brier score fell from 0.153 to 0.098, with a weight of 0.25 on ranks.
-_BEYOND = 0.5
-# Weight of the draws on ranks after even trials with noise; the others are processes on values. Noise moves
-# the best few values most, and ranks bound the move. The least weight holds without noise, as draws on ranks
-# then have residuals that favour the larger region, and among learning trials, whose ranks are not shares of
-# the space.
-_BY_RANK = 0.5
-_BY_RANK_LEAST = 0.25
 FEWEST_DRAWS = 20  # fewest draws with a usable cell on both sides, for a stated difference
 _SMALL = 100  # number of candidates added inside a region that even candidates hardly hit
 _DRAWN = 20_000  # number of even draws in which these candidates are searched
@@ -302,11 +277,6 @@ class Evidence:
         space = self.analysis.space
         return Masks(*(space.meets(condition, frame) for frame in (self._candidates, self.trials)))
 
-    @cached_property
-    def functions(self) -> Functions:
-        """Functions drawn given the trials, for the bests of parts of the space."""
-        return _functions_of(self.analysis, self.surrogate, _drawn_values(self.analysis, self.surrogate))
-
     def with_candidates(self, more: Indices) -> Evidence | None:
         """The evidence with further candidates, by the same draws; ``None`` if all must be drawn again.
 
@@ -315,17 +285,7 @@ class Evidence:
         added = further_candidates(self.analysis, self.surrogate, more)
         if added is None:
             return None
-        evidence = Evidence(self.analysis, self.surrogate.with_candidates(added))
-        *_, drawn, _ = self.functions
-        by_value = np.concatenate([drawn, _drawn_values(self.analysis, added)], axis=1)
-        evidence.functions = _functions_of(self.analysis, evidence.surrogate, by_value)
-        evidence.counted = self.counted
-        return evidence
-
-    @cached_property
-    def counted(self) -> CountedLoss:
-        """The loss of claims in benchmarks on spaces of this kind."""
-        return counted_loss(self.analysis)
+        return Evidence(self.analysis, self.surrogate.with_candidates(added))
 
     @property
     def finished(self) -> Bools:
@@ -340,101 +300,6 @@ class Evidence:
         declared = self.analysis.space.conditions
         names = {name for condition in conditions if condition is not None for name in condition.names}
         return {name: str(condition) for name, condition in declared.items() if name in names}
-
-
-class Functions(NamedTuple):
-    """Functions drawn given the trials: scores of the posterior, then values of processes on values."""
-
-    posterior: stats.Posterior
-    scores: npt.NDArray[np.float32]  # (a, c) draws of the posterior
-    values: Floats  # (b, c) draws of the processes
-    weight: Floats  # (a + b,) weights of the functions; their sum is 1
-
-    @property
-    def by_rank(self) -> float:
-        """Weight of all draws on ranks."""
-        return float(self.weight[: len(self.scores)].sum())
-
-    def bests(self, part: Bools) -> Floats:
-        """(a + b,) best values in a part of the candidates, (c,) mask; -inf without a usable candidate."""
-        top = self.scores[:, part].max(axis=1).astype(float)
-        # A candidate that fails in a draw has the worst score of the draw.
-        by_rank = np.where(top > self.scores.min(axis=1), self.posterior.value(top), -np.inf)
-        return np.concatenate([by_rank, self.values[:, part].max(axis=1)])
-
-    def differences(self, first: Bools, second: Bools) -> Floats:
-        """(a + b,) best of the second part minus best of the first part.
-
-        Infinite if one part has no usable candidate, and NaN if neither part has one. The processes are too
-        sure: their differences deviate from the median by :data:`WIDER`.
-        """
-        with np.errstate(invalid="ignore"):
-            difference = self.bests(second) - self.bests(first)
-        by_value = difference[len(self.scores) :]
-        counted = by_value[np.isfinite(by_value)]
-        if len(counted):
-            middle = float(np.median(counted))
-            difference[len(self.scores) :] = middle + WIDER * (by_value - middle)
-        return difference
-
-
-def _functions_of(analysis: Analysis, surrogate: Surrogate, by_value: Floats) -> Functions:
-    """Draws of the posterior behind proposals, and (b, c) draws of processes on values, with their weights.
-
-    Draws of trees are left out: they are means of trees, and differences of their bests are too small.
-    """
-    posterior = surrogate.posterior
-    first = posterior.forest
-    if first == surrogate.draws:
-        first = 0
-    by_rank = posterior.scores[first:]
-    share = _BY_RANK_LEAST
-    if not analysis.noise.deterministic:
-        share += float(np.mean(analysis.origins == "even")) * (_BY_RANK - _BY_RANK_LEAST)
-    weight = np.repeat([share / len(by_rank), (1 - share) / len(by_value)], [len(by_rank), len(by_value)])
-    return Functions(posterior, by_rank, by_value, weight)
-
-
-@one_thread
-def _drawn_values(analysis: Analysis, surrogate: Surrogate) -> Floats:
-    """(draws, c) values at the candidates by processes on values, larger is better.
-
-    -inf at a candidate that fails or breaks a constraint in a draw of the posterior. Repeats count, and a
-    declared belief does not.
-    """
-    rows = learned_rows(analysis)
-    y = analysis.y
-    if analysis.feasibility is not None:
-        y = analysis.feasibility.measured
-    X = analysis.X[rows]
-    y = y[rows]
-    even = analysis.origins[rows] == "even"
-    if analysis.replicates is not None:
-        positions, repeats = analysis.replicates
-        X = np.concatenate([X, positions])
-        y = np.concatenate([y, repeats])
-        even = np.concatenate([even, np.zeros(len(repeats), dtype=np.bool_)])
-    masks = [reading(analysis.parameters, positions) for positions in (X, surrogate.candidates)]
-    read = None
-    if masks[0] is not None and masks[1] is not None:
-        read = (masks[0], masks[1])
-    values = stats.ValueProcess()(
-        X,
-        y,
-        surrogate.candidates,
-        cardinalities_of(analysis),
-        read=read,
-        even=even,
-        on_log=analysis.noise.floor_source == "decades" and bool((y < 0).all()),
-        exact=analysis.noise.deterministic,
-    )
-    values = damped(values, float(y.max()), _BEYOND * excess_of_best(analysis))
-    values = np.clip(values, *analysis.limits.facing(analysis.sign))
-    if analysis.failed is None and analysis.feasibility is None:
-        return values
-    scores = surrogate.posterior.scores[-len(values) :]
-    usable = scores > scores.min(axis=1, keepdims=True)
-    return np.where(usable, values[-len(usable) :], -np.inf)
 
 
 def trial_table(analysis: Analysis) -> pd.DataFrame:
@@ -474,13 +339,16 @@ def _values_at(parameter: Parameter, positions: Floats) -> Any:
 
 
 class Compared(NamedTuple):
-    """The best values of two parts of a space under the posterior; NaN if a part has too few candidates."""
+    """The best values of two parts of a space under the posterior; NaN if a part has too few candidates.
 
-    within: float  # probability that the best value of the first part is within epsilon of the best of both
-    better: float  # probability that the first part holds the better best
-    ahead: float  # probability that the best of the first part is better by over epsilon
-    behind: float  # probability that the best of the second part is better by over epsilon
-    tie: float  # probability that the two bests differ by at most epsilon
+    The chances are stated ones: see :mod:`refine.proposal.chance`.
+    """
+
+    within: float  # chance that the best value of the first part is within epsilon of the best of both
+    better: float  # chance that the first part holds the better best
+    ahead: float  # chance that the best of the first part is better by over epsilon
+    behind: float  # chance that the best of the second part is better by over epsilon
+    tie: float  # chance that the two bests differ by at most epsilon
     cost: float  # best of the second part minus that of the first, larger is better: the median
     low: float  # ends of the 90 % interval of the cost
     high: float
@@ -492,45 +360,41 @@ UNKNOWN = Compared(*[math.nan] * 8)
 def compared(evidence: Evidence, first: Bools, second: Bools, epsilons: Sequence[float]) -> Compared:
     """Compares the best values of two parts of the candidates, (c,) masks.
 
-    All numbers count one sample of functions: see :class:`Functions`. With several goals, ``within`` is the
-    probability that the first part represents the front of the two parts: for a point of the front, a
-    configuration at most epsilon worse in all goals. The other numbers are about the first goal.
+    With several goals, ``within`` is the chance that the first part represents the front of the two parts:
+    for a point of the front, a configuration at most epsilon worse in all goals. The cost is about the first
+    goal.
     """
     surrogate = evidence.surrogate
     if surrogate.known is not None and first.any() and second.any():
         return _compared_exactly(known_difference(surrogate.known, first, second), epsilons[0])
     if min(int(first.sum()), int(second.sum())) < surrogate.fewest:
         return UNKNOWN
-    functions = evidence.functions
-    difference = functions.differences(first, second)
-    weight = functions.weight
-    draws = len(difference)
-    epsilon = epsilons[0]
+    within = surrogate.chance_of(first, second, epsilons)
+    behind = 1.0 - within
+    ahead = 1.0 - surrogate.chance_of(second, first, epsilons)
+    both = max(1.0, ahead + behind)
+    ahead /= both
+    behind /= both
+    tie = max(0.0, 1.0 - ahead - behind)
+    stated = Compared(within, ahead + tie / 2, ahead, behind, tie, *[math.nan] * 3)
+    difference = bests_of(surrogate, second) - bests_of(surrogate, first)
+    difference = difference[np.isfinite(difference)]
+    if len(difference) < FEWEST_DRAWS:
+        return stated
+    low, middle, high = np.quantile(difference, [0.05, 0.5, 0.95])
+    return stated._replace(cost=float(middle), low=float(low), high=float(high))
 
-    def share(mask: Bools) -> float:
-        return stats.share_of_draws(draws * float(weight[mask].sum()), draws)
 
-    within = share(~(difference > epsilon))  # nothing is lost if neither part has a usable candidate
-    if surrogate.others:
-        posteriors = [surrogate.posterior, *(other.posterior for other in surrogate.others)]
-        represented = stats.draws_represented(posteriors, epsilons, first, second)
-        within = stats.share_of_draws(represented, surrogate.draws)
-    counted = np.isfinite(difference)
-    if int(counted.sum()) < FEWEST_DRAWS:
-        return UNKNOWN._replace(within=within)
-    weight = weight * counted / weight[counted].sum()
-    difference = np.where(counted, difference, 0.0)
-    low, middle, high = np.quantile(difference, [0.05, 0.5, 0.95], weights=weight, method="inverted_cdf")
-    return Compared(
-        within=within,
-        better=share(difference < 0) + float(weight[difference == 0].sum()) / 2,
-        ahead=share(difference < -epsilon),
-        behind=share(difference > epsilon),
-        tie=share(np.abs(difference) <= epsilon),
-        cost=float(middle),
-        low=float(low),
-        high=float(high),
-    )
+def bests_of(surrogate: Surrogate, part: Bools) -> Floats:
+    """(draws,) best values of a part of the candidates, (c,) mask, in the draws of the processes.
+
+    -inf without a usable candidate. Draws of trees are means of trees, and their bests differ too little.
+    """
+    posterior = surrogate.posterior
+    scores = posterior.scores[posterior.forest % len(posterior.scores) :]
+    top = scores[:, part].max(axis=1).astype(float)
+    # A candidate that fails in a draw has the worst score of the draw.
+    return np.where(top > scores.min(axis=1), posterior.value(top), -np.inf)
 
 
 def _compared_exactly(difference: float, epsilon: float) -> Compared:
@@ -556,14 +420,13 @@ def _compared_exactly(difference: float, epsilon: float) -> Compared:
 def expected_best(evidence: Evidence, part: Bools) -> float:
     """Expected best value of a part of the candidates, (c,) mask; larger is better.
 
-    NaN if fewer than 20 functions have a usable candidate in the part.
+    NaN if fewer than 20 draws have a usable candidate in the part.
     """
-    functions = evidence.functions
-    top = functions.bests(part)
-    counted = np.isfinite(top)
-    if int(counted.sum()) < FEWEST_DRAWS:
+    top = bests_of(evidence.surrogate, part)
+    top = top[np.isfinite(top)]
+    if len(top) < FEWEST_DRAWS:
         return math.nan
-    return float(np.average(top[counted], weights=functions.weight[counted]))
+    return float(top.mean())
 
 
 def rows_inside(space: Space, question: Constraint, given: Constraint | None) -> Indices:

@@ -7,11 +7,12 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from refine.analysis.conditions import reading
 from refine.analysis.evidence import level_axis
 from refine.proposal.posterior import NOT_READ, Surrogate
-from refine.proposal.question import WIDER, Evidence
+from refine.proposal.question import Evidence
 from refine.space.space import Indices
 from refine.stats.simulation import gains_of
 from refine.utils.arrays import Bools, Floats, rounded
@@ -81,22 +82,17 @@ def outlook_of(
         of_two: Whether the question is about the better one of two regions.
         available: Largest number of trials, simulated as well; ``None`` without a limit.
     """
-    functions = evidence.functions
+    surrogate = evidence.surrogate
+    posterior = surrogate.posterior
     noise = float(np.nan_to_num(evidence.analysis.noise.sd))
-    columns = _columns(functions.values, sides, cells)
-    values = functions.values[:, columns]
-    finite = np.isfinite(values)
-    # A candidate that fails is as bad as the worst usable one.
-    values = np.where(finite, values, values[finite].min(initial=0.0))
+    processes = posterior.scores[posterior.forest % len(posterior.scores) :]
+    columns = _columns(processes, sides, cells)
+    # A candidate that fails in a draw has the worst score of the draw.
+    values = posterior.value(processes[:, columns])
     inside, outside = (side[columns] for side in sides)
-    difference_by_rank = functions.differences(*sides)[: len(functions.scores)]
-    ranked = _shares(difference_by_rank[np.isfinite(difference_by_rank)], epsilon, of_two)
-    # Without noise, further trials hardly change the draws on ranks; with noise, as much as the processes.
-    unchanged = functions.by_rank * (noise == 0)
     limit = SURE
     if of_two:
         limit = SURE_OF_TWO
-    limit = evidence.counted.surest(limit)
     ran = np.searchsorted(columns, cells)
 
     def settled(n: int, sd: float) -> float:
@@ -111,9 +107,12 @@ def outlook_of(
             measured = truth + sd * (rng.standard_normal(len(chosen)) - rng.standard_normal(shape))
             moved = values + (measured - values[:, chosen]) @ gains
             difference = moved[:, outside].max(axis=1) - moved[:, inside].max(axis=1)
-            middle = np.median(difference)
-            shares = _shares(middle + WIDER * (difference - middle), epsilon, of_two)
-            count += bool((unchanged * ranked + (1 - unchanged) * shares).max() >= limit)
+            lost = [np.mean(difference > epsilon), np.mean(difference < -epsilon)]
+            kept, kept_outside = (float(surrogate.weights.chance(np.full(3, 1 - share))) for share in lost)
+            answers = [kept, 1 - kept]
+            if of_two:
+                answers = [1 - kept_outside, 1 - kept, kept + kept_outside - 1]
+            count += bool(max(answers) >= limit)
         return count / len(truths)
 
     sizes = {min(n, len(cells)) for n in (*SIZES, available or SIZES[0])}
@@ -121,22 +120,13 @@ def outlook_of(
     return Outlook({n: settled(n, noise) for n in sorted(sizes)}, settled(largest, 0.0))
 
 
-def _columns(values: Floats, sides: tuple[Bools, Bools], cells: Sequence[int]) -> Indices:
+def _columns(values: npt.NDArray[np.float32], sides: tuple[Bools, Bools], cells: Sequence[int]) -> Indices:
     """(k,) numbers of some cells, and of the best candidates of functions on either side, ascending."""
     tops = [np.flatnonzero(side)[values[:, side].argmax(axis=1)] for side in sides]
     best = np.unique(np.concatenate(tops))
     if len(best) > _CELLS:
         best = np.random.default_rng(0).choice(best, _CELLS, replace=False)
     return np.union1d(best, np.asarray(cells, dtype=np.int64))
-
-
-def _shares(difference: Floats, epsilon: float, of_two: bool) -> Floats:
-    """Shares of the possible answers among differences of the two bests."""
-    behind = float(np.mean(difference > epsilon))
-    if not of_two:
-        return np.array([1 - behind, behind])
-    ahead = float(np.mean(difference < -epsilon))
-    return np.array([ahead, behind, 1 - ahead - behind])
 
 
 def contenders(

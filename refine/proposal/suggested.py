@@ -172,8 +172,7 @@ def _question(
     if considered is None:
         considered = evidence.masks(None)
     counts = [int((part.trials & evidence.finished).sum()) for part in (inside, considered)]
-    stated = evidence.counted.of_answer(probability)
-    return SuggestedQuestion(kind, parameters, question, given, stated, *counts)
+    return SuggestedQuestion(kind, parameters, question, given, probability, *counts)
 
 
 def _doubt(cut: _Cut) -> float:

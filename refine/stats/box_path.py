@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refine.errors import AnalysisError
-from refine.stats._common import BoolArray, FloatArray, IntArray, check_share, checked, column, share_of_draws
+from refine.stats._common import BoolArray, FloatArray, IntArray, check_share, checked, column
 from refine.utils.arrays import rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import ArrayLike
 
@@ -52,9 +52,9 @@ class RiskBox(NamedTuple):
 
     keep: tuple[BoolArray, ...]  # one (L,) bool array per axis: the kept levels
     kept: float  # share of the space that is kept, in (0, 1]
-    # Posterior probability that the best value inside is worse than the best anywhere by more than epsilon.
-    # A cut on a conditional axis has a probability of its own, among the draws that are good where the axis
-    # is read; the larger probability counts.
+    # Risk that the best value inside is worse than the best anywhere by more than epsilon. A cut on a
+    # conditional axis has a risk of its own, the share of the draws that it loses among those that are good
+    # where the axis is read; the larger risk counts, and at least that of the boxes around.
     risk: float
     covered: float  # share of the draws' best candidates that lie inside
 
@@ -76,7 +76,7 @@ class Frontier(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-@checked("share", "most", inside=1)
+@checked("share", inside=1)
 class RiskPath:
     """Shrinks the space step by step, by the cut with the smallest rise of the risk per log-volume.
 
@@ -84,7 +84,7 @@ class RiskPath:
     of them. A step cuts levels off either end of an ordered axis, or a choice of an unordered one. The price
     of a step is the share of lost draws, plus the share of lost best candidates of the draws. The second
     number decides while the first is 0, and keeps more of the best if epsilon is generous. Risk alone decides
-    how far the path may go.
+    how far the path may go: all steps within the first limit come first, then those within the next.
 
     An axis that only some candidates read is judged by the draws with a good candidate among them; otherwise
     cuts of the axis would be free whenever the best lies elsewhere. With so few such draws that all of its
@@ -99,14 +99,22 @@ class RiskPath:
 
     cover: float = 1.0  # weight of lost best candidates, relative to lost draws
     share: float = 0.004  # share of the candidates that count as the best of a draw
-    most: float = 0.3  # largest risk of a box on the path
+    limits: tuple[float, ...] = (0.05, 0.15, 0.3)  # risks up to which the path goes in turn, increasing
     # Fewest candidates inside a box: with fewer, the risk of the box cannot be estimated.
     # 1 if the candidates are all cells of the space.
     inside: int = 20
 
+    # From (..., 3) shares of the draws that a box keeps, by models of the posterior, to (...) chances that
+    # the box loses nothing. None for the share of all draws.
+    chance: Callable[[FloatArray], FloatArray] | None = None
+
     def __post_init__(self) -> None:
         if not 0.0 <= self.cover < np.inf:
             raise AnalysisError(f"cover: must be a number >= 0, got {self.cover!r}")
+        if not self.limits or any(not 0.0 < limit < 1.0 for limit in self.limits):
+            raise AnalysisError(
+                f"limits: must be risks between 0 and 1, got {self.limits!r}; such as (0.05,)"
+            )
 
     def __call__(
         self,
@@ -151,7 +159,9 @@ class RiskPath:
         else:
             good = front.targets
             votes = front.votes
-        state = _State(self, good, votes, index, axes, draws, whole=front is not None)
+        state = _State(
+            self, good, votes, index, axes, _Models(posterior.models, self.chance, front is not None)
+        )
         if keep is not None:
             points = np.asarray(keep, dtype=np.float64)
             given_axes = ~np.isnan(points)
@@ -161,17 +171,16 @@ class RiskPath:
         for required, never_dropped in zip(state.forced, stays or [None] * len(axes), strict=True):
             if never_dropped is not None:
                 required |= np.asarray(never_dropped, dtype=np.bool_)
-        boxes = [RiskBox(state.masks(), 1.0, 0.0, 1.0)]
-        while state.step():
-            if front is None:
-                alive = state.alive
-            else:
-                alive = front.kept(_inside(index, state.keep))
-            risk = share_of_draws(draws - alive, draws)
-            if risk > self.most:
-                break  # the box lost a point of a front that is not among the targets
-            risk = max(risk, 1.0 - min(state.own))
-            boxes.append(RiskBox(state.masks(), state.volume(), risk, float(state.votes.sum())))
+        boxes = [RiskBox(state.masks(), 1.0, risk=0.0, covered=1.0)]
+        for limit in sorted(self.limits):
+            while state.step(limit):
+                risk = state.risk
+                if front is not None:  # a box may lose a point of a front that is not among the targets
+                    risk = state.models.risk(front.kept(_inside(index, state.keep)))
+                risk = max(risk, 1.0 - min(state.own), boxes[-1].risk)
+                boxes.append(RiskBox(state.masks(), state.volume(), risk, float(state.votes.sum())))
+                if risk > limit:
+                    break
         return Frontier(tuple(boxes), float(epsilon), draws)
 
     def _votes(self, posterior: Posterior) -> FloatArray:
@@ -214,6 +223,55 @@ def levels_of(X: ArrayLike, axes: Sequence[Axis]) -> IntArray:
     return np.stack([axis.index(table[:, j]) for j, axis in enumerate(axes)], axis=1)
 
 
+class _Models:
+    """Models of a posterior, and the chance that follows from the shares of their draws.
+
+    Draws are stored as bits, eight in a byte, model by model; with several goals a byte holds a draw.
+    """
+
+    def __init__(
+        self,
+        draws: Sequence[slice],
+        chance: Callable[[FloatArray], FloatArray] | None,
+        whole: bool,
+    ) -> None:
+        self._draws = draws
+        self._whole = whole
+        self._chance = chance
+        self.sizes = np.array([part.stop - part.start for part in draws])
+        if whole:
+            self._bytes = np.r_[0, np.cumsum(self.sizes)]
+        else:
+            self._bytes = np.r_[0, np.cumsum(-(-self.sizes // 8))]
+
+    def packed(self, good: BoolArray) -> Bits:
+        """(c, bytes) bits of (draws, c) good candidates; of (targets, c) with several goals."""
+        if self._whole:
+            return np.packbits(good.T, axis=1)
+        return np.concatenate([np.packbits(good[part].T, axis=1) for part in self._draws], axis=1)
+
+    def alive(self, bits: Bits) -> IntArray:
+        """(..., models) draws kept by (..., bytes) bits; with several goals a draw needs all targets."""
+        kept = bits == 255 if self._whole else np.bitwise_count(bits)
+        ends = zip(self._bytes[:-1], self._bytes[1:], strict=True)
+        return np.stack([kept[..., a:b].sum(axis=-1, dtype=np.int64) for a, b in ends], axis=-1)
+
+    def risks(self, alive: IntArray) -> FloatArray:
+        """(...) risks of (..., models) kept draws."""
+        draws = int(self.sizes.sum())
+        total = alive.sum(axis=-1)
+        if self._chance is None:
+            return np.asarray((draws - total + 0.5) / (draws + 1))
+        # A model without draws has the share of all draws.
+        pooled = np.broadcast_to((total / draws)[..., None], alive.shape)
+        shares = np.where(self.sizes > 0, alive / np.maximum(self.sizes, 1), pooled)
+        return 1.0 - self._chance(shares)
+
+    def risk(self, kept: BoolArray) -> float:
+        """The risk of (draws,) kept draws."""
+        return float(self.risks(np.array([np.count_nonzero(kept[part]) for part in self._draws])))
+
+
 # A possible cut: price per gain, gain, levels to drop, and the share of the axis's own draws that stay good.
 _Option = tuple[float, float, IntArray, float]
 
@@ -228,34 +286,25 @@ class _State:
         votes: FloatArray,
         index: IntArray,
         axes: Sequence[Axis],
-        draws: int,
-        whole: bool,
+        models: _Models,
     ) -> None:
         self.path = path
         self.axes = axes
-        self.draws = draws
-        self.whole = whole
+        self.models = models
+        self.draws = int(models.sizes.sum())
         useful = np.flatnonzero(good.any(axis=0) | (votes > 0))
-        self.bits: Bits = np.packbits(good[:, useful].T, axis=1)
+        self.bits = models.packed(good[:, useful])
         self.votes, self.index, self.cells = votes[useful], index[useful], index
-        # (lost + 1/2) / (draws + 1) <= most
-        self.least = draws + 0.5 - path.most * (draws + 1)
-        self.cover = path.cover * draws
+        self.limit = 0.0
+        self.cover = path.cover * self.draws
         self.shares = [np.full(np.size(axis.levels), 1.0 / np.size(axis.levels)) for axis in axes]
         self.keep = [np.ones(share.size, dtype=np.bool_) for share in self.shares]
         self.forced = [np.zeros(share.size, dtype=np.bool_) for share in self.shares]
-        self.alive, self.own = draws, [1.0] * len(axes)
+        self.alive, self.own, self.risk = self.draws, [1.0] * len(axes), 0.0
 
     def count(self, bits: Bits) -> IntArray:
-        """Number of draws kept by some candidates, along the last axis.
-
-        With several goals a draw needs all of its targets.
-        """
-        if self.whole:
-            alive = bits == 255
-        else:
-            alive = np.bitwise_count(bits)
-        return np.asarray(alive.sum(axis=-1), dtype=np.int64)
+        """Number of draws kept by some candidates, along the last axis."""
+        return np.asarray(self.models.alive(bits).sum(axis=-1))
 
     def masks(self) -> tuple[BoolArray, ...]:
         return tuple(mask.copy() for mask in self.keep)
@@ -263,8 +312,9 @@ class _State:
     def volume(self) -> float:
         return float(np.prod([s[mask].sum() for s, mask in zip(self.shares, self.keep, strict=True)]))
 
-    def step(self) -> bool:
-        """Take the best step; False if no step is left."""
+    def step(self, limit: float) -> bool:
+        """Take the best step within a risk; False if no step is left."""
+        self.limit = limit
         best: tuple[float, float, int, IntArray, float] | None = None
         for j, axis in enumerate(self.axes):
             if axis.frozen or self.keep[j].sum() < 2 or self.forced[j][self.keep[j]].all():
@@ -277,13 +327,16 @@ class _State:
             return False
         _, _, j, dropped, own_share = best
         self.keep[j][dropped] = False
-        self.own[j] *= own_share
+        if not self._always_read(j):
+            self.own[j] *= own_share
         inside = _inside(self.index[:, [j]], self.keep[j : j + 1])
         self.index = self.index[inside]
         self.bits = self.bits[inside]
         self.votes = self.votes[inside]
         self.cells = self.cells[_inside(self.cells[:, [j]], self.keep[j : j + 1])]
-        self.alive = int(self.count(np.bitwise_or.reduce(self.bits, axis=0)))
+        alive = self.models.alive(np.bitwise_or.reduce(self.bits, axis=0))
+        self.alive = int(alive.sum())
+        self.risk = float(self.models.risks(alive))
         return True
 
     def _options(self, j: int) -> Iterator[_Option]:
@@ -294,9 +347,9 @@ class _State:
         # A candidate that does not read this axis keeps its draws alive under every cut of the axis.
         elsewhere = np.bitwise_or.reduce(self.bits[self.index[:, j] == _ANYWHERE], axis=0)
         telling = int(self.count(np.bitwise_or.reduce(by_level, axis=0)))
-        if (self.cells[:, j] != _ANYWHERE).all():
+        if self._always_read(j):
             telling = self.alive
-        elif telling <= self.path.most * self.draws:
+        elif telling <= max(self.path.limits) * self.draws:
             return
         below = np.bitwise_or.accumulate(by_level, axis=0)
         above = np.bitwise_or.accumulate(by_level[::-1], axis=0)[::-1]
@@ -339,10 +392,14 @@ class _State:
     def _left(self, j: int, remaining: Bits, elsewhere: Bits, telling: int) -> tuple[FloatArray, BoolArray]:
         """For each cut of an axis: the share of its draws that stay good, and whether the risk allows it."""
         own_share = np.asarray(self.count(remaining) / telling)
-        allowed = (self.count(remaining | elsewhere) >= self.least) & (
-            self.own[j] * own_share >= 1.0 - self.path.most
-        )
+        allowed = self.models.risks(self.models.alive(remaining | elsewhere)) <= self.limit
+        if not self._always_read(j):
+            allowed &= self.own[j] * own_share >= 1.0 - self.limit
         return own_share, allowed
+
+    def _always_read(self, j: int) -> bool:
+        """True if every candidate in the box reads the axis."""
+        return bool((self.cells[:, j] != _ANYWHERE).all())
 
     def _by_level(self, j: int, levels: IntArray) -> Bits:
         """(levels, bytes) union of the candidates' bits at every level."""

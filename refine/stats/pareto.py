@@ -91,10 +91,10 @@ class Front:
         """Number of draws."""
         return int(self.starts.size)
 
-    def kept(self, inside: BoolArray) -> int:
-        """Number of draws with all points of the front represented by a candidate inside, (c,) bools."""
+    def kept(self, inside: BoolArray) -> BoolArray:
+        """(S,) mask of draws with all points of the front represented by a candidate inside, (c,) bools."""
         standing = (self.stands & np.packbits(inside)).any(axis=1)
-        return int(np.count_nonzero(np.logical_and.reduceat(standing, self.starts)))
+        return np.asarray(np.logical_and.reduceat(standing, self.starts))
 
 
 def front_of(posteriors: Sequence[Posterior], epsilons: Sequence[float]) -> Front:
@@ -129,8 +129,8 @@ def front_of(posteriors: Sequence[Posterior], epsilons: Sequence[float]) -> Fron
 
 def draws_represented(
     posteriors: Sequence[Posterior], epsilons: Sequence[float], first: BoolArray, second: BoolArray
-) -> int:
-    """Number of joint draws with the front of two parts represented by candidates of the first part.
+) -> BoolArray:
+    """(S,) mask of joint draws with the front of two parts represented by candidates of the first part.
 
     A candidate represents a point of the draw if the candidate is at most epsilon worse in all goals. Points
     of the first part represent themselves: only the front of the second part matters.
@@ -150,13 +150,13 @@ def draws_represented(
         for p, scores, epsilon in zip(posteriors, outside, epsilons, strict=True)
     ]
     starts = np.r_[0, np.cumsum(points.sum(axis=1))]
-    represented = 0
+    represented = np.zeros(len(shields), dtype=np.bool_)
     for draw, shield in enumerate(shields):
         covers: BoolArray = np.ones((1, 1), dtype=np.bool_)
         for bound, scores in zip(bounds, inside, strict=True):
             lowest = bound[starts[draw] : starts[draw + 1]].astype(np.float32)
             covers = covers & (scores[draw, shield] >= lowest[:, None])
-        represented += bool(covers.any(axis=1).all())
+        represented[draw] = covers.any(axis=1).all()
     return represented
 
 

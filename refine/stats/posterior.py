@@ -67,6 +67,13 @@ class Posterior(NamedTuple):
     slope: float  # rise of the metric per score beyond the best knot
     n: int  # number of different configurations in the evidence
     sd: FloatArray = np.zeros(0)  # (c,) deviations of the scores; empty if draws were made
+    powers: int = 0  # number of draws by processes on values by a power: the last ones
+
+    @property
+    def models(self) -> tuple[slice, slice, slice]:
+        """Draws by trees, by processes on ranks, and by processes on values by a power."""
+        start = len(self.scores) - self.powers
+        return slice(0, self.forest), slice(self.forest, start), slice(start, len(self.scores))
 
     def value(self, scores: ArrayLike) -> FloatArray:
         """The metric's values at some scores, of any shape."""
@@ -318,8 +325,7 @@ class MixedPosterior:
     and monotone transforms of the metric. A draw of the forest is the mean of a few random trees. A draw of
     the process is a joint draw over all candidates, with kernel parameters from a normal approximation of
     their posterior. Further draws may come from processes on values by a power (`power_draws`): ranks flatten
-    a smooth peak, and hide how far beyond all trials it may rise. With few trials, processes of the better
-    half may draw what lies above the median (`upper_half`).
+    a smooth peak, and hide how far beyond all trials it may rise.
 
     Large evidence is thinned: the best quarter stays, the rest is sampled and, for the forest, weighted up.
     The order of the rows changes nothing.
@@ -345,10 +351,6 @@ class MixedPosterior:
     frozen: FrozenResiduals = field(default_factory=FrozenResiduals)
     # scores by a power of the values instead of ranks, which keeps the distances between the best values
     power: bool = False
-    # share of the process draws whose cells above the median are drawn from the better half of the trials
-    # alone: a steep slope out of bad values carries no information on differences between good values. 0 with
-    # a prior, and 0 if values have no noise
-    upper_half: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -364,10 +366,6 @@ class MixedPosterior:
                 "and deviations alone, got 1"
             )
         check_count(self.trees, "trees", self.members)
-        if not 0.0 <= self.upper_half <= 1.0:
-            raise AnalysisError(
-                f"upper_half: must be a share in [0, 1], got {self.upper_half!r}; for example 1.0"
-            )
 
     def __call__(
         self,
@@ -444,7 +442,6 @@ class MixedPosterior:
             trees = 0
         else:
             trees = self.forest_draws
-        upper_half = self.upper_half > 0 and prior is None
         sd = np.zeros(0)
         parts: list[tuple[FloatArray, FloatArray, FloatArray]] = []
         if trees:
@@ -457,16 +454,12 @@ class MixedPosterior:
             drawn, left_out, sd = self._process(features, score, cell_features, paths, rng)
             if exact:
                 drawn = (self.frozen(drawn[0], left_out, np.random.default_rng(self.seed)), *drawn[1:])
-            elif upper_half:
-                drawn = (self._redrawn(features, score, cell_features, drawn[0]), *drawn[1:])
             parts.append(drawn)
         draws_of = [float(len(part[0])) for part in parts]
         if self.power_draws and not exact:
             raised = scored(keyed, values, power=True)
             raised_score = raised.score[rows] - thought
             drawn, _, _ = self._process(features, raised_score, cell_features, self.power_draws, rng)
-            if upper_half:
-                drawn = (self._redrawn(features, raised_score, cell_features, drawn[0]), *drawn[1:])
             # The prior mean is added on both scales, because each has mean 0 and deviation 1.
             mapped = _on_scale(drawn[0] + thought_cells, raised, trials) - thought_cells
             mapped_mean = _on_scale(drawn[1] + thought_cells, raised, trials) - thought_cells
@@ -505,6 +498,7 @@ class MixedPosterior:
             slope=trials.slope,
             n=m,
             sd=rounded(sd),
+            powers=0 if exact else self.power_draws,
         )
 
     def _forest(
@@ -602,21 +596,6 @@ class MixedPosterior:
         else:
             sd = np.sqrt(np.maximum(square - mean**2, 1e-12))
         return (np.clip(np.concatenate(parts), -_EDGE, _EDGE), mean, row_means), left_out, sd
-
-    def _redrawn(self, features: Kernel, score: FloatArray, cells: Kernel, drawn: FloatArray) -> FloatArray:
-        """(S, c) draws; a share is replaced above the median of the scores by draws of the better half."""
-        median = np.median(score)
-        better = np.flatnonzero(score >= median)
-        if better.size < _FEWEST:
-            return drawn
-        mean = score[better].mean()
-        unit = score[better].std() or 1.0
-        standard = (score[better] - mean) / unit
-        rng = np.random.default_rng(self.seed + 7)
-        (of_better, _, _), _, _ = self._process(features.take(better), standard, cells, len(drawn), rng)
-        replaced = rng.permutation(len(drawn)) < round(self.upper_half * len(drawn))  # (S,)
-        above = replaced[:, None] & (drawn >= median)
-        return np.where(above, of_better * unit + mean, drawn)
 
 
 # The latest fit, with the state of the generator after the fit: a review asks for several sets of candidates

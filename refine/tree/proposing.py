@@ -6,11 +6,9 @@ import contextlib
 import json
 import math
 from collections.abc import Mapping
-from functools import partial
 from typing import TypeVar
 
-from refine.analysis.analysis import Analysis
-from refine.analysis.evidence import ALPHA
+from refine.analysis.analysis import LEAST, Analysis
 from refine.analysis.optimism import Optimism
 from refine.errors import AnalysisError, ReviewError
 from refine.proposal.proposal import Proposal, check_epsilon, check_risk
@@ -20,7 +18,6 @@ from refine.review.next_step import trials_for_rounds
 from refine.review.review import Review
 from refine.review.worth import worth_of
 from refine.space.space import Space
-from refine.store.reader import Reader
 from refine.tree.children import DecidedRound
 from refine.tree.lineage import analyze, analyze_until, read_optimism
 from refine.tree.round_record import RoundRecord
@@ -149,10 +146,15 @@ def propose(
         analysis = _analysis_to_propose_on(self, seed)
     if epsilon is None:
         epsilon = self.epsilon
-    proposal = proposed(analysis, risk, epsilon, outer=_outer(self), eligible=_seen_earlier(self))
+    proposal = proposed(analysis, risk, epsilon, outer=_outer(self), room=_room(self, analysis))
     if keep:
         self._keep_proposal(proposal, again=True)
     return Review(self, proposal, analysis)
+
+
+def _room(round_: RoundRecord, analysis: Analysis) -> int:
+    """Fewest configurations left to run that a narrowing keeps: those the budget pays, or a short round."""
+    return max(LEAST, trials_for_rounds(analysis, round_._budget) or 0)
 
 
 def _outer(round_: DecidedRound) -> Space | None:
@@ -173,22 +175,6 @@ def _analysis_to_propose_on(round_: RoundRecord, seed: int = 0) -> Analysis:
     if analysis.digest == proposal.evidence:
         return analysis
     return analyze(round_, seed=seed)
-
-
-def _seen_earlier(round_: RoundRecord) -> frozenset[str]:
-    """Parameters that a proposal stored on the path's rounds saw to matter: they are tested again."""
-    reader = round_.context.reader
-    names: frozenset[str] = frozenset()
-    for stored in round_.context.path(round_.node):
-        names |= reader.computed(("effects", stored.pk), partial(_effects_in, reader, stored.pk))
-    return names
-
-
-def _effects_in(reader: Reader, pk: int) -> frozenset[str]:
-    """Parameters with an effect in a stored proposal of a round."""
-    contents = [json.loads(content) for content in reader.proposals(pk).values()]
-    changes = [change for content in contents for change in content["changes"]]
-    return frozenset(c["name"] for c in changes if c["q"] is not None and c["q"] <= ALPHA)
 
 
 def review(self: R, proposal: Proposal) -> Review[R]:
@@ -216,6 +202,6 @@ def review(self: R, proposal: Proposal) -> Review[R]:
 def _judged_again(round_: DecidedRound, proposal: Proposal, analysis: Analysis) -> Proposal:
     """A proposal read back from a store, with the posterior of a draft on its evidence."""
     tolerances = proposal.claim.given(proposal.metric)
-    eligible = _seen_earlier(round_)
-    drafted = proposed(analysis, proposal.risk, tolerances, outer=_outer(round_), eligible=eligible)
+    room = _room(round_, analysis)
+    drafted = proposed(analysis, proposal.risk, tolerances, outer=_outer(round_), room=room)
     return proposal.judged_by(drafted)
