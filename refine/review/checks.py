@@ -66,7 +66,6 @@ _REPLICATE = Action("round.replicate", top=_REPLICATED, seeds=_SEEDS)
 SUBJECTS = {
     "goal": "question",
     "edges": "ends",
-    "enough": "good trials",
     "code": "code",
     "infeasible": "failures",
     "curves": "curves",
@@ -190,7 +189,6 @@ def checks_of(round_id: str, analysis: Analysis, context: ChecksContext) -> Chec
     checks = [
         _goal(context.goal.strip()),
         _edges(analysis, context.proposal, ranked.iloc[0]),
-        _enough(analysis, context.proposal),
         *([_code(analysis)] if len(analysis.codes) > 1 else []),
         _infeasible(analysis, context.allow_degenerate),
         _curves(context.curves, context.reported_epochs),
@@ -239,41 +237,6 @@ def _edges(analysis: Analysis, proposal: Proposal | None, best: pd.Series) -> Ch
         if ends:
             return _check("edges", code, count, "density", ends[0][0], **values)
     return _check("edges", "inside", count, **values)
-
-
-def _enough(analysis: Analysis, proposal: Proposal | None) -> Check:
-    """The number of good trials against the number that judging every parameter takes.
-
-    Parameters in ``unchanged`` are kept as they are since too little is known, not since they were seen not
-    to matter.
-    """
-    changed = {c.name for c in (proposal.changes if proposal else ()) if c.kind != "keep"}
-    read = [e for e in analysis.parameters if e.read != 0]
-    if not read:
-        return _check("enough", "nothing_read" if analysis.parameters else "nothing_varies")
-    if not analysis.tested:
-        return _check("enough", "untested")
-    # A parameter with an effect is judged, however few good trials there are.
-    unseen = [e for e in read if not e.matters] or read
-    least_covered = min(unseen, key=lambda e: e.good / max(1, e.needed))
-    share = least_covered.good / max(1, least_covered.needed)
-    young = [e.name for e in unseen if e.good < e.needed and not e.matters]
-    values: dict[str, Any] = {
-        "good": least_covered.good,
-        "needed": least_covered.needed,
-        "covered": analysis.covered,
-        "parameters": young,
-        "unchanged": [name for name in young if name not in changed],
-    }
-    if not young:
-        return _check("enough", "judged", share, "best_so_far", **values)
-    run_more = None
-    if not analysis.drawn:  # an imported round has nothing to run
-        run_more = Action("round.run", n=...)
-    verdict = UNKNOWN  # not tested yet, which is no failure
-    if share >= 0.5:
-        verdict = WARN
-    return _check("enough", "too_few", share, "best_so_far", action=run_more, verdict=verdict, **values)
 
 
 def _code(analysis: Analysis) -> Check:

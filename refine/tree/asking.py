@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refine.errors import AnalysisError
-from refine.proposal.counted_loss import COUNTED
 from refine.proposal.proposal import claimed_data
 from refine.proposal.question import FEW, THIN, Evidence, Masks, compared, expected_best
 from refine.proposal.settling import SURE, SURE_OF_TWO
@@ -73,7 +72,6 @@ class Answer(Shown):
 
     ``probability`` is the model probability that the best value inside is within ``epsilon`` of the best
     anywhere. With ``better``, the probability that the asked region holds the better best of the two.
-    If benchmarks counted more lost claims on such spaces (``basis``), neither answer is surer than the count.
 
     Examples:
         >>> answer = tree.ask("dropout <= 0.2")
@@ -84,8 +82,8 @@ class Answer(Shown):
     question: str  # the expression, in its canonical spelling
     given: str | None  # the condition within which is compared; ``None`` without one
     better: str | None  # the other region; ``None`` if the question is about everything outside
-    # ``"yes"``, ``"probably"``, ``"open"``, ``"probably not"``, ``"no"`` or ``"unknown"``; with ``better``
-    # also ``"either"``, if the bests probably differ by at most epsilon. Yes and no need a difference above
+    # ``"yes"``, ``"probably"``, ``"open"``, ``"probably not"``, ``"no"``, ``"unknown"``, or ``"either"`` if
+    # the bests of both sides probably differ by at most epsilon, as far as the trials tell
     verdict: str
     probability: float  # probability of a yes; NaN if it cannot be stated
     tie: float  # model probability that both bests differ by at most epsilon; NaN if it cannot be stated
@@ -103,14 +101,12 @@ class Answer(Shown):
     tolerances: Mapping[str, float]  # tolerance by goal; `epsilon` is the tolerance of the first goal
     tolerance_sources: Mapping[str, str]  # source of the tolerance by goal, as `epsilon_source`
     subject_to: tuple[str, ...]  # metric constraints that the values meet
-    round: str  # id of the round whose space and evidence answer
+    round: str  # id of the round whose space the answer is about
+    of_first: bool  # whether that round has no parent
     trials: int  # finished trials behind the answer
     earlier: int  # of those, trials of other rounds
-    later: tuple[str, ...]  # ids of newer rounds that the answer does not use
-    # functions drawn given the trials, on ranks and on values; 0 if every configuration was run and repeats
-    # are identical
+    # draws of the posterior; 0 if every configuration was run and repeats are identical
     draws: int
-    basis: str  # spaces with a counted loss: see :attr:`refine.proposal.proposal.Claim.basis`
     evidence: str  # digest of the evidence
     data: str  # data that the answer is about: see :attr:`refine.proposal.proposal.Claim.data`
     # trials that settle most such questions, as far as the budget pays rounds: 12 if no number up to 48 does,
@@ -131,11 +127,10 @@ class Answer(Shown):
     def settled(self) -> bool:
         """True if the probability is at most 0.1 or at least 0.9, or if either of two regions will do.
 
-        If counted losses limit the chance, the largest stated chance is enough.
         A question about two regions stays open while a tie within epsilon is as well possible. A question
         with an untried side stays open too, unless the model is sure.
         """
-        return _settled(self.verdict, self.probability, self.better is not None, self.basis)
+        return _settled(self.verdict, self.probability, self.better is not None)
 
     def settle(self, n: int | None = None, *, note: str = "", author: str | None = None) -> Round:
         """Creates a child round of new trials near the bests of the two sides.
@@ -260,6 +255,7 @@ def ask(
     given: str | None = None,
     better: str | None = None,
     epsilon: float | Mapping[str, float] | None = None,
+    at: Round | str | None = None,
     guess: float | None = None,
     settle_within: int | None = None,
     author: str | None = None,
@@ -267,10 +263,10 @@ def ask(
 ) -> Answer:
     """Answers a question about a part of the space: is the best value inside as good as the best anywhere?
 
-    The space is that of the newest round with configurations on both sides of the question and with trials
-    enough to analyse. The evidence is all finished trials of the tree inside that space. The first answer on
-    new evidence takes as long as a proposal; later answers reuse its model. Question and answer are stored:
-    :meth:`questions` lists them, and :meth:`calibration` scores the answer by later trials.
+    The space is that of the first round, before any narrowing, unless ``at`` names another round. The
+    evidence is all finished trials of the tree inside that space. The first answer on new evidence takes as
+    long as a proposal; later answers reuse its model. Question and answer are stored: :meth:`questions` lists
+    them, and :meth:`calibration` scores the answer by later trials.
 
     Args:
         question: An expression in the language of constraints: ``"num_layers <= 2"``, ``"model == 'svr'"``.
@@ -281,6 +277,8 @@ def ask(
             ``question``: is the value better than the other values?
         epsilon: Tolerance, in units of the metric; default :attr:`Round.epsilon` of the round, else the
             smallest loss that the trials can detect. Of several goals a mapping by metric.
+        at: The round whose space the question is about: a round, its id, tag or path, or ``"last"``. Default
+            the first round with the asked parameters on the way to the newest round.
         guess: Your own chance of a yes, from 0 to 1, scored next to the answer.
         settle_within: Largest number of trials to run now, in batches, until the question is settled: see
             :meth:`Answer.settle_within`. Default none.
@@ -306,7 +304,10 @@ def ask(
     author = check_author(author)
     if settle_within is not None:
         check_count("settle_within", settle_within, "tree.ask(question, settle_within=12)")
-    answer = answered(self, Question(question, given, better, epsilon, bounds))
+    about = None
+    if at is not None:
+        about = self.round(at).id
+    answer = answered(self, Question(question, given, better, epsilon, bounds, about))
     answer = _kept(self, answer, author, guess)
     if settle_within is None:
         return answer
@@ -321,21 +322,19 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
     parts = basis.parts
     region, within, rival, *_ = basis.conditions
     result = compared(evidence, parts.inside.candidates, parts.outside.candidates, basis.epsilons)
-    counted = evidence.counted
-    probability = counted.of_answer(result.within)
+    probability = result.within
     if rival is not None:
-        probability = counted.of_answer(result.better)
-    likely = counted.surest(_LIKELY)
-    tie = counted.of_answer(result.tie)
+        probability = result.better
+    tie = result.tie
     inside = _side(evidence, parts.inside, parts.considered)
     outside = _side(evidence, parts.outside, parts.considered)
-    verdict = _verdict(probability, 1 - probability, likely)
+    verdict = _verdict(probability, 1 - probability)
     if rival is not None:
-        verdict = _verdict(counted.of_answer(result.ahead), counted.of_answer(result.behind), likely)
+        verdict = _verdict(result.ahead, result.behind)
     if verdict not in (YES, NO) and not (inside.ran and outside.ran):
         verdict = UNKNOWN  # the posterior alone, without a trial on this side
-    elif rival is not None and tie >= likely:
-        verdict = EITHER
+    elif tie >= _LIKELY:
+        verdict = EITHER  # both regions are likely to hold a best value within epsilon
     certain = evidence.surrogate.known is not None
     considered = parts.considered.trials & evidence.finished
     earlier = 0
@@ -343,7 +342,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         earlier = int((considered & ~analysis.own).sum())
     available = trials_for_rounds(analysis, tree._budget)
     settling = _NOTHING
-    if not (math.isnan(probability) or _settled(verdict, probability, rival is not None, counted.basis)):
+    if not (math.isnan(probability) or _settled(verdict, probability, rival is not None)):
         settling = _settling_of(basis, available)
     return Answer(
         question=str(region),
@@ -367,11 +366,10 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         tolerance_sources={t.metric: t.epsilon_source for t in basis.tolerances},
         subject_to=analysis.subject_to,
         round=basis.round.id,
+        of_first=basis.round.parent is None,
         trials=int(considered.sum()),
         earlier=earlier,
-        later=basis.later,
-        draws=0 if certain else len(evidence.functions.weight),
-        basis="" if certain else counted.basis,
+        draws=0 if certain else evidence.surrogate.draws,
         data=claimed_data(analysis),
         evidence=analysis.digest,
         needed=settling.needed,
@@ -413,15 +411,15 @@ def _text(condition: object) -> str | None:
     return str(condition)
 
 
-def _verdict(yes: float, no: float, likely: float) -> str:
+def _verdict(yes: float, no: float) -> str:
     """The answer by the probabilities of a yes and of a no; their rest is a tie of two regions."""
     if math.isnan(yes):
         return UNKNOWN
-    if yes >= likely:
+    if yes >= _LIKELY:
         if yes >= _SURE:
             return YES
         return PROBABLY
-    if no >= likely:
+    if no >= _LIKELY:
         if no >= _SURE:
             return NO
         return PROBABLY_NOT
@@ -433,11 +431,11 @@ def thin(side: Side, trials: int) -> bool:
     return side.trials < FEW or side.trials < THIN * trials
 
 
-def _settled(verdict: str, probability: float, of_two: bool, basis: str) -> bool:
+def _settled(verdict: str, probability: float, of_two: bool) -> bool:
     """True if an answer is settled: see :attr:`Answer.settled`."""
     if verdict == UNKNOWN or (of_two and verdict == OPEN):
         return False
-    return verdict == EITHER or max(probability, 1 - probability) >= COUNTED[basis].surest(SURE)
+    return verdict == EITHER or max(probability, 1 - probability) >= SURE
 
 
 class _Settling(NamedTuple):

@@ -42,11 +42,12 @@ class Question(NamedTuple):
     better: str | None
     epsilon: float | Mapping[str, float] | None
     bounds: Mapping[str, Any]
+    at: str | None = None  # id of the round whose space is asked about; ``None`` for the first round's
 
     @property
     def text(self) -> str:
         """The question as a text, for the seeds of settling rounds."""
-        options = {"given": self.given, "better": self.better, "epsilon": self.epsilon}
+        options = {"given": self.given, "better": self.better, "epsilon": self.epsilon, "at": self.at}
         return str({"question": self.expression, "how": options, "bounds": self.bounds})
 
     def conditions_in(self, space: Space) -> Conditions:
@@ -113,7 +114,6 @@ class Basis(NamedTuple):
     tolerances: tuple[Tolerance, ...]  # of each goal
     evidence: Evidence
     parts: Parts
-    later: tuple[str, ...]  # ids of newer rounds that cannot answer the question
 
     @property
     def epsilons(self) -> list[float]:
@@ -122,13 +122,13 @@ class Basis(NamedTuple):
 
 
 def basis_of(tree: TreeRecord, question: Question) -> Basis:
-    """The basis of an answer: the newest analysable round with a space that the question divides.
+    """The basis of an answer: a round's space that the question divides, and all trials of the tree inside.
 
     Raises:
         AnalysisError: No round can be analysed.
         SpaceError: The question is wrong, or divides no space.
     """
-    round_, analysis, conditions, later = _round_for(tree, question)
+    round_, analysis, conditions = _round_for(tree, question)
     # A study has one tolerance, that of its next proposal, for the answers of all rounds.
     newest = next(round_ for round_ in comparable(tree.rounds)[::-1] if _analysable(round_))
     epsilon = question.epsilon
@@ -143,32 +143,39 @@ def basis_of(tree: TreeRecord, question: Question) -> Basis:
         tolerances=tolerances,
         evidence=evidence,
         parts=parts,
-        later=later,
     )
 
 
-def _round_for(tree: TreeRecord, question: Question) -> tuple[Round, Analysis, Conditions, tuple[str, ...]]:
-    """The newest round able to answer a question, with the analysis, and newer rounds unable to."""
-    rounds = comparable(tree.rounds)[::-1]
+def _round_for(tree: TreeRecord, question: Question) -> tuple[Round, Analysis, Conditions]:
+    """The round whose space is asked about, with its analysis.
+
+    The round of ``at``; else the first round on the path to the newest round whose space the question
+    divides: a later round may have added a parameter.
+    """
+    rounds = comparable(tree.rounds)
     if not rounds:
         raise AnalysisError(
             f"tree {tree.name!r} has no round yet, so that nothing can be asked; add one and run it",
             Action("tree.add_round", ...),
         )
+    if question.at is not None:
+        asked_about = [tree.round(question.at)]
+    else:
+        path = {node.id for node in rounds[-1].path}
+        others = [round_ for round_ in rounds if round_.id not in path]
+        asked_about = [round_ for round_ in rounds if round_.id in path] + others
     refusal: RefineError | None = None
-    later: list[str] = []
-    for round_ in rounds:
+    for round_ in asked_about:
         try:
             conditions = question.conditions_in(round_.space)
-            analysis = analysed(round_)
+            return round_, analysed(round_), conditions
         except RefineError as error:
             # An error in the question itself matters more than a round with too few trials. Of such errors,
-            # the error of the oldest round names all values, before any narrowing.
-            if refusal is None or not isinstance(error, AnalysisError):
+            # that of the first space names all values, before any narrowing.
+            if refusal is None or (
+                isinstance(refusal, AnalysisError) and not isinstance(error, AnalysisError)
+            ):
                 refusal = error
-            later += [round_.id] if len(round_.trials) else []
-            continue
-        return round_, analysis, conditions, tuple(later)
     assert refusal is not None
     raise refusal
 

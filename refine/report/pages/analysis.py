@@ -42,20 +42,17 @@ VERDICTS = {
 
 
 def weak_text(analysis: Analysis, change: Change) -> str:
-    """A caution for a change of a parameter without a tested effect; empty for other changes."""
+    """The basis of a change of a parameter without a tested effect; empty for other changes."""
     if change.kind not in ("narrow", "drop") or change.name not in analysis.findings:
         return ""
     finding = analysis.findings[change.name]
     if finding.verdict == f.CANNOT_BE_JUDGED:
-        evidence = analysis[change.name]
-        tested = (
-            f"too few trials test {change.name} ({evidence.good} good trials of {evidence.needed} needed)"
-        )
+        tested = f"Too few trials to see an effect of {change.name} alone"
     elif finding.verdict == f.NOT_SEEN:
-        tested = f"no test shows an effect of {change.name} alone"
+        tested = f"No test shows an effect of {change.name} alone"
     else:
         return ""
-    return f"Weak evidence: {tested}, so the change rests on the model of all parameters together."
+    return f"{tested}, so the change rests on the model of all parameters together."
 
 
 # Finding without a known effect -> label of the names of such parameters, and a remark on the finding.

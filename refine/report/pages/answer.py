@@ -6,10 +6,9 @@ import ast
 import math
 from collections.abc import Mapping, Sequence
 
-from refine.proposal.counted_loss import COUNTED
 from refine.proposal.settling import ENOUGH, NOISE
 from refine.proposal.suggested import CUT, INTERACTION, SuggestedQuestion
-from refine.report.pages.proposal import ALL_KNOWN, CLAIMED_DATA, COUNTED_ON
+from refine.report.pages.proposal import ALL_KNOWN, CLAIMED_DATA
 from refine.report.pages.reasons import judged_text, source_text, upper, whom
 from refine.tree.asking import EITHER, NO, OPEN, PROBABLY, PROBABLY_NOT, UNKNOWN, YES, Answer, Side, thin
 from refine.tree.questions import AskedQuestion, Questions
@@ -35,6 +34,7 @@ _EVEN = 0.65  # largest model probability of an answer that could as well be the
 _LEADS = {
     YES: "Yes",
     PROBABLY: "Probably yes",
+    EITHER: "It makes no difference",
     OPEN: "Open",
     PROBABLY_NOT: "Probably not",
     NO: "No",
@@ -69,9 +69,6 @@ def answer_page(answer: Answer) -> Page:
     ]
     if math.isfinite(answer.cost):
         facts.insert(0, ("Cost", cost_text(answer)))
-    if answer.basis:
-        smallest = chance_words(COUNTED[answer.basis].smallest)
-        facts.append(("Doubt", f"at least {smallest}, by benchmarks with {COUNTED_ON[answer.basis]}"))
     facts += [("Condition", _condition_text(answer, name)) for name in answer.conditional]
     if len(answer.goals) > 1:
         facts.append(
@@ -194,6 +191,12 @@ def lead_text(answer: Answer) -> str:
         return _rivals_text(answer)
     if not answer.draws:
         return f"{_LEADS[answer.verdict]}: {ALL_KNOWN}."
+    if answer.verdict == EITHER:
+        doubt = chance_words(1 - answer.tie)
+        return (
+            f"It makes no difference, as far as {plural(answer.trials, 'trial')} tell: {doubt} that the bests "
+            f"inside and outside differ{by_over(answer.epsilon)} {space_text(answer)}."
+        )
     event, opposite = _events(answer)
     likelier = min(answer.probability, 1 - answer.probability)
     if answer.verdict == OPEN and likelier > 1 - _EVEN:
@@ -215,9 +218,9 @@ def _events(answer: Answer) -> tuple[str, str]:
         loss = "a point of the front is lost inside"
         return loss, "every point of the front is kept inside"
     event = judged_text(answer.metric, answer.subject_to)
-    elsewhere = "anywhere"
+    elsewhere = space_text(answer)
     if answer.given is not None:
-        elsewhere = f"with {condition_text(answer.given)}"
+        elsewhere = f"with {condition_text(answer.given)} {elsewhere}"
     near = "as good as"
     if answer.epsilon:
         near = f"within {difference(answer.epsilon)} of"
@@ -225,6 +228,13 @@ def _events(answer: Answer) -> tuple[str, str]:
         f"the best {event} inside is worse{by_over(answer.epsilon)} than the best {elsewhere}",
         f"the best {event} inside is {near} the best {elsewhere}",
     )
+
+
+def space_text(answer: Answer) -> str:
+    """The space that an answer is about, as a place: ``in the space of the first round``."""
+    if answer.of_first:
+        return "in the space of the first round"
+    return f"in the space of round {answer.round[:8]}"
 
 
 def _rivals_text(answer: Answer) -> str:
@@ -344,12 +354,12 @@ def _tolerance_text(answer: Answer) -> str:
 
 def _evidence_text(answer: Answer) -> str:
     text = f"{plural(answer.trials, 'finished trial')} in the space of round {answer.round[:8]}"
+    if answer.of_first:
+        text += ", the first"
     if answer.earlier:
         text += f", {answer.earlier:,} of them from other rounds"
     if answer.given is not None:
         text += f", with {condition_text(answer.given)}"
-    if answer.later:
-        text += f"; {plural(len(answer.later), 'newer round')} cannot answer the question"
     return text
 
 
@@ -360,13 +370,10 @@ def _fold(answer: Answer) -> Fold:
         numbers = percent(side.share), score(side.mean), score(side.expected)
         rows.append((label.lower(), f"{side.trials:,}", f"{side.failed:,}", *numbers))
     head = ("side", "trials", "failed", "space", "best trial", "best expected")
-    limit = ""
-    if answer.basis:
-        limit = f", and at least {number(COUNTED[answer.basis].smallest, 2)} for either answer"
     source = (
-        f"The model probability is {number(answer.probability, 2)}, counted in {answer.draws:,} functions "
-        f"drawn given the trials{limit}; screens round chances to four steps, because finer steps are not "
-        "calibrated."
+        f"The model probability is {number(answer.probability, 2)}, from {answer.draws:,} functions drawn "
+        "given the trials and calibrated on benchmarks. Screens round chances to four steps, because finer "
+        "steps are not calibrated."
     )
     if not answer.draws:
         source = f"{upper(ALL_KNOWN)}, and repeats are identical."

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from refine.analysis.learning_curves import TrialCurves
 from refine.report.pages.proposal import CLAIMED_DATA, NEW_DATA
 from refine.report.pages.reasons import Say, fill, upper
-from refine.review.checks import FAIL, INFEASIBLE, PASS, TIES, UNKNOWN, WARN, Check, Checks, worth
+from refine.review.checks import FAIL, INFEASIBLE, PASS, TIES, WARN, Check, Checks, worth
 from refine.review.worth import CONFIRM, CONTINUE, LIKELY, PROBABLE, STOP, Worth
 from refine.trials.metric import Metric
 from refine.utils.action import Action
@@ -53,7 +53,7 @@ def checks_page(checks: Checks, spell: Spell = str) -> Page:
             text = f"{_VERDICTS[c.verdict]}: {_finding(c, spell)}"
             facts.append((c.subject, Cell(text, _TONES[c.verdict])))
         folds.append(Fold(f"{question(c)} {c.verdict}", [Text(figure(c)), Text(says(c, spell))], c.key))
-    calls = [c.call for c in checks.checks if c.call and (c.verdict in (WARN, FAIL) or c.code == "too_few")]
+    calls = [c.call for c in checks.checks if c.call and c.verdict in (WARN, FAIL)]
     title = f"Checks of round {checks.round[:8]}: {passed_text(checks)}"
     return Page(title, [Facts(facts)], calls[:1], folds)
 
@@ -64,18 +64,6 @@ def failed_text(checks: Checks) -> str:
     if not findings:
         return ""
     return f"{plural(len(findings), 'check')} failed: {'; '.join(findings)}"
-
-
-def waiting_text(checks: Checks) -> str:
-    """``1 check needs more trials: too few good trials to test lr``; empty if good trials suffice."""
-    enough = checks["enough"]
-    if enough.code != "too_few" or enough.verdict != UNKNOWN:
-        return ""
-    untested = enough.values["parameters"]
-    text = _finding(enough)
-    if len(untested) > _NAMED:
-        text = f"too few good trials to test {len(untested)} parameters"
-    return f"1 check needs more trials: {text}"
 
 
 def _finding(check: Check, spell: Spell = str) -> str:
@@ -155,11 +143,6 @@ _ASKED = {
         "To write a note",
     ),
     "edges": _Asked("Is the best configuration away from the ends of its ranges?", "{ends:open end}"),
-    "enough": _Asked(
-        "Are there enough good trials to judge every parameter?",
-        "{good:good trial}, {needed} needed",
-        "More configurations",
-    ),
     "code": _Asked("Did all trials run the same code?", "{count:version}"),
     "infeasible": _Asked(
         "Do most trials give a usable model?",
@@ -209,16 +192,6 @@ def _piled(v: Any) -> str:
 def _at_end(v: Any) -> str:
     ends = join([f"{name} = {number(value, 6)}" for name, _, value in v.at_end])
     return f"The best trial has {ends}, the end of a range: look beyond it"
-
-
-_COVERED = "Chance that a trial hit the best 1 % of configurations: {covered:percent}."
-
-
-def _judged(v: Any) -> str:
-    enough = "can be judged"
-    if v.good < v.needed:
-        enough = "in use has a detected effect, with fewer trials"
-    return fill(f"Every parameter {enough}. {_COVERED}", vars(v))
 
 
 def _lost(v: Any) -> str:
@@ -378,11 +351,6 @@ _SAYS: dict[str, Say] = {
     "edges.widened": _piled,
     "edges.at_end": _at_end,
     "edges.inside": "Neither the best trial nor the top fifth lies at an open end",
-    "enough.nothing_varies": "No parameter varies",
-    "enough.nothing_read": "The objective read no parameter that varies",
-    "enough.judged": _judged,
-    "enough.too_few": "Too few good trials to test {parameters:and}. " + _COVERED,
-    "enough.untested": "Results chose the trials, so nothing is tested",
     "code.several": (
         "Differences between trials may come from the code: exclude trials of the old "
         "code, or make a new round"

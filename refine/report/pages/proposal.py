@@ -10,7 +10,6 @@ import numpy as np
 
 from refine.proposal.alternatives import Offer
 from refine.proposal.change import Change, reaches_beyond
-from refine.proposal.counted_loss import LARGE_CHOICE, MANY_CHOICES, MANY_PARAMETERS
 from refine.proposal.proposal import Claim, Proposal
 from refine.report.pages.reasons import (
     QUIET,
@@ -77,7 +76,7 @@ def proposal_page(proposal: Proposal) -> Page:
     ]
     if not proposal.tested:
         facts.append(("Caution", Cell("untested: the model alone proposes", "warn")))
-    title = NOTHING
+    title = nothing_cell(proposal).text.removesuffix(":") + "." * (proposal.offer is not None)
     blocks: list[Block] = [Facts(facts)]
     if changed:
         judged = f" by {proposal.metric}".removesuffix(" by value")
@@ -99,11 +98,9 @@ class ChangeView(NamedTuple):
 def change_view(change: Change, epsilon: float = math.nan, caution: str = "") -> ChangeView:
     """The view of a change.
 
-    ``epsilon`` is the tolerance of the claim; ``caution`` is a sentence on weak evidence for the change.
+    ``epsilon`` is the tolerance of the claim; ``caution`` is a sentence on a change without a tested effect.
     """
-    reason: str | Cell = short_reason(change, epsilon)
-    if caution:
-        reason = Cell("weak evidence (model)", "warn")
+    reason = short_reason(change, epsilon)
     bounds = next_text(change.old, change.new)
     if change.kind == "leave":
         bounds = "no longer used"
@@ -263,7 +260,20 @@ def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[Fact]
     return []
 
 
-NOTHING = "Nothing is proposed: the evidence supports no change of the space."
+def nothing_cell(proposal: Proposal) -> Cell:
+    """The sentence of a proposal that cuts nothing, with the cut at the next larger risk and its call."""
+    text = f"At a risk of {risk_percent(proposal.risk)} nothing can be cut."
+    offer = proposal.offer
+    if offer is None:
+        return Cell(text)
+    chance = chance_words(1 - offer.claim.probability)
+    if chance.startswith("at most"):
+        chance = f"a risk of {risk_percent(offer.risk)}"
+    changed = [c for c in offer.changes if c.new != c.old][:MOST]
+    bounds = join([f"{c.name} {next_text(c.old, c.new)}" for c in changed])
+    share = f"{percent(offer.volume_kept)} of the space"
+    call = Action("round.propose", risk=offer.risk)
+    return Cell(f"{text} At {chance}: {bounds} ({share}):", call=call)
 
 
 class RiskView(NamedTuple):
@@ -285,7 +295,7 @@ def risk_view(claim: Claim, asked_risk: float = math.nan, cuts: bool = True) -> 
     if not cuts:
         return _without_chance("none", "nothing is cut off")
     if math.isnan(lost):
-        return _without_chance("not known", UNKNOWN_RISK[claim.basis])
+        return _without_chance("not known", UNKNOWN_RISK)
     if claim.certain and not lost:
         return _without_chance("none", ALL_KNOWN)
     if claim.certain:
@@ -297,8 +307,6 @@ def risk_view(claim: Claim, asked_risk: float = math.nan, cuts: bool = True) -> 
     loss, source = _loss_and_source(claim)
     ending = f"is cut off{CLAIMED_DATA[claim.data]}"
     text = f"{headline} that {loss}{source} {ending}"
-    if claim.basis:
-        text += f" (counted in benchmarks with {COUNTED_ON[claim.basis]})"
     return RiskView(text, headline, chance_cell(lost), f"that {loss} {ending}")
 
 
@@ -312,17 +320,8 @@ def _without_chance(answer: str, reason: str) -> RiskView:
     return RiskView(text, text, answer, reason)
 
 
-# Basis of a claim with a probability counted in benchmarks -> their spaces.
-COUNTED_ON = {
-    "parameters": f"{MANY_PARAMETERS} parameters or more",
-    "choices": f"{MANY_CHOICES} choices among {LARGE_CHOICE} values or more",
-}
-
-# Basis of a claim without a probability -> the reason.
-UNKNOWN_RISK = {
-    "": "too few of the candidate configurations lie inside",
-    "steep": "next to the steep fall, exploit trials say little about other places",
-}
+# The reason why no chance is stated.
+UNKNOWN_RISK = "too few of the candidate configurations lie inside"
 
 # Data of claims about other rows than the present validation rows.
 NEW_DATA = ("rows", "folds")
@@ -512,18 +511,10 @@ def _scope_sentence(proposal: Proposal) -> str:
         return "No trial was drawn evenly: a better region of any size may have been missed."
     if claim.scope == 0:
         return "Every configuration was tried, so no region is unseen."
-    text = (
+    return (
         f"{plural(claim.even, 'evenly drawn trial')} would hit any region of {percent(claim.scope)} of the "
         "present space with probability 0.95; a better smaller region may have been missed."
     )
-    space_text = COUNTED_ON.get(claim.basis, "")
-    read = [c for c in proposal.changes if all(reason.code != "never_read" for reason in c.reasons)]
-    if not space_text and _SEVERAL_PARAMETERS <= len(read) < MANY_PARAMETERS:
-        space_text = f"{_SEVERAL_PARAMETERS} or {MANY_PARAMETERS - 1} parameters"
-    if space_text:
-        missed = chance_words(max(1 - claim.probability, _LOST_BY_SEVERAL))
-        text += f" In benchmarks with {space_text}, {missed} claims at a risk of 0.05 missed one."
-    return text
 
 
 def _claimed(proposal: Proposal) -> str:
@@ -533,7 +524,7 @@ def _claimed(proposal: Proposal) -> str:
     if before := before_limits(proposal.old):
         kept_text = f"the space kept ({percent(proposal.volume_kept)}{before})"
     if math.isnan(proposal.claim.probability):
-        return f"The risk of keeping only {kept_text} is not known: {UNKNOWN_RISK[proposal.claim.basis]}."
+        return f"The risk of keeping only {kept_text} is not known: {UNKNOWN_RISK}."
     claimed = claim_text(proposal.claim, proposal.metric, proposal.subject_to, kept_text)
     if any(c.kind in ("widen", "reopen") for c in proposal.changes):
         return f"{claimed} The proposal also looks beyond the present space."

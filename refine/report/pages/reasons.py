@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from refine.analysis.analysis import Analysis, Feasibility
 from refine.analysis.believed import BeliefCheck
 from refine.analysis.evenness import LEVEL
-from refine.analysis.evidence import GOOD
 from refine.analysis.reason import Reason
 from refine.proposal.change import HARDLY, Change
 from refine.review.decision import user
@@ -185,8 +184,8 @@ _SHORT: dict[str, Say] = {
     "not_there_in_box": "no kept choice has it",
     "piled_up": lambda v: f"top trials pile up at {v.side} end" if v.change.kind == "widen" else "",
     "improves_to_end": lambda v: f"improves to {v.side} end" if v.change.kind == "widen" else "",
-    "model_only": "model only, weak evidence",
-    "model_alone": "model only, weak evidence",
+    "model_only": "favoured by the model",
+    "model_alone": "favoured by the model",
     "trend": _trend_in_short,
     "choices": _choices_in_short,
     # Failures at a few of the dropped levels do not explain why the other ones are dropped.
@@ -331,12 +330,7 @@ def _dropped_levels(v: SimpleNamespace) -> str:
 def _size(v: SimpleNamespace) -> str:
     if not v.left:
         return f"Nothing is left to run: all {v.size:,} configurations of the new space were run."
-    needs = (
-        f"{v.hit:,} hit the best {percent(v.hit_share)} of the new space with probability {v.probability}; "
-        f"{v.judge:,} give the {v.needed} good trials needed to judge {plural(v.parameters, 'parameter')}"
-    )
-    if v.rarest == v.rarest:
-        needs += f", also {v.rarest}, which {percent(v.read)} of the trials use"
+    needs = f"{v.hit:,} hit the best {percent(v.hit_share)} of the new space with probability {v.probability}"
     failing = getattr(v, "failing", 0.0)  # reasons of older versions have none
     if failing >= 0.005:
         needs += f"; {percent(failing)} are expected to fail"
@@ -447,15 +441,7 @@ def _all_not_seen(values: Sequence[Values]) -> str:
 
 
 def _all_too_few(values: Sequence[Values]) -> str:
-    good = [v["good"] for v in values]
-    needed = max(v["needed"] for v in values)
-    counts = " to ".join(dict.fromkeys([str(min(good)), str(max(good))]))
-    return f"Too few trials to judge {join(_names(values))}: {counts} good trials of {_needed_text(needed)}."
-
-
-def _needed_text(needed: int) -> str:
-    """The good trials needed for a test, and the number of trials to get them."""
-    return f"{needed} needed, from {math.ceil(needed / GOOD):,} or more evenly drawn trials"
+    return f"Too few trials to see an effect of {join(_names(values), 'or')} alone."
 
 
 _TOGETHER: dict[str, Callable[[Sequence[Values]], str]] = {
@@ -532,8 +518,7 @@ _SENTENCES: dict[str, Say] = {
     "limited": _limited,
     "not_seen": "No effect of {parameter} was detected: {so_far}.",
     "too_few": lambda v: fill(
-        "Too few trials to judge {parameter}: {good:good trial} of "
-        f"{_needed_text(v.needed)}. No effect detected so far: {{so_far}}.",
+        "Too few trials to see an effect of {parameter} alone: {so_far}.",
         vars(v),
     ),
     "constant": "Every finished trial has the same {metric}, so no effect can be detected.",
@@ -553,12 +538,11 @@ _SENTENCES: dict[str, Say] = {
         "({n_there:trial})."
     ),
     "model_only": (
-        "The cut to {at} rests on the model of all parameters together, which is weak evidence: the "
-        "top {share:percent} "
+        "The cut to {at} rests on the model of all parameters together: the top {share:percent} "
         "of trials alone do not show it ({here:times} as common at {at}, {there:times} at {dropped})."
     ),
     "model_alone": (
-        "The model of all parameters together favours {at}; that is weak evidence, and no test supports it."
+        "The model of all parameters together favours {at}. The trials were chosen, so no test was possible."
     ),
     "seen_earlier": (
         "{parameter} had a detected effect earlier in this branch. All trials together still show the "

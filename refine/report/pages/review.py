@@ -12,10 +12,9 @@ from refine.analysis.conditions import as_read, declared, unread_in
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.change import Change
 from refine.report.pages.analysis import best_clause, shared_facts, trials_clause, weak_text
-from refine.report.pages.checks import failed_text, verdict_cell, waiting_text, worth_page
+from refine.report.pages.checks import failed_text, verdict_cell, worth_page
 from refine.report.pages.preview import kept_view
 from refine.report.pages.proposal import (
-    NOTHING,
     ChangeView,
     RiskView,
     arrow_cell,
@@ -25,6 +24,7 @@ from refine.report.pages.proposal import (
     changes_grid,
     cuts_off,
     next_text,
+    nothing_cell,
     proposal_folds,
     risk_view,
     safe_text,
@@ -88,7 +88,7 @@ def review_page(review: Review) -> Page:
     reason = review.next_step.reasons[0]
     facts: list[Fact] = []
     if reason.code not in _ALL_RUN:
-        facts.append(("", NOTHING))
+        facts.append(("", nothing_cell(proposal)))
     if reason.code not in _IN_BUDGET or review.budget.left is None:
         facts.append(("", sentence(reason)))
     blocks: list[Block] = []
@@ -105,8 +105,6 @@ def review_page(review: Review) -> Page:
     checks = review.checks()
     if failed := failed_text(checks):
         facts.append(("", Cell(failed, "bad")))
-    if waiting := waiting_text(checks):
-        facts.append(("", Cell(waiting, "warn")))
     facts += [("", note) for note in notes_on_edits(review)]
     for i, s in enumerate(review.suggestions, 1):
         text = f"{s.decision.author} suggests {_suggested_text(s)}:"

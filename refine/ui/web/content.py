@@ -28,7 +28,6 @@ from refine.report.pages.checks import (
     says,
     verdict_cell,
     verdict_parts,
-    waiting_text,
 )
 from refine.report.pages.preview import options_page, preview_page, too_many_text
 from refine.report.pages.proposal import ChangeView, changes_text, evidence_numbers
@@ -153,7 +152,7 @@ def _checks_content(checks: Checks) -> Content:
                 "picture": picture,
             }
         )
-    concerns = ". ".join(filter(None, (failed_text(checks), waiting_text(checks))))
+    concerns = failed_text(checks)
     return {"failed": concerns, "checks_text": passed_text(checks), "checks": content}
 
 
