@@ -129,7 +129,7 @@ def even(truth: Truth, seed: int, n: int) -> list[dict[str, Any]]:
                 n=n,
                 seed=seed,
                 noise="none" if exact else None,
-                objective_name="truth",
+                name="truth",
             )
             return list(parts(on, root.run(machine=refine.Machine(progress=False)).analyze(), [seed, n]))
     finally:
@@ -147,7 +147,7 @@ def typed(truth: Truth, seed: int, budget: int) -> list[dict[str, Any]]:
             **declared(on, truth[2]),
             budget=budget,
             seed=seed,
-            objective_name="truth",
+            name="truth",
         )
         round_.run(machine=refine.Machine(progress=False))
         while round_ is not None:

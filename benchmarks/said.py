@@ -221,7 +221,7 @@ def typed(truth: Truth, seed: int, budget: int, growing: bool) -> dict[str, Any]
             **declared(on, loss),
             budget=budget,
             seed=seed,
-            objective_name="recorded training",
+            name="recorded training",
         )
         round_.run(machine=refine.Machine(progress=False))
         while round_ is not None:
@@ -321,7 +321,7 @@ def even(truth: Truth, seed: int, growing: bool) -> dict[str, Any]:
             **declared(on, loss),
             n=EVEN,
             seed=seed,
-            objective_name="recorded training",
+            name="recorded training",
         )
         proposal = root.run(machine=refine.Machine(progress=False)).propose().proposal
         for risk in (0.05, 0.2):
