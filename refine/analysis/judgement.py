@@ -58,7 +58,7 @@ def race_of(
         near: Tells if two candidates are neighbours. A neighbour of a better racer does not race if noise
             hides the difference of the expected values.
     """
-    racers = _differing(judged, top, near)
+    racers, copies = _differing(judged, top, near)
     leader = int(np.argmax(judged.expected[: judged.field.eligible]))
     racers += [leader] if leader not in racers else []
     runs = sum(spent) - planned
@@ -77,25 +77,26 @@ def race_of(
         following = tuple(min(batch, budget - runs, SEEN - spent[i]) if i == leader else 0 for i in racers)
     elif verdict == "open":
         following = _following(judged, racers, spent, min(batch, budget - runs))
-    return Race(tuple(racers), runs, verdict, share, tolerance, following)
+    return Race(tuple(racers), runs, verdict, share, tolerance, following, copies)
 
 
-def _differing(judged: Judged, top: int, near: Callable[[int, int], bool]) -> list[int]:
-    """The ``top`` plausible candidates without near-copies of a better one, best first."""
+def _differing(judged: Judged, top: int, near: Callable[[int, int], bool]) -> tuple[list[int], int]:
+    """The ``top`` plausible candidates without near-copies of a better one, best first, and the number of
+    near-copies among the first ``top``."""
     field = judged.field
     if field.draws is None or not math.isfinite(judged.noise.sd):
-        return field.plausible(top)
+        return field.plausible(top), 0
     draws = field.scaled(field.draws)
     expected = draws.mean(axis=0)
     noise = field.unit * field.scaled_sd(judged.noise, draws / field.unit)
     racers: list[int] = []
-    for i in field.plausible(field.eligible):
-        copies = [j for j in racers if abs(expected[i] - expected[j]) <= noise and near(j, i)]
-        if not copies:
+    candidates = field.plausible(field.eligible)
+    for i in candidates:
+        if not any(abs(expected[i] - expected[j]) <= noise and near(j, i) for j in racers):
             racers.append(i)
         if len(racers) == top:
             break
-    return racers
+    return racers, len(set(candidates[:top]) - set(racers))
 
 
 def noiseless(judged: Judged, racers: Sequence[int], tolerated: float) -> bool:

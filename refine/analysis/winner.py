@@ -128,6 +128,9 @@ class Race(NamedTuple):
     probability: float
     tolerance: float  # tolerance in units of the metric
     following: tuple[int, ...]  # next replicates per racer
+    # configurations that do not race although they are among the best: near-copies of a better racer, whose
+    # difference noise hides
+    copies: int = 0
     overtaken: bool = False  # whether the last batch of replicates changed the leader
 
 

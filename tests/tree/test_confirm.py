@@ -130,9 +130,12 @@ def test_near_copies_of_a_better_configuration_do_not_race(tree):
     space = {"x": (0.0, 100.0, 41), "unread": (0.0, 1.0, 11)}
     rows = [{"x": x, "unread": i % 11 / 10} for i, x in enumerate(np.linspace(0, 100, 41))]
     hills = tree.add_round(space, two_hills, n=41, given=rows, noise="retraining").run()
-    tree.confirm(budget=8, top=4)
+    won = tree.confirm(budget=8, top=4)
     raced = hills.replicates["x"]
     assert raced.min() < 40 < 60 < raced.max()
+    copies = won.race.copies
+    assert copies > 0
+    assert f"({copies} near-cop" in facts_of(won)["Race"]
 
 
 @pytest.mark.slow

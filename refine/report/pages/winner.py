@@ -293,6 +293,8 @@ def _race(winner: Winner) -> str:
     if winner.noise.deterministic:
         return "nothing to confirm: repeats gave identical values"
     runs = f"{plural(race.runs, 'repeat')} among {plural(len(race.racers), 'configuration')}"
+    if race.copies:
+        runs += f" ({plural(race.copies, 'near-copy', 'near-copies')} left out: noise hides the difference)"
     stand = {
         "decided": f"decided after {runs}",
         "noise": f"ended after {runs}: repeats differ by no more than the tolerance",
