@@ -81,8 +81,7 @@ def race_of(
 
 
 def _differing(judged: Judged, top: int, near: Callable[[int, int], bool]) -> tuple[list[int], int]:
-    """The ``top`` plausible candidates without near-copies of a better one, best first, and the number of
-    near-copies among the first ``top``."""
+    """The racers, best first, and the number of near-copies among the ``top`` plausible candidates."""
     field = judged.field
     if field.draws is None or not math.isfinite(judged.noise.sd):
         return field.plausible(top), 0

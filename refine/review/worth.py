@@ -50,8 +50,8 @@ SIMULATED = (
 SIMULATED_EXACT = (stats.MixedPosterior(forest_draws=0, process_draws=640, power=True),)
 
 # Factor by which intervals are stretched from the median, and their least width to either side in tolerances:
-# the draws are too sure, and equal draws know no interval. On 238 development rounds, intervals stretched by 2
-# held in 85 %, by 3 and with this width in 90 %.
+# the draws are too sure, and equal draws know no interval. On 238 development rounds, intervals stretched by
+# 2 held in 85 %, by 3 and with this width in 90 %.
 _WIDER = 3.0
 _LEAST_WIDTH = 0.25
 

@@ -36,9 +36,7 @@ def test_a_positive_correlation_means_that_later_trials_are_better(direction):
 
 def test_the_check_warns_of_a_drift_and_fails_by_a_large_one():
     def check(analysis):
-        drift_check = checks_of("abc", analysis, ChecksContext(None, "", (), float("nan"), False))[
-            "drift"
-        ]
+        drift_check = checks_of("abc", analysis, ChecksContext(None, "", (), float("nan"), False))["drift"]
         return drift_check.verdict, drift_check.code
 
     assert check(analysis_of(1.0, 0)) == ("fail", "seen")

@@ -194,8 +194,8 @@ def lead_text(answer: Answer) -> str:
     if answer.verdict == EITHER:
         doubt = chance_words(1 - answer.tie)
         return (
-            f"It makes no difference, as far as {plural(answer.trials, 'trial')} tell: {doubt} that the bests "
-            f"inside and outside differ{by_over(answer.epsilon)} {space_text(answer)}."
+            f"It makes no difference, as far as {plural(answer.trials, 'trial')} tell: {doubt} that the "
+            f"bests inside and outside differ{by_over(answer.epsilon)} {space_text(answer)}."
         )
     event, opposite = _events(answer)
     likelier = min(answer.probability, 1 - answer.probability)
