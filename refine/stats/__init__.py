@@ -84,7 +84,6 @@ from refine.stats.simulation import (
     conditioned,
 )
 from refine.stats.split import LEAST_ROWS, deviations_at, fold_deviations, row_deviations
-from refine.stats.value_process import ValueProcess
 
 __all__ = sorted(
     n for n, v in [*globals().items()] if getattr(v, "__module__", "").startswith("refine.stats.")

@@ -2,9 +2,7 @@
 
 import functools
 import json
-import math
 import re
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -16,11 +14,11 @@ import refine
 from refine.analysis.evidence import level_positions
 from refine.analysis.reason import CODES
 from refine.design.space_filling import Sobol, draw
-from refine.proposal.posterior import CLAIMED, CLAIMED_BY_FEW, claimed_model, surrogate_of
+from refine.proposal.posterior import surrogate_of
 from refine.report.pages import reasons
 from refine.report.pages.proposal import change_view, claim_sentence
 from refine.report.pages.reasons import sentences
-from refine.space.edits import edit_space, narrowed
+from refine.space.edits import edit_space
 from tests.reading import reasons_of
 
 SPACE = refine.Space(
@@ -148,28 +146,6 @@ def test_other_risks_are_read_off_the_same_posterior():
         refine.Proposal.from_json(proposal.to_json()).at(0.05)
 
 
-@pytest.mark.slow
-def test_a_parameter_that_mattered_earlier_may_be_narrowed_on_earlier_trials():
-    frame = round_of(1, n=60, noise=1.0)
-    analysis = refine.analyze(SPACE, frame)
-    assert not any(e.matters for e in analysis.parameters)
-    assert not refine.propose(analysis, risk=0.3).old.diff(refine.propose(analysis, risk=0.3).space)
-    names = [e.name for e in analysis.parameters]
-    earlier = round_of(2, n=200, noise=0.1).assign(origin="space_filling")
-    pooled = refine.analyze(SPACE, frame, earlier=earlier)
-    shown = {e.name for e in pooled.parameters if e.pooled_p <= 0.1}
-    assert shown
-    proposal = refine.propose(pooled, risk=0.3, epsilon=0.5, eligible=names)
-    changed = [c for c in proposal.changes if c.kind != "keep"]
-    assert {c.name for c in changed} <= shown
-    assert changed
-    assert all("seen_earlier" in reasons_of(c) for c in changed)
-    # One lucky look does not make a parameter eligible for ever.
-    still = {e.name for e in analysis.parameters if e.pooled_p <= 0.1}
-    alone = refine.propose(analysis, risk=0.3, epsilon=0.5, eligible=names)
-    assert {c.name for c in alone.changes if c.kind != "keep"} <= still < set(names)
-
-
 def test_earlier_even_trials_count_where_they_reach_everywhere():
     frame = round_of(4, 100)
     space = SPACE.replace({"dropout": refine.Float(0.0, 0.3, levels=4)})
@@ -268,74 +244,3 @@ def test_a_declared_limit_holds_and_an_inferred_one_is_named():
     share = refine.propose(analysis_of(lambda f: f["dropout"], dropout=(0.0, 0.9, 10)))["dropout"]
     assert 0.9 < share.new.high < 1
     assert limit_in(share) == "share"
-
-
-@pytest.mark.slow
-def test_a_loss_by_a_parameter_without_a_detected_effect_counts_twice():
-    analysis = refine.analyze(SPACE, round_of(2, n=32))
-    proposal = refine.propose(analysis)
-    drawn = surrogate_of(analysis).probability
-    epsilon = proposal.claim.epsilon
-    assert all(pair.q > 0.1 for pair in analysis.pairs)
-    halves = {
-        e.name: SPACE.replace({e.name: narrowed(e.parameter, range(e.parameter.size // 2))})
-        for e in analysis.parameters
-    }
-    effects = {e.name: e.q <= 0.1 for e in analysis.parameters}
-    assert set(effects.values()) == {True, False}
-    for name, half in halves.items():
-        power = 1 if effects[name] else 2
-        assert proposal.probability_of(half) == pytest.approx(drawn(half, epsilon) ** power)
-    assert proposal.claim.probability == drawn(proposal.space, epsilon)
-
-
-@pytest.mark.slow
-def test_trials_of_a_search_cut_at_half_the_risk():
-    frame = round_of(3, n=60)
-    tested = refine.propose(refine.analyze(SPACE, frame))
-    analysis = refine.analyze(SPACE, frame.assign(origin="exploit"))
-    searched = refine.propose(analysis)
-    assert not analysis.tested
-    assert searched.volume_kept > tested.volume_kept
-    drawn = surrogate_of(analysis).probability(searched.space, searched.claim.epsilon)
-    assert drawn >= 1 - searched.risk / 2
-    assert searched.claim.probability == pytest.approx(drawn**2)
-
-
-def next_to_a_wall(params, trial):
-    """The foot of a wall moves with the depth. The best lies at the foot, 0.27 above rates from 0.4 on."""
-    rate, depth = params["rate"], params["depth"]
-    wall = 40 * max(0.0, 0.3 * (1 - 0.8 * depth) - rate) ** 1.5
-    noise = 0.02 * np.random.default_rng(trial.seed).normal()
-    return 0.5 * rate + 0.6 * depth * (rate < 0.4) - wall + noise
-
-
-@pytest.mark.parametrize(("seed", "code"), [(8, "steep"), pytest.param(4, "opened", marks=pytest.mark.slow)])
-def test_few_learning_trials_next_to_a_wall_cut_nothing_off(seed, code):
-    space = refine.Space({"rate": (0.0, 1.0, 10), "depth": (0.0, 1.0, 10), "other": (0.0, 1.0, 10)})
-    with refine.Tree("wall", store="sqlite://") as tree:
-        root = tree.add_round(space, next_to_a_wall, n=12, seed=seed, name="wall", noise="retraining").run()
-        review = root.branch(space, n=10, exploit=1.0).run().propose()
-        edited = review.edit(depth=(0.5, 1.0))
-        screen = str(edited)
-    proposal = review.proposal
-    assert proposal.space["rate"].contains([1 / 3]).all()
-    assert proposal.volume_kept == 1.0
-    assert code in reasons_of(proposal["rate"])
-    assert "40 configurations" in sentences(proposal["rate"].reasons) or code != "steep"
-    assert math.isnan(edited.claim.probability)
-    assert edited.claim.basis == "steep"
-    assert re.search(r"^Risk .*\bsteep\b", screen, re.MULTILINE)
-    assert proposal.claim.basis == ""
-    assert proposal.claim.probability == 1.0
-
-
-@pytest.mark.parametrize("counts", [[(n, n) for n in range(5, 60)], [(0, n) for n in range(5, 60)]])
-def test_one_more_trial_changes_the_model_behind_a_claim_a_little(counts):
-    models = [claimed_model(*pair) for pair in counts]
-    assert models[0] == CLAIMED_BY_FEW
-    assert models[-1] == CLAIMED
-    for model, following in pairwise(models):
-        assert abs(model.upper_half - following.upper_half) <= 0.125
-        assert abs(model.forest_draws - following.forest_draws) <= 16
-        assert model.forest_draws + model.process_draws + model.power_draws == 640

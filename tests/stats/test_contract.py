@@ -57,7 +57,6 @@ DATA = {
     "Power": (X[:, 0], Y, 0, [60, 120], 0.05),
     "PriorEvidence": (X, Y, X[:, 0], PLAIN),
     "RateTrend": (X[:, 0], Y > 0),
-    "ValueProcess": (X, Y, CELLS, PLAIN),
     "RiskPath": lambda: (posterior(), CELLS, AXES, 0.05),
     "RunsAgain": lambda: (posterior(), np.arange(80) < 30, 0.3, 15),
     "Spearman": (X[:, 0], Y),

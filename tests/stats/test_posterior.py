@@ -1,7 +1,5 @@
 """The posterior finds the optimum, follows a prior mean, and ignores irrelevant changes."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -243,48 +241,3 @@ def test_power_draws_follow_a_prior_mean_and_stay_out_of_exact_posteriors():
 def test_power_draws_need_draws_on_ranks(options):
     with pytest.raises(AnalysisError, match="power_draws="):
         MixedPosterior(power_draws=10, **options)
-
-
-def _foot_of_a_wall(seed):
-    """Twelve trials: values fall steeply below 0.5 of the first parameter, and are noise above."""
-    rng = np.random.default_rng(seed)
-    x = np.column_stack([np.linspace(0.0, 1.0, 12), rng.random(12)])
-    y = -40.0 * np.maximum(0.0, 0.5 - x[:, 0]) + 0.1 * x[:, 0] + 0.3 * rng.normal(size=12)
-    axis = np.linspace(0.0, 1.0, 21)
-    return x, y, np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-
-
-WALL_MODEL = MixedPosterior(forest_draws=0, process_draws=100, power_draws=100, kernels=3, features=200)
-
-
-def test_processes_of_the_better_half_leave_the_optimum_at_the_foot_of_a_wall():
-    x, y, cells = _foot_of_a_wall(2)
-    near_the_foot = []
-    for upper_half in (0.0, 0.5, 1.0):
-        posterior = replace(WALL_MODEL, upper_half=upper_half)(x, y, cells, [0, 0])
-        best = cells[posterior.scores.argmax(axis=1), 0]
-        assert np.mean(best < 0.3) < 0.1  # no draw is good inside the wall
-        near_the_foot.append(np.mean(best < 0.7))
-    assert near_the_foot[0] < 0.1
-    assert near_the_foot[2] > 0.2
-    assert near_the_foot[0] < near_the_foot[1] < near_the_foot[2]
-
-
-def test_processes_of_the_better_half_leave_exact_posteriors_and_beliefs_alone():
-    x, y, cells = _foot_of_a_wall(0)
-    better_half = replace(WALL_MODEL, upper_half=1.0)
-    prior = x[:, 0], cells[:, 0]
-    for options in ({"exact": True}, {"prior": prior}):
-        _same(WALL_MODEL(x, y, cells, [0, 0], **options), better_half(x, y, cells, [0, 0], **options))
-
-
-def test_a_better_half_of_fewer_than_five_trials_changes_nothing():
-    x, y, cells = _foot_of_a_wall(0)
-    better_half = replace(WALL_MODEL, upper_half=1.0)
-    _same(WALL_MODEL(x[:8], y[:8], cells, [0, 0]), better_half(x[:8], y[:8], cells, [0, 0]))
-
-
-@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
-def test_a_share_of_draws_by_the_better_half_lies_in_0_and_1(share):
-    with pytest.raises(AnalysisError, match="upper_half: must be a share in"):
-        MixedPosterior(upper_half=share)
