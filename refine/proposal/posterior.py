@@ -243,8 +243,8 @@ class Region(NamedTuple):
     """A region outside a box that may hold the optimum."""
 
     levels: tuple[Bools, ...]  # per analysed parameter, the mask of the levels in the region
-    probability: float  # share of draws whose best lies in the region, by more than epsilon above all inside
-    outside: float  # the same share for everything outside the box
+    probability: float  # stated chance that the region holds a value better by over epsilon than all inside
+    outside: float  # the same chance for everything outside the box
     share: float  # share of the region in everything outside, by candidates
 
 
@@ -368,7 +368,7 @@ class Surrogate:
             return float(not known_difference(self.known, inside, ~inside) > epsilon)
         if int(inside.sum()) < self.fewest:
             return math.nan
-        return float(self.chance(self.kept(inside, epsilon)))
+        return self._chance_in(inside, self.kept(inside, epsilon))
 
     def kept(self, inside: Bools, epsilon: float) -> Bools:
         """(S,) mask of the draws with a value inside, (c,) mask, within epsilon of their best."""
@@ -389,12 +389,33 @@ class Surrogate:
             best, rival = (scores[:, part].max(axis=1).astype(float) for part in (first, second))
             # Single precision: the bound must not lie above the best itself.
             kept = best >= self.posterior.lowest_within(np.maximum(best, rival), epsilons[0]) - 1e-6
-        return float(self.chance(kept))
+        return self._chance_in(first, kept)
 
-    def chance(self, kept: Bools) -> Floats:
-        """The stated chance of (S, ...) draws that keep a value within epsilon of their best."""
-        models = self.posterior.models
-        shares = [kept[draws if draws.stop > draws.start else slice(None)].mean(axis=0) for draws in models]
+    def _chance_in(self, part: Bools, kept: Bools) -> float:
+        """The stated chance of a part, (c,) mask, by (S,) draws that keep a value within epsilon of the best.
+
+        The calibration is about values. The share of draws in which a candidate of the part finishes is
+        stated as counted.
+        """
+        if self.failing is None:
+            return float(self.chance(kept))
+        scores = self.posterior.scores
+        worst = scores.min(axis=1)
+        finishes = (scores[:, part].max(axis=1) > worst) | (scores.max(axis=1) == worst)
+        return float(finishes.mean() * self.chance(kept[finishes], finishes)) if finishes.any() else 0.0
+
+    def chance(self, kept: Bools, among: Bools | None = None) -> Floats:
+        """The stated chance of (s, ...) draws that keep a value within epsilon of their best.
+
+        ``among`` is an (S,) mask of those draws; ``None`` for all.
+        """
+        if among is None:
+            among = np.ones(self.draws, dtype=np.bool_)
+        ends = [draws.stop for draws in self.posterior.models]
+        model = np.searchsorted(ends, np.arange(self.draws), "right")[among]
+        by_model = [model == i for i in range(len(ends))]
+        # A model without draws has the share of all draws.
+        shares = [kept[draws if draws.any() else slice(None)].mean(axis=0) for draws in by_model]
         return self.weights.chance(np.stack(shares, axis=-1))
 
     def failing_share(self, new: Space) -> float:
@@ -419,6 +440,7 @@ class Surrogate:
         lost = ~self.good(epsilon)[:, inside].any(axis=1)
         if not lost.any():
             return None
+        outside_chance = 1.0 - self._chance_in(inside, self.kept(inside, epsilon))
         axes = [level_axis(e.parameter) for e in self.found]
         cut = [e.name in new and new[e.name] != e.parameter for e in self.found]
         optima = self.optima[lost]
@@ -434,7 +456,8 @@ class Surrogate:
             region &= mask[axis.index(self.candidates[:, j])]
             levels.append(mask)
         share = float(region.sum() / (~inside).sum())
-        return Region(tuple(levels), len(central) / self.draws, float(lost.mean()), share)
+        probability = outside_chance * len(central) / int(lost.sum())
+        return Region(tuple(levels), probability, outside_chance, share)
 
 
 def levels_at(parameters: Sequence[ParameterEvidence], positions: Floats) -> Indices:
