@@ -30,7 +30,7 @@ from refine.proposal.change import (
     without_unread,
 )
 from refine.proposal.path import RISKS, BoxPath, KeptLevels, box_path_given, box_path_of
-from refine.proposal.posterior import Region, Surrogate, surrogate_of, with_candidates_of
+from refine.proposal.posterior import Region, Surrogate, learned_rows, surrogate_of, with_candidates_of
 from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import decode, digest, dumps, encode
 from refine.space.parameters import Parameter, Range
@@ -283,7 +283,7 @@ class Proposal(Shown):
 
     @property
     def risks(self) -> tuple[float, ...]:
-        """Risks listed next to each other: 1, 5, 15 and 30 %, and the risks that were asked for."""
+        """Risks listed next to each other: 5, 15 and 30 %, and the risks that were asked for."""
         if self._proposer is None:
             asked_risk = self.risk
         else:
@@ -398,7 +398,7 @@ class Proposer:
     claim: Claim  # with NaN as probability, which :meth:`at` computes
     outer: Space | None  # the space in which audit trials were drawn
     asked_risk: float  # the risk of the first proposal, which stays listed
-    room: int = 0  # fewest configurations left to run that a narrowing keeps, if so many are left now
+    room: int = 0  # fewest configurations left to run that a narrowing keeps, or all that are left if fewer
     calls: tuple[Action, ...] = ()  # the next call to type, for a proposal without a tree
 
     @property
@@ -503,10 +503,11 @@ class Proposer:
 
         def full(number: int) -> bool:
             space = _space_with(analysis.space, changes_to(number), decided)
-            return left_to_run(analysis, space) >= self.room
+            return left_to_run(analysis, space) >= room
 
         last = self.boxes.last(risk)
-        if self.room and not full(last):
+        room = min(self.room, left_to_run(analysis, analysis.space))
+        if room and not full(last):
             last = bisect.bisect_left(range(last), True, key=lambda number: not full(number)) - 1
         return changes_to(max(0, last))
 
@@ -670,7 +671,8 @@ def propose(
         else:
             surrogate = None
     boxes = None
-    if surrogate is not None:
+    # Values that are all equal leave nothing to look for.
+    if surrogate is not None and any(np.ptp(goal.y[learned_rows(goal)]) > 0 for goal in analyses):
         boxes = box_path_of(analysis, surrogate, first.epsilon, risk)
     exist = feasible(analysis.space)
     claim = Claim(

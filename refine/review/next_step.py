@@ -174,7 +174,8 @@ def next_step_of(
 ) -> NextStep:
     """The next step after a round of ``planned`` configurations, a share ``exploit`` of them exploit trials.
 
-    A proposal with changes needs a decision. Without changes, a budget pays for a round on the same space:
+    A proposal with changes needs a decision, unless every configuration was run and values are noisy. Without
+    changes, a budget pays for a round on the same space:
     its exploit trials search on. Without a budget, more configurations of the same round would settle open
     parameters; if every parameter can be judged, or nothing is left to run, the best configurations need
     repeats, unless repeats are identical or all values are equal. If the budget leaves no trial for
@@ -187,7 +188,8 @@ def next_step_of(
         return _last_step(analysis, budget, trial_time)
     read = [e for e in analysis.parameters if e.read != 0]
     remaining = left_to_run(analysis, analysis.space)
-    if changed or (available is not None and read and remaining):
+    decidable = changed and (remaining or analysis.noise.deterministic)
+    if decidable or (available is not None and read and remaining):
         return _round_step(analysis, proposal, planned, budget, changed)
     if not analysis.tested and read and remaining:
         n = planned

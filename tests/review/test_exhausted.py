@@ -9,18 +9,17 @@ def wave(p):
     return math.sin(9 * p["x"]) - (p["x"] - 0.6) ** 2
 
 
-def test_a_wholly_run_space_without_noise_hands_over_the_winner(tree):
+def test_a_wholly_run_range_without_noise_is_searched_between_its_levels(tree):
     root = tree.add_round({"x": (0.0, 1.0, 11)}, wave, budget=40, seed=1).run()
     review = root.propose()
-    assert review.next_step.reasons[0].code == "all_known"
-    text = str(review)
-    assert "accept(" not in text
-    assert "next: 1" not in text
-    assert "tree.winner()" in text
+    assert review.next_step.reasons[0].code == "decide"
+    assert review.original.claim.certain
+    assert set(review.space["x"].grid) - set(root.space["x"].grid)
+    assert review.worth().n == reasons_of(review.next_step)["decide"]["n"] > 0
 
 
 def test_a_cut_to_configurations_that_all_ran_suggests_no_round(tree):
-    root = tree.add_round({"x": (0, 10)}, lambda p: p["x"] * (7 - p["x"]), budget=40, seed=1)
+    root = tree.add_round({"x": (0, 10)}, lambda p: p["x"] * (7 - p["x"]), budget=40, noise="none", seed=1)
     review = root.run().propose()
     assert review.next_step.reasons[0].code == "decide"
     assert review.worth().n == reasons_of(review.next_step)["decide"]["n"] == 0
