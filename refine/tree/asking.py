@@ -248,7 +248,7 @@ class Answer(Shown):
         return _kept(self._tree, answered(self._tree, self._asked), self._author)
 
 
-def ask(
+def ask(  # noqa: PLR0913  # settle_within leaves
     self: TreeRecord,
     question: str | None = None,
     *,

@@ -230,8 +230,6 @@ REVIEWS = {
         {"lr": (5.0, 6.0), "act": ["relu"]}, p.frame, value="acc"
     ),
     "an analysis of a value that is a list": lambda p: refine.analyze(p.root.space, p.frame, value=["acc"]),
-    "a proposal on the effects of a number": lambda p: refine.propose(p.review.analysis, eligible=5),
-    "a proposal on the effects of a name": lambda p: refine.propose(p.review.analysis, eligible="lr"),
     "a proposal out of a number": lambda p: refine.propose(p.review.analysis, outer=5),
     "an analysis with a number as earlier trials": analysing(earlier=5),
     "an analysis with other trials without a value": lambda p: analysing(

@@ -21,8 +21,8 @@ def study(request):
         return value + 0.02 * np.random.default_rng(trial.seed).normal()
 
     with refine.Tree("agreement", store="sqlite://") as tree:
-        root = tree.add_round(surface.space, objective, n=TRIALS, seed=3, objective_name="surface")
-        root.run(progress=False)
+        root = tree.add_round(surface.space, objective, n=TRIALS, seed=3, name="surface")
+        root.run(machine=refine.Machine(progress=False))
         yield tree, root.propose(risk=0.05)
 
 

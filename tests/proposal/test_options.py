@@ -78,13 +78,13 @@ def test_rows_differ_and_cover_every_risk(tree):
     assert options.now.risk <= 0.1 <= options.now.up_to
     for row in options.rows:
         assert review.at(row.risk).proposal.space == review.at(row.up_to).proposal.space == row.space
-    # Chances in words cannot tell 1 % from 5 %, so the risk that was asked for is named.
-    assert "1 in 20 (asked: 1 %)" in str(review.at(0.01))
-    assert "(asked:" not in str(review.at(0.01).edit(act=["a", "b", "c"]))
+    # Chances in words cannot tell 3 % from 5 %, so the risk that was asked for is named.
+    assert "1 in 20 (asked: 3 %)" in str(review.at(0.03))
+    assert "(asked:" not in str(review.at(0.03).edit(act=["a", "b", "c"]))
     assert "(asked:" not in str(review.at(0.05))
     # The risk that was asked for stays listed, wherever one moves to.
     moved = review.at(0.3)
-    assert moved.proposal.risks == (0.01, 0.05, 0.1, 0.15, 0.3)
+    assert moved.proposal.risks == (0.05, 0.1, 0.15, 0.3)
     assert replace(moved.options(), chosen=0.1).rows == options.rows
     assert [row["up_to"] for row in options.to_json()] == [row.up_to for row in options.rows]
 

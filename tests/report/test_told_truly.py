@@ -316,30 +316,6 @@ def test_a_proposal_to_narrow_is_not_called_one_that_cannot_be_judged(tmp_path):
                     assert review.page().texts(change.name)[0] == weak_text(review.analysis, change) != ""
 
 
-@pytest.mark.parametrize(
-    ("ranges", "choices", "warned"), [(7, 0, False), (8, 0, True), (1, 3, False), (1, 4, True)]
-)
-def test_a_claim_about_a_large_space_says_how_often_such_claims_missed_a_region(ranges, choices, warned):
-    parameters = dict.fromkeys([f"x{j}" for j in range(ranges)], (0.0, 1.0, 10))
-    space = refine.Space(parameters | {f"op{j}": list("abcdefgh") for j in range(choices)})
-    trials = pd.DataFrame(space.columns(draw(Sobol(), space, 60, seed=0)))
-    trials["value"] = -((trials["x0"] - 0.3) ** 2)
-    proposal = refine.propose(refine.analyze(space, trials))
-    assert proposal.volume_kept < 1
-    assert ("benchmarks" in claim_sentence(proposal)) == warned
-
-
-def test_parameters_that_no_trial_reads_do_not_make_a_space_large():
-    space = refine.Space(dict.fromkeys([f"x{j}" for j in range(8)], (0.0, 1.0, 10)))
-    trials = pd.DataFrame(space.columns(draw(Sobol(), space, 60, seed=0)))
-    trials["value"] = -((trials["x0"] - 0.3) ** 2)
-    warned = [
-        "benchmarks" in claim_sentence(refine.propose(refine.analyze(space, trials, read={"x7": read})))
-        for read in (True, False)
-    ]
-    assert warned == [True, False]
-
-
 @pytest.mark.parametrize("tie", [True, False])
 def test_top_trials_cut_off_are_called_a_tie_only_within_the_tolerance(tie):
     values = {"ranks": [1, 2, 4], "low": 0.951, "high": 0.958, "inside": 0.957, "exact": False, "tie": tie}

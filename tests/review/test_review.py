@@ -189,8 +189,8 @@ def test_no_risk_is_taken_that_cannot_be_stated(tree):
 def test_an_edit_that_brings_a_choice_back_shows_its_parameters_as_used(tree):
     space = {
         "model": ["good", "bad"],
-        "x": refine.Float(0, 1, levels=11, when="model == 'bad'"),
-        "y": refine.Float(0, 1, levels=11, when="model == 'good'"),
+        "x": refine.Float(0, 1, levels=41, when="model == 'bad'"),
+        "y": refine.Float(0, 1, levels=41, when="model == 'good'"),
     }
 
     def score(p):
@@ -263,7 +263,7 @@ def test_a_preview_compares_an_edit_with_a_proposal_only_where_one_was_made(tree
         return float(values[round(5 * params["a"]), round(5 * params["b"])])
 
     root = tree.add_round(space, flat, n=16, seed=3, noise="none").run()
-    review = root.propose()
+    review = root.propose(risk=0.01)
     assert review.original.volume_kept == 1
     preview = review.edit(a=(0.0, 0.4)).preview()
     assert preview.probability < preview.proposed_probability == 1

@@ -123,7 +123,7 @@ def test_a_constraint_on_an_absent_parameter_excludes_nothing():
 
 def test_edits_and_narrowing_keep_conditions():
     new = edit_space(SPACE, SPACE, {"momentum": (0.3, 0.9), "nesterov": True})
-    assert new["momentum"] == Float(0.3, 0.9, 3, when="optimizer == 'sgd'")
+    assert new["momentum"] == Float(0.3, 0.9, 5, when="optimizer == 'sgd'")
     assert new["nesterov"] == Categorical([True], when="momentum > 0.5")
     assert narrowed(SPACE["momentum"], [1, 2]).when == "optimizer == 'sgd'"
     assert edit_space(SPACE, SPACE, {"momentum": Float(0, 0.5, 3)})["momentum"].when == "optimizer == 'sgd'"

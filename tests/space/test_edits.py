@@ -33,12 +33,14 @@ def test_edits_keep_a_declared_order():
 @pytest.mark.parametrize(
     ("old", "value", "new"),
     [
-        # (low, high) keeps the levels between, and the spacing beyond, with both ends as levels.
-        (Float(0, 0.5, 6), (0, 0.2), Float(0, 0.2, 3)),
-        (Float(0, 0.5, 6), (0, 0.25), Float(0, 0.25, [0, 0.1, 0.2, 0.25])),  # earlier trials stay on the grid
+        # (low, high) keeps the levels between, adds finer ones, and keeps the spacing beyond, with both ends.
+        (Float(0, 0.5, 6), (0, 0.2), Float(0, 0.2, 5)),
+        # Earlier trials stay on the grid.
+        (Float(0, 0.5, 6), (0, 0.25), Float(0, 0.25, [0, 0.05, 0.1, 0.15, 0.2, 0.225, 0.25])),
+        (Float(0, 0.5, 6), (0, 0.4), Float(0, 0.4, 5)),  # as many levels as before, or nearly
         (Float(0, 0.5, 6), (0, 1), Float(0, 1, 11)),  # beyond the old bounds: wider
         (Integer(0, 10), (2, 5), Integer(2, 5, 4)),
-        (LOG, (1e-4, 1e-2), Float(1e-4, 1e-2, 3, log=True)),
+        (LOG, (1e-4, 1e-2), Float(1e-4, 1e-2, [1e-4, 3e-4, 1e-3, 3e-3, 1e-2], log=True)),
         # (low, high, levels) sets the number of levels.
         (Float(0, 0.5, 6), (0, 0.2, 9), Float(0, 0.2, 9)),
         (Float(0, 0.5, 6), (0, 1, 5), Float(0, 1, 5)),  # two ints, but a Float stays one
@@ -79,7 +81,9 @@ CLOSE = Float(0.1, 0.1009, [0.1, 0.1001, 0.1004, 0.1009])
     ],
 )
 def test_a_typed_number_that_is_a_level_as_printed_is_this_level(old, value, grid):
-    assert edited(old, value).grid == grid
+    levels = edited(old, value).grid
+    assert (levels[0], levels[-1]) == (grid[0], grid[-1])
+    assert set(grid) <= set(levels)  # a narrower range has finer levels, too
 
 
 @pytest.mark.parametrize("low", [0.002, 0.0021, 0.00216, 0.002155])
@@ -131,7 +135,7 @@ MOMENTUM = Float(0, 0.9, 7, when="optimizer == 'sgd'")
 @pytest.mark.parametrize(
     ("value", "grid", "condition"),
     [
-        (Float(0.3, 0.9), (0.3, 0.45, 0.6, 0.75, 0.9), "optimizer == 'sgd'"),
+        (Float(0.3, 0.9), Float(0.3, 0.9, 9).grid, "optimizer == 'sgd'"),
         (Float(0, 0.9, when="optimizer != 'adam'"), MOMENTUM.grid, "optimizer != 'adam'"),
         (Float(0, 0.9, 2, when="optimizer != 'adam'"), (0, 0.9), "optimizer != 'adam'"),
         (Float(0, 0.9, 10), Float(0, 0.9, 10).grid, "optimizer == 'sgd'"),  # the default number, but stated
@@ -156,7 +160,7 @@ def test_edit_space_changes_only_the_named_parameters():
     proposed = old.replace({"dropout": (0, 0.3, 31), "lr": Float(1e-2, 1, 9, log=True)})
     new = edit_space(proposed, old, {"dropout": (0, 0.2), "act": "relu"})
     assert new["dropout"] == Float(0, 0.2, 21)  # no fewer levels than the proposal has there
-    assert edit_space(old, old, {"dropout": (0, 0.2)})["dropout"] == Float(0, 0.2, 3)  # the round's spacing
+    assert edit_space(old, old, {"dropout": (0, 0.2)})["dropout"] == Float(0, 0.2, 5)
     assert edit_space(proposed, old, {"dropout": (0, 0.2, 3)})["dropout"] == Float(0, 0.2, 3)  # unless asked
     assert new["act"] == Categorical(["relu"])
     assert new["lr"] == proposed["lr"]

@@ -52,10 +52,6 @@ _COLUMNS = 80  # of a terminal
 _ONE_LINE = 76  # letters of a headline that fits in a line
 _MEDIANS = 3  # medians of choices among the numbers behind a change
 _LONGEST = 20  # letters of a list of choices in a summary
-# Claims fail more often from this number of parameters on: a better region may be too small for any trial to
-# hit. See docs/benchmarks/claims.md.
-_SEVERAL_PARAMETERS = 8
-_LOST_BY_SEVERAL = 0.1
 # Risk of a change alone, by Change.sure -> its words.
 _RISK_WORDS = {
     "sure": Cell("low risk", "good"),
