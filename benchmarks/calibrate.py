@@ -373,7 +373,7 @@ if __name__ == "__main__":
     options.add_argument("--write", action="store_true", help="write the table")
     a = options.parse_args()
     table: dict[str, Any] = {
-        "made": datetime.now(UTC).date().isoformat(),
+        "date": datetime.now(UTC).date().isoformat(),
         "command": f"python benchmarks/calibrate.py --seeds {a.seeds} --write",
     }
     everything = collected(a.seeds, tuple(a.share))

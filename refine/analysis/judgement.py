@@ -77,7 +77,7 @@ def race_of(
         following = tuple(min(batch, budget - runs, SEEN - spent[i]) if i == leader else 0 for i in racers)
     elif verdict == "open":
         following = _following(judged, racers, spent, min(batch, budget - runs))
-    return Race(tuple(racers), runs, verdict, share, tolerance, following, copies)
+    return Race(tuple(racers), runs, verdict, share, tolerance, following=following, copies=copies)
 
 
 def _differing(judged: Judged, top: int, near: Callable[[int, int], bool]) -> tuple[list[int], int]:

@@ -139,8 +139,8 @@ def left_to_run(analysis: Analysis, space: Space) -> int:
     return max(0, different(space, analysis.parameters, exist) - done)
 
 
-def advice(analysis: Analysis, space: Space, left: int, failing: float = math.nan) -> Advice:
-    """Advised size of a round on a space with ``left`` configurations to run.
+def advice(analysis: Analysis, space: Space, remaining: int, failing: float = math.nan) -> Advice:
+    """Advised size of a round on a space with ``remaining`` configurations to run.
 
     ``failing`` is the expected share of failures among even trials, NaN if unknown: the round grows by the
     failures.
@@ -150,11 +150,11 @@ def advice(analysis: Analysis, space: Space, left: int, failing: float = math.na
     counted = min(failing, _MOST_FAILING)
     hit = math.ceil(math.log(1 - _SURE) / math.log(1 - _HIT))
     advised = math.ceil(hit / (1 - _AUDIT) / (1 - counted) / 10) * 10
-    n = min(advised, left)
+    n = min(advised, remaining)
     seconds = n * trial_seconds(analysis, space)
     counts = {"hit": hit, "hit_share": _HIT, "probability": _SURE}
     parameters = len(analysis.parameters) - len(unread_in(space, analysis.parameters))
-    sizes = {"wanted": advised, "n": n, "left": left, "size": space.size}
+    sizes = {"wanted": advised, "n": n, "left": remaining, "size": space.size}
     failures = {"failing": failing, "counted": counted}
     reason = Reason("size", {**counts, "parameters": parameters, **sizes, **failures})
     return Advice(n, hit, seconds, reason)

@@ -45,7 +45,7 @@ class Weights(NamedTuple):
 class Calibration(NamedTuple):
     """The table of weights."""
 
-    made: str  # date of the fit
+    date: str  # date of the fit
     command: str  # the command that made it
     noisy: Weights  # for objectives with noise
     exact: Weights  # for deterministic objectives, whose draws are all by processes on ranks
@@ -56,5 +56,5 @@ def calibration() -> Calibration:
     """The table that comes with refine."""
     content = json.loads(files("refine.proposal").joinpath("calibration.json").read_text(encoding="utf-8"))
     return Calibration(
-        content["made"], content["command"], Weights(**content["noisy"]), Weights(**content["exact"])
+        content["date"], content["command"], Weights(**content["noisy"]), Weights(**content["exact"])
     )

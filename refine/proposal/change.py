@@ -152,31 +152,31 @@ def reopened(
     return tuple(by_name[name] for name in analysis.space if name in by_name)
 
 
-def _reopened_at(now: Parameter, outer: Parameter, value: Any) -> Parameter:
-    """The parameter ``now`` with ``value``, a level of ``outer``, added."""
-    if isinstance(now, Range) and isinstance(outer, Range):
+def _reopened_at(inner: Parameter, outer: Parameter, value: Any) -> Parameter:
+    """The parameter ``inner`` with ``value``, a level of ``outer``, added."""
+    if isinstance(inner, Range) and isinstance(outer, Range):
         number = float(value)
-        if number < now.low:
-            levels = [number, *now.grid]
+        if number < inner.low:
+            levels = [number, *inner.grid]
         else:
-            levels = [*now.grid, number]
-        gap = abs(float(now.scale(levels[1])) - float(now.scale(levels[0])))
-        if number > now.high:
-            gap = abs(float(now.scale(levels[-1])) - float(now.scale(levels[-2])))
+            levels = [*inner.grid, number]
+        gap = abs(float(inner.scale(levels[1])) - float(inner.scale(levels[0])))
+        if number > inner.high:
+            gap = abs(float(inner.scale(levels[-1])) - float(inner.scale(levels[-2])))
         span = float(outer.scale(outer.high)) - float(outer.scale(outer.low))
         parts = max(1, round(gap / (span / (outer.size - 1))))
         # The levels up to the new end get the spacing of the outer space; existing levels stay.
-        if number < now.low:
-            grid = [*refined(now, levels[:2], parts).grid, *now.grid[1:]]
+        if number < inner.low:
+            grid = [*refined(inner, levels[:2], parts).grid, *inner.grid[1:]]
         else:
-            grid = [*now.grid[:-1], *refined(now, levels[-2:], parts).grid]
-        return now.with_levels(grid)
+            grid = [*inner.grid[:-1], *refined(inner, levels[-2:], parts).grid]
+        return inner.with_levels(grid)
     level = outer.grid[int(np.argmax(outer.column(np.arange(outer.size)) == value))]
     if not isinstance(outer, Categorical):
-        return Categorical([*now.grid, level])
-    if outer.ordered and set(now.grid) <= set(outer.grid):
-        return outer.like([v for v in outer.grid if v in now.grid or v == level])
-    return outer.like([*now.grid, level])
+        return Categorical([*inner.grid, level])
+    if outer.ordered and set(inner.grid) <= set(outer.grid):
+        return outer.like([v for v in outer.grid if v in inner.grid or v == level])
+    return outer.like([*inner.grid, level])
 
 
 def short_of_failures(evidence: ParameterEvidence, new: Range, neighbour: int) -> Range:

@@ -130,7 +130,7 @@ def _posteriors(
     def fitted(
         y: Floats,
         seed: int,
-        own: Ints,
+        own_rows: Ints,
         exact: bool = False,
         prior: tuple[Floats, Floats] | None = None,
         limit: float = np.inf,
@@ -139,15 +139,22 @@ def _posteriors(
         if everywhere[0] is None:
             read = None
         else:
-            read = everywhere[0][own]
+            read = everywhere[0][own_rows]
         if prior is None:
             before = None
         else:
-            before = (prior[0][own], prior[1])
+            before = (prior[0][own_rows], prior[1])
         posterior = replace(model_of, seed=model_of.seed + seed)(
-            analysis.X[own], y[own], positions, sizes, read, everywhere[1], prior=before, exact=exact
+            analysis.X[own_rows],
+            y[own_rows],
+            positions,
+            sizes,
+            read,
+            everywhere[1],
+            prior=before,
+            exact=exact,
         )
-        posterior = posterior._replace(known=own[posterior.known])
+        posterior = posterior._replace(known=own_rows[posterior.known])
         if exact:
             return posterior.up_to(limit)
         return posterior
@@ -190,13 +197,13 @@ def learned_rows(analysis: Analysis) -> Bools:
 
     The finished ones, or all if fewer than five configurations finished.
     """
-    everything = np.ones(len(analysis.y), dtype=np.bool_)
+    all_rows = np.ones(len(analysis.y), dtype=np.bool_)
     if analysis.failed is None or not analysis.failed.any():
-        return everything
+        return all_rows
     finished = ~analysis.failed
     if len(np.unique(analysis.configurations[finished])) >= _FEWEST:
         return finished
-    return everything
+    return all_rows
 
 
 def _with_known(failing: stats.Posterior, finished: Floats, positions: Floats) -> stats.Posterior:
@@ -218,10 +225,11 @@ def _prior(analysis: Analysis, positions: Floats) -> tuple[Floats, Floats] | Non
         return None
     belief = belief_check.source.belief
     evidence = analysis.parameters
-    at, cells = (
-        belief_check.weight * thoughts_of(belief, evidence, at).sum(axis=1) for at in (analysis.X, positions)
+    trials, cells = (
+        belief_check.weight * thoughts_of(belief, evidence, places).sum(axis=1)
+        for places in (analysis.X, positions)
     )
-    return at, cells
+    return trials, cells
 
 
 # The model behind claims. With a quarter of its draws on values by a power, boxes on smooth peaks lose half
@@ -368,9 +376,9 @@ class Surrogate:
             return float(not known_difference(self.known, inside, ~inside) > epsilon)
         if int(inside.sum()) < self.fewest:
             return math.nan
-        return self._chance_in(inside, self.kept(inside, epsilon))
+        return self._chance_in(inside, self.keeping(inside, epsilon))
 
-    def kept(self, inside: Bools, epsilon: float) -> Bools:
+    def keeping(self, inside: Bools, epsilon: float) -> Bools:
         """(S,) mask of the draws with a value inside, (c,) mask, within epsilon of their best."""
         if self.front is not None:
             return self.front.kept(inside)
@@ -383,28 +391,30 @@ class Surrogate:
         """
         if self.others:
             posteriors = [self.posterior, *(other.posterior for other in self.others)]
-            kept = stats.draws_represented(posteriors, epsilons, first, second)
+            keeping = stats.draws_represented(posteriors, epsilons, first, second)
         else:
             scores = self.posterior.scores
             best, rival = (scores[:, part].max(axis=1).astype(float) for part in (first, second))
             # Single precision: the bound must not lie above the best itself.
-            kept = best >= self.posterior.lowest_within(np.maximum(best, rival), epsilons[0]) - 1e-6
-        return self._chance_in(first, kept)
+            keeping = best >= self.posterior.lowest_within(np.maximum(best, rival), epsilons[0]) - 1e-6
+        return self._chance_in(first, keeping)
 
-    def _chance_in(self, part: Bools, kept: Bools) -> float:
+    def _chance_in(self, part: Bools, keeping: Bools) -> float:
         """The stated chance of a part, (c,) mask, by (S,) draws that keep a value within epsilon of the best.
 
         The calibration is about values. The share of draws in which a candidate of the part finishes is
         stated as counted.
         """
         if self.failing is None:
-            return float(self.chance(kept))
+            return float(self.chance(keeping))
         scores = self.posterior.scores
         worst = scores.min(axis=1)
         finishes = (scores[:, part].max(axis=1) > worst) | (scores.max(axis=1) == worst)
-        return float(finishes.mean() * self.chance(kept[finishes], finishes)) if finishes.any() else 0.0
+        if not finishes.any():
+            return 0.0
+        return float(finishes.mean() * self.chance(keeping[finishes], finishes))
 
-    def chance(self, kept: Bools, among: Bools | None = None) -> Floats:
+    def chance(self, keeping: Bools, among: Bools | None = None) -> Floats:
         """The stated chance of (s, ...) draws that keep a value within epsilon of their best.
 
         ``among`` is an (S,) mask of those draws; ``None`` for all.
@@ -415,7 +425,7 @@ class Surrogate:
         model = np.searchsorted(ends, np.arange(self.draws), "right")[among]
         by_model = [model == i for i in range(len(ends))]
         # A model without draws has the share of all draws.
-        shares = [kept[draws if draws.any() else slice(None)].mean(axis=0) for draws in by_model]
+        shares = [keeping[draws if draws.any() else slice(None)].mean(axis=0) for draws in by_model]
         return self.weights.chance(np.stack(shares, axis=-1))
 
     def failing_share(self, new: Space) -> float:
@@ -440,7 +450,7 @@ class Surrogate:
         lost = ~self.good(epsilon)[:, inside].any(axis=1)
         if not lost.any():
             return None
-        outside_chance = 1.0 - self._chance_in(inside, self.kept(inside, epsilon))
+        outside_chance = 1.0 - self._chance_in(inside, self.keeping(inside, epsilon))
         axes = [level_axis(e.parameter) for e in self.found]
         cut = [e.name in new and new[e.name] != e.parameter for e in self.found]
         optima = self.optima[lost]
@@ -477,13 +487,13 @@ def known_difference(known: Floats, first: Bools, second: Bools) -> float:
 
 
 def surrogate_of(
-    analysis: Analysis, more: Indices | None = None, goals: Sequence[Analysis] = ()
+    analysis: Analysis, extra: Indices | None = None, goals: Sequence[Analysis] = ()
 ) -> Surrogate | None:
     """The posterior of an analysis over its own space; ``None`` with fewer than five distinct configurations.
 
     Args:
         analysis: The analysis.
-        more: (k, parameters) level numbers of further candidates, for example of a region that even
+        extra: (k, parameters) level numbers of further candidates, for example of a region that even
             candidates hardly hit.
         goals: Analyses of all goals of the study. Surrogates of several goals can be joined only with equal
             candidates in equal order.
@@ -497,12 +507,12 @@ def surrogate_of(
     for goal in goals or (analysis,):
         if goal.noise.deterministic:
             rows = _with_run(goal, rows)
-    if more is not None:
-        rows = np.unique(np.concatenate([rows, more]), axis=0)
+    if extra is not None:
+        rows = np.unique(np.concatenate([rows, extra]), axis=0)
     return _surrogate_over(analysis, rows, exist.exact and len(rows) == exist.count)
 
 
-def further_candidates(analysis: Analysis, surrogate: Surrogate, more: Indices) -> Surrogate | None:
+def further_candidates(analysis: Analysis, surrogate: Surrogate, rows: Indices) -> Surrogate | None:
     """The same draws as those of a surrogate, at further candidates.
 
     ``None`` if draws depend on the set of candidates: see :func:`_depends_on_candidates`.
@@ -510,16 +520,16 @@ def further_candidates(analysis: Analysis, surrogate: Surrogate, more: Indices) 
     Args:
         analysis: The analysis of the surrogate.
         surrogate: The posterior over the candidates so far.
-        more: (k, parameters) level numbers; those of a candidate are left out.
+        rows: (k, parameters) level numbers; those of a candidate are left out.
     """
     if _depends_on_candidates(analysis):
         return None
     columns = [list(analysis.space).index(e.name) for e in analysis.parameters]
     existing = {row.tobytes() for row in surrogate.levels.astype(np.int64)}
-    new = [row.tobytes() not in existing for row in more[:, columns].astype(np.int64)]
+    new = [row.tobytes() not in existing for row in rows[:, columns].astype(np.int64)]
     if not any(new):
         return None
-    return _surrogate_over(analysis, np.unique(more[new], axis=0), exhaustive=False)
+    return _surrogate_over(analysis, np.unique(rows[new], axis=0), exhaustive=False)
 
 
 def with_candidates_of(analysis: Analysis, surrogate: Surrogate, part: Space) -> Surrogate:
@@ -633,12 +643,12 @@ def _chances_to_fail(analysis: Analysis, failing: stats.Posterior) -> Floats:
     return np.asarray(below + equal * (share - below.mean()) / equal.mean())
 
 
-def noise_in_scores(analysis: Analysis, posterior: stats.Posterior, at: float) -> float:
+def noise_in_scores(analysis: Analysis, posterior: stats.Posterior, score: float) -> float:
     """The noise of retraining in scores, near a score.
 
     The residuals of the model if the noise is unknown or values are level.
     """
-    slope = float(np.diff(posterior.value([at - _NEAR, at + _NEAR]))[0]) / (2 * _NEAR)
+    slope = float(np.diff(posterior.value([score - _NEAR, score + _NEAR]))[0]) / (2 * _NEAR)
     if math.isfinite(analysis.noise.sd) and slope > 0:
         return min(_MOST_NOISE, analysis.noise.sd / slope)
     residuals = stats.left_over(analysis.X, analysis.y, cardinalities_of(analysis))

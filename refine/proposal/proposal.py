@@ -491,8 +491,8 @@ class Proposer:
         assert self.boxes is not None
         path_given = None
         if decided:
-            most = max(risk, self.max_risk)
-            path_given = box_path_given(analysis, surrogate, self.claim.epsilon, most, decided)
+            largest = max(risk, self.max_risk)
+            path_given = box_path_given(analysis, surrogate, self.claim.epsilon, largest, decided)
 
         def changes_to(number: int) -> tuple[Change, ...]:
             assert self.boxes is not None

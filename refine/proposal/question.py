@@ -377,9 +377,9 @@ def compared(evidence: Evidence, first: Bools, second: Bools, epsilons: Sequence
     within = surrogate.chance_of(first, second, epsilons)
     behind = 1.0 - within
     ahead = 1.0 - surrogate.chance_of(second, first, epsilons)
-    both = max(1.0, ahead + behind)
-    ahead /= both
-    behind /= both
+    total = max(1.0, ahead + behind)
+    ahead /= total
+    behind /= total
     tie = max(0.0, 1.0 - ahead - behind)
     stated = Compared(within, ahead + tie / 2, ahead, behind, tie, *[math.nan] * 3)
     difference = bests_of(surrogate, second) - bests_of(surrogate, first)

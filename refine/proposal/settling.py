@@ -108,10 +108,10 @@ def outlook_of(
             moved = values + (measured - values[:, chosen]) @ gains
             difference = moved[:, outside].max(axis=1) - moved[:, inside].max(axis=1)
             lost = [np.mean(difference > epsilon), np.mean(difference < -epsilon)]
-            kept, kept_outside = (float(surrogate.weights.chance(np.full(3, 1 - share))) for share in lost)
-            answers = [kept, 1 - kept]
+            held, held_outside = (float(surrogate.weights.chance(np.full(3, 1 - share))) for share in lost)
+            answers = [held, 1 - held]
             if of_two:
-                answers = [1 - kept_outside, 1 - kept, kept + kept_outside - 1]
+                answers = [1 - held_outside, 1 - held, held + held_outside - 1]
             count += bool(max(answers) >= limit)
         return count / len(truths)
 

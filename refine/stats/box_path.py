@@ -252,9 +252,11 @@ class _Models:
 
     def alive(self, bits: Bits) -> IntArray:
         """(..., models) draws kept by (..., bytes) bits; with several goals a draw needs all targets."""
-        kept = bits == 255 if self._whole else np.bitwise_count(bits)
+        counts = np.bitwise_count(bits)
+        if self._whole:
+            counts = bits == 255
         ends = zip(self._bytes[:-1], self._bytes[1:], strict=True)
-        return np.stack([kept[..., a:b].sum(axis=-1, dtype=np.int64) for a, b in ends], axis=-1)
+        return np.stack([counts[..., a:b].sum(axis=-1, dtype=np.int64) for a, b in ends], axis=-1)
 
     def risks(self, alive: IntArray) -> FloatArray:
         """(...) risks of (..., models) kept draws."""

@@ -159,16 +159,16 @@ class TopNoise:
         was_read = read_mask(read, table.shape)
         table = np.where(was_read, table, 0.0)
         trials = scored(table if read is None else np.concatenate([table, was_read], axis=1), values)
-        if trials.rows.size < _FEWEST or np.ptp(trials.score) == 0:
-            if trials.rows.size >= _FEWEST:
-                sd = 0.0
-            else:
+        sparse = trials.rows.size < _FEWEST
+        if sparse or np.ptp(trials.score) == 0:
+            source = "residuals"
+            sd = 0.0
+            if sparse:
+                source = "none"
                 sd = np.nan
             if step > 0:
-                return NoiseEstimate(sd, step, "step", trials.rows.size)
-            return NoiseEstimate(
-                sd, step, "residuals" if sd == 0 else "none", trials.rows.size if sd == 0 else 0
-            )
+                source = "step"
+            return NoiseEstimate(sd, step, source, trials.rows.size * (source != "none"))
         sd = self._top_slope(trials) * self._score_noise(table, was_read, trials, cardinalities)
         return NoiseEstimate(sd, step, "residuals", min(self.rows, trials.rows.size))
 

@@ -411,16 +411,16 @@ def _text(condition: object) -> str | None:
     return str(condition)
 
 
-def _verdict(yes: float, no: float) -> str:
+def _verdict(for_yes: float, for_no: float) -> str:
     """The answer by the probabilities of a yes and of a no; their rest is a tie of two regions."""
-    if math.isnan(yes):
+    if math.isnan(for_yes):
         return UNKNOWN
-    if yes >= _LIKELY:
-        if yes >= _SURE:
+    if for_yes >= _LIKELY:
+        if for_yes >= _SURE:
             return YES
         return PROBABLY
-    if no >= _LIKELY:
-        if no >= _SURE:
+    if for_no >= _LIKELY:
+        if for_no >= _SURE:
             return NO
         return PROBABLY_NOT
     return OPEN

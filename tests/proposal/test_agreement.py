@@ -1,4 +1,4 @@
-"""What is asked and what is proposed agree: one chance, from one posterior."""
+"""Questions and proposals agree: one chance, from one posterior."""
 
 import numpy as np
 import pandas as pd

@@ -262,7 +262,7 @@ def test_gain_of_losses_over_decades_does_not_reach_zero(tree):
     goal = refine.Goal("mse", "minimize")
     root = tree.add_round(space, loss, metric=goal, scale="log", noise="none", n=20, seed=2)
     worth = root.run().propose().worth(n=20)
-    assert 0 < worth.high < 0.7 * root.best["value"]
+    assert 0 < worth.high < root.best["value"]
 
 
 @pytest.mark.slow

@@ -164,15 +164,15 @@ def without_empty_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     empty = (frame.isna() | frame.map(lambda cell: isinstance(cell, str) and not cell.strip())).all(axis=1)
     if not empty.any():
         return frame, ""
-    kept = frame[~empty].reset_index(drop=True)
+    filled = frame[~empty].reset_index(drop=True)
     # An empty row makes whole numbers floats.
-    for place, kind in enumerate(kept.dtypes):
-        column = kept.iloc[:, place]
+    for place, kind in enumerate(filled.dtypes):
+        column = filled.iloc[:, place]
         if str(kind) != "float64" or not np.isfinite(column).all() or (column != column.round()).any():
             continue
         if column.abs().max() < 2**53:
-            kept.isetitem(place, column.astype("int64").to_numpy())
-    return kept, plural(int(empty.sum()), "empty row")
+            filled.isetitem(place, column.astype("int64").to_numpy())
+    return filled, plural(int(empty.sum()), "empty row")
 
 
 def state_column(frame: pd.DataFrame, assigned: Collection[str]) -> str | None:

@@ -81,10 +81,10 @@ def runs_of(
     """
     if space is None and parameters is not None:
         _check_names(parameters)
-    taken = taken_names(value, space, parameters)
+    known_names = taken_names(value, space, parameters)
     assigned = None
     if space is not None or parameters is not None:
-        assigned = taken
+        assigned = known_names
     frame = with_index(as_pandas(frame, AnalysisError).rename(columns=str), assigned)
     columns = list(frame.columns)
     if twice := sorted({c for c in columns if columns.count(c) > 1}):
@@ -97,7 +97,7 @@ def runs_of(
     if frame.empty:
         raise AnalysisError("a frame needs at least one row, one per finished run, got none")
     frame, empty = without_empty_rows(frame)
-    frame, unfinished = _with_states(frame, taken)
+    frame, unfinished = _with_states(frame, known_names)
     notes = []
     if empty or unfinished:
         notes.append(f"left out: {join([*filter(None, (empty, unfinished))])}")
