@@ -17,6 +17,7 @@ from refine.run.protocols import Objective
 from refine.run.running_trial import RunningTrial, _running
 from refine.run.seeding import seed_everything
 from refine.run.signals import may_come_from_keyboard
+from refine.run.working_folder import kept_working_folder
 from refine.space.encoding import decode, thaw
 from refine.trials.trial import State
 from refine.utils.standard_streams import flush_streams
@@ -82,7 +83,7 @@ def _instead(required: list[str], names: Collection[str]) -> str:
 
 
 def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
-    """Runs a trial in this process, seeded first.
+    """Runs a trial in this process, seeded first; the working directory stays.
 
     An exception of the objective is a ``failed`` outcome with its traceback, even SystemExit, or a
     KeyboardInterrupt raised by the objective. Raises KeyboardInterrupt: Ctrl-C was pressed.
@@ -97,10 +98,11 @@ def evaluate(objective: Objective, task: Task, with_trial: bool) -> Outcome:
         configuration = Configuration(values, read, task.absent)
         seed_everything(task.seed)
         started = time.perf_counter()
-        if with_trial:
-            result = objective(configuration, running)
-        else:
-            result = objective(configuration)
+        with kept_working_folder():
+            if with_trial:
+                result = objective(configuration, running)
+            else:
+                result = objective(configuration)
     except BaseException as error:  # any exception of the objective is an outcome of the trial
         pressed = isinstance(error, KeyboardInterrupt) and may_come_from_keyboard()
         if pressed and os.getpid() == process:
