@@ -13,7 +13,7 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.winner import RetrainedValues
 from refine.design.samplers import design_of
 from refine.design.space_filling import DESIGNS, feasible, how_many
-from refine.errors import AnalysisError, DesignError, ReviewError
+from refine.errors import AnalysisError, DesignError, ReviewError, did_you_mean
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.change import Change
 from refine.proposal.options import Options, options_of
@@ -31,6 +31,8 @@ from refine.review.decision import (
 from refine.review.next_step import NextRound, NextStep, advised_round, next_step_of
 from refine.review.round_spec import ChildKeywords, RoundSpec
 from refine.review.worth import Worth, worth_of
+from refine.space.categorical import Categorical
+from refine.space.edits import new_choices
 from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.space.user_configurations import given_configurations
@@ -43,6 +45,7 @@ from refine.utils.numbers import is_real, is_whole
 from refine.utils.plain import plain
 from refine.utils.provided import provided
 from refine.utils.types import JsonObject
+from refine.utils.warning import warn
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -79,7 +82,8 @@ class Review(Shown, Generic[R]):
         Args:
             edits: For names that are not Python identifiers.
             named: Name -> ``(low, high)`` (keeps the spacing), ``(low, high, levels)``, a list of choices, or
-                a fixed value. Bounds beyond the present ones widen.
+                a fixed value. Bounds beyond the present ones widen. A choice that no round of the tree had
+                warns; ``refine.Categorical([...])`` declares new choices without a warning.
 
         Raises:
             ReviewError: An unknown name or a broken notation.
@@ -92,7 +96,20 @@ class Review(Shown, Generic[R]):
             raise ReviewError(f"edit takes parameters by name, edit(dropout=(0, 0.2)), got {edits!r}")
         changed = {**(edits or {}), **named}
         # The latest edit or rejection of a parameter counts.
-        return self._with({**self.edits, **changed}, tuple(n for n in self.rejected if n not in changed))
+        review = self._with({**self.edits, **changed}, tuple(n for n in self.rejected if n not in changed))
+        review._warn_of_new_choices(changed)
+        return review
+
+    def _warn_of_new_choices(self, edits: Mapping[str, object]) -> None:
+        """Warns about each choice that no round of the tree had: the choice may be misspelled."""
+        spaces = [stored.node.space for stored in self.round.context.nodes.values()]
+        for name, value in edits.items():
+            parameters = [space[name] for space in spaces if name in space]
+            ran = [parameter for parameter in parameters if isinstance(parameter, Categorical)]
+            known = {text: None for parameter in ran for text in parameter.labels}
+            for text in new_choices(ran, value, self.space[name]):
+                hint = did_you_mean(text, known)
+                warn(f"{name}: {text!r} is a new choice, which no round has run; {hint}")
 
     def reject(self, *names: str) -> Self:
         """Rejects changes: the named parameters stay as they are now.

@@ -164,6 +164,21 @@ def _edited_choices(old: Categorical, value: Any, *, bounds: bool) -> Parameter:
     return declared_by.like(new.grid)
 
 
+def new_choices(ran: Sequence[Categorical], value: object, edited_to: Parameter) -> list[str]:
+    """Labels of choices that an edit adds and no earlier space had; none if a parameter declares them.
+
+    Args:
+        ran: The parameter in earlier spaces.
+        value: The edit as the person wrote the edit.
+        edited_to: The parameter after the edit.
+    """
+    if isinstance(value, Parameter) or not isinstance(edited_to, Categorical) or not ran:
+        return []
+    known = {value_key(choice) for parameter in ran for choice in parameter.grid}
+    labels = zip(edited_to.labels, edited_to.grid, strict=True)
+    return [text for text, choice in labels if value_key(choice) not in known]
+
+
 def _with_bounds(old: Range, value: tuple[Any, ...], replaced: Parameter | None) -> Parameter:
     """A range of the kind and scale of ``old`` with the bounds, and perhaps the levels, of ``value``."""
     low, high = value[:2]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from dataclasses import astuple, replace
 
 import numpy as np
@@ -43,6 +44,21 @@ def test_accept_creates_the_round_that_the_printed_call_creates(root, tree):
     assert (accepted.id, accepted.n, len(tree)) == (typed.id, typed.n, 2)
     advised = review.advised_round
     assert (typed.node.exploit, typed.node.audit, typed.n) == (advised.exploit, advised.audit, advised.n)
+
+
+def test_a_choice_that_no_round_ran_is_named_with_the_nearest_old_one(tree):
+    space = {"optimizer": ["adam", "sgd"], "lr": (0.0, 1.0)}
+    first = tree.add_round(space, lambda p: p["lr"] - (p["optimizer"] == "sgd"), n=12, seed=2)
+    first.run()
+    review = first.propose()
+    with pytest.warns(refine.errors.RefineWarning) as caught:
+        edited = review.edit(optimizer=["adam", "sdg"])
+    (text,) = [str(warning.message) for warning in caught]
+    assert text == "optimizer: 'sdg' is a new choice, which no round has run; did you mean 'sgd'?"
+    assert edited.space["optimizer"].labels == ("adam", "sdg")
+    with warnings.catch_warnings(action="error"):
+        review.edit(optimizer=["sgd"])
+        review.edit(optimizer=refine.Categorical(["adam", "lion"]))
 
 
 def test_worth_simulates_the_round_that_accept_creates(root):
@@ -125,7 +141,7 @@ def test_decline_is_kept(root, tree):
 
 @pytest.mark.slow
 def test_values_that_no_trial_has_had_are_named(root):
-    review = root.propose().edit(optimizer=["Adam", "Nadamm", "Lion"])
+    review = root.propose().edit(optimizer=refine.Categorical(["Adam", "Nadamm", "Lion"]))
     message = (
         "Nadamm of optimizer is new to this space; did you mean 'Nadam'?",
         "Lion of optimizer is new to this space",
@@ -226,7 +242,7 @@ def test_a_preview_of_an_edit_shows_the_range_and_calls_that_can_be_typed(root):
 
 
 def test_an_edit_that_keeps_no_trial_says_so(root):
-    review = root.propose().edit(optimizer="Lion")
+    review = root.propose().edit(optimizer=refine.Categorical(["Lion"]))
     assert math.isnan(review.preview().best_kept)
     top_trials = dict(review.page().facts)["Kept"]
     assert (top_trials.tone, f"{root.best['value']:.4f}" in top_trials.text) == ("bad", True)

@@ -187,7 +187,7 @@ def test_the_worth_follows_edits_and_is_unknown_for_new_choices(coarse):
     bad = coarse.edit(x=(0.0, 0.1), y=(0.9, 1.0))
     assert bad.worth().gain < coarse.worth().gain
     assert bad.checks()["worth"].values["gain"] == pytest.approx(bad.worth().gain)
-    unknown = coarse.edit(kind=["d", "e", "f"])
+    unknown = coarse.edit(kind=refine.Categorical(["d", "e", "f"]))
     with pytest.raises(AnalysisError, match="space"):
         unknown.worth()
     assert unknown.checks()["worth"].verdict == "unknown"

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from refine import Categorical, Float, Integer, Space
 from refine.errors import ReviewError, SpaceError
-from refine.space.edits import bounds_text, edit_space, edited, narrowed
+from refine.space.edits import bounds_text, edit_space, edited, narrowed, new_choices
 
 FAST = settings(max_examples=40, deadline=None)
 LOG = Float(1e-4, 1, 5, log=True)
@@ -274,3 +274,13 @@ def test_an_edit_may_name_a_class_as_tables_show_it(lookalike):
 def test_bounds_of_whole_numbers_have_all_digits():
     space = Space({"units": (4, 1_000_000, 3), "budget": (1, 2_000_001, 5), "scale": (1.0, 1e6, 3)})
     assert [bounds_text(p) for p in space.values()] == ["4 to 1000000", "1 to 2000001", "1 to 1e+06"]
+
+
+def test_only_choices_that_no_space_had_are_new():
+    old = Categorical(["adam", "sgd"])
+    assert new_choices([old], ["adam", "zz"], edited(old, ["adam", "zz"])) == ["zz"]
+    assert new_choices([old], "zz", edited(old, "zz")) == ["zz"]
+    assert new_choices([old, Categorical(["zz"])], ["zz"], edited(old, ["zz"])) == []
+    declared = Categorical(["zz"])
+    assert new_choices([old], declared, edited(old, declared)) == []
+    assert new_choices([], (0, 1), Float(0, 1)) == []
