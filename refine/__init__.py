@@ -55,6 +55,9 @@ _HOMES = {
     "propose": "proposal.proposal",
 }
 
+# Modules that are loaded at their first use, like names, because they import other packages.
+_MODULES = ("datasets", "integrations", "keras", "optuna", "sklearn", "stats", "testing")
+
 __all__ = sorted([*_HOMES, "errors"])
 __version__ = VERSION
 
@@ -63,6 +66,8 @@ def __getattr__(name: str) -> Any:
     # Names are loaded at their first use, so that importing refine is fast.
     if name in _HOMES:
         return getattr(importlib.import_module(f"refine.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"refine.{name}")
     if isinstance(getattr(errors, name, None), type) and issubclass(
         getattr(errors, name), errors.RefineError
     ):
