@@ -28,9 +28,7 @@ def moving_and_failing(params):
 
 
 @pytest.mark.parametrize("objective", [moving, moving_and_failing])
-def test_an_objective_that_changes_the_working_directory_leaves_the_callers(
-    objective, tmp_path, monkeypatch
-):
+def test_an_objective_that_changes_the_working_directory_leaves_the_callers(objective, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     round_ = refine.Tree("q", store="sqlite://").add_round(SPACE, objective, n=2, seed=1, noise="none")
     with contextlib.suppress(RoundStoppedError):  # two failures in a row stop the round
