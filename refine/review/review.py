@@ -102,14 +102,21 @@ class Review(Shown, Generic[R]):
 
     def _warn_of_new_choices(self, edits: Mapping[str, object]) -> None:
         """Warns about each choice that no round of the tree had: the choice may be misspelled."""
+        for name in edits:
+            for choice in new_choices(self.original.old[name], edits[name], self.space[name]):
+                choices = self._known_choices(name)
+                if choice not in choices:
+                    hint = did_you_mean(choice, choices)
+                    warn(f"{name}: {choice!r} is a new choice, which no round has run; {hint}")
+
+    def _known_choices(self, name: str) -> tuple[str, ...]:
+        """Labels of the choices of a parameter in all spaces of the tree."""
         spaces = [stored.node.space for stored in self.round.context.nodes.values()]
-        for name, value in edits.items():
-            parameters = [space[name] for space in spaces if name in space]
-            ran = [parameter for parameter in parameters if isinstance(parameter, Categorical)]
-            known = {text: None for parameter in ran for text in parameter.labels}
-            for text in new_choices(ran, value, self.space[name]):
-                hint = did_you_mean(text, known)
-                warn(f"{name}: {text!r} is a new choice, which no round has run; {hint}")
+        parameters = [space[name] for space in spaces if name in space]
+        labels = [
+            label for choices in parameters if isinstance(choices, Categorical) for label in choices.labels
+        ]
+        return tuple(dict.fromkeys(labels))
 
     def reject(self, *names: str) -> Self:
         """Rejects changes: the named parameters stay as they are now.

@@ -22,10 +22,10 @@ _remembered = _Remembered()
 
 @contextlib.contextmanager
 def kept_working_folder() -> Iterator[None]:
-    """Restores the working directory at the end.
+    """Restores the working directory of the process after a trial.
 
-    Threads share one working directory, so that trials which overlap in time restore the directory from
-    before the first of these trials. A directory that no longer exists is not restored.
+    Threads share one working directory: overlapping trials restore the directory from before the first of
+    these trials. A deleted directory is not restored.
     """
     with _remembered.lock:
         if _remembered.trials == 0:

@@ -164,19 +164,19 @@ def _edited_choices(old: Categorical, value: Any, *, bounds: bool) -> Parameter:
     return declared_by.like(new.grid)
 
 
-def new_choices(ran: Sequence[Categorical], value: object, edited_to: Parameter) -> list[str]:
-    """Labels of choices that an edit adds and no earlier space had; none if a parameter declares them.
+def new_choices(old: Parameter, value: object, edited_to: Parameter) -> list[str]:
+    """Labels of the choices that an edit adds, without numbers; none if a parameter declares the choices.
 
     Args:
-        ran: The parameter in earlier spaces.
-        value: The edit as the person wrote the edit.
+        old: The parameter before the edit.
+        value: The edit in the notation of the person.
         edited_to: The parameter after the edit.
     """
-    if isinstance(value, Parameter) or not isinstance(edited_to, Categorical) or not ran:
+    if isinstance(value, Parameter) or not isinstance(edited_to, Categorical) or edited_to.numeric:
         return []
-    known = {value_key(choice) for parameter in ran for choice in parameter.grid}
-    labels = zip(edited_to.labels, edited_to.grid, strict=True)
-    return [text for text, choice in labels if value_key(choice) not in known]
+    if not isinstance(old, Categorical):
+        return []
+    return [label for label in edited_to.labels if old.labelled(label) is None]
 
 
 def _with_bounds(old: Range, value: tuple[Any, ...], replaced: Parameter | None) -> Parameter:

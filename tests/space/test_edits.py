@@ -276,11 +276,12 @@ def test_bounds_of_whole_numbers_have_all_digits():
     assert [bounds_text(p) for p in space.values()] == ["4 to 1000000", "1 to 2000001", "1 to 1e+06"]
 
 
-def test_only_choices_that_no_space_had_are_new():
+def test_only_choices_in_words_that_are_not_declared_are_new():
     old = Categorical(["adam", "sgd"])
-    assert new_choices([old], ["adam", "zz"], edited(old, ["adam", "zz"])) == ["zz"]
-    assert new_choices([old], "zz", edited(old, "zz")) == ["zz"]
-    assert new_choices([old, Categorical(["zz"])], ["zz"], edited(old, ["zz"])) == []
+    assert new_choices(old, ["adam", "zz"], edited(old, ["adam", "zz"])) == ["zz"]
+    assert new_choices(old, "zz", edited(old, "zz")) == ["zz"]
+    assert new_choices(old, "sgd", edited(old, "sgd")) == []
     declared = Categorical(["zz"])
-    assert new_choices([old], declared, edited(old, declared)) == []
-    assert new_choices([], (0, 1), Float(0, 1)) == []
+    assert new_choices(old, declared, edited(old, declared)) == []
+    assert new_choices(Float(0, 1), (0, 1), Float(0, 1)) == []
+    assert new_choices(Categorical([1, 2]), [3], Categorical([3])) == []  # a number is not misspelled
