@@ -14,6 +14,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.analysis import Analysis
+from refine.analysis.conditions import inside_of
 from refine.analysis.finished_runs import analysis_of, read_search
 from refine.analysis.finished_study import read_study
 from refine.analysis.reason import Reason, plain
@@ -45,6 +46,10 @@ from refine.utils.types import JsonObject
 
 # Smallest risk that can be asked for: the draws of the posterior resolve no smaller probability.
 LEAST_RISK = 0.01
+
+# Stated chance below which a level is probably worse than the best, by more than the tolerance. A proposal on
+# evenly drawn trials cuts off such a level. On pure noise, 1 of 36 boxes did; on surfaces, 64 of 64.
+_AS_GOOD = 0.35
 
 # Version of a proposal's JSON, and part of its digest.
 VERSION = 1
@@ -472,6 +477,8 @@ class Proposer:
             new = _space_with(analysis.space, changes, decided)
             if not decided and math.isnan(surrogate.probability(new, epsilon)):
                 changes = unchanged  # a risk that cannot be stated is not taken
+            elif not decided and not self._makes_difference(changes):
+                changes = unchanged
         if not analysis.others:
             changes = reopened(analysis, changes, epsilon, self.outer)
         new = _space_with(analysis.space, changes, decided)
@@ -480,6 +487,34 @@ class Proposer:
             new = _space_with(analysis.space, changes, decided)
         changes = without_unread(analysis, changes, new)
         return changes, _space_with(analysis.space, changes, decided)
+
+    def _makes_difference(self, changes: Sequence[Change]) -> bool:
+        """True if a change cuts off a level that is probably worse by more than the tolerance.
+
+        Without such a level, the part cut off is as good as the part kept, as far as the trials tell. Trials
+        near the best tell little about other places, so the rule holds for evenly drawn trials alone.
+        """
+        analysis, surrogate = self.goals[0]
+        assert surrogate is not None
+        if surrogate.known is not None or (analysis.origins != "even").any():
+            return True
+        epsilons = [self.claim.epsilon, *(tolerance.epsilon for tolerance in self.claim.others)]
+        names = [e.name for e in surrogate.found]
+        everywhere = np.ones(len(surrogate.candidates), dtype=np.bool_)
+        chances = []
+        for change in changes:
+            if change.kind == "keep":
+                continue
+            alone = surrogate.space.replace({change.name: change.new})
+            outside = ~inside_of(alone, surrogate.space, surrogate.found, surrogate.columns)
+            level = surrogate.levels[:, names.index(change.name)]
+            for i in np.unique(level[outside]).tolist():
+                part = outside & (level == i)
+                if int(part.sum()) >= surrogate.fewest:
+                    chances.append(surrogate.chance_of(part, everywhere, epsilons))
+                    if chances[-1] < _AS_GOOD:
+                        return True
+        return not chances
 
     def _smallest(self, risk: float, decided: Mapping[str, Parameter]) -> tuple[Change, ...]:
         """The changes to the smallest box at a risk that leaves :attr:`room` configurations to run.
