@@ -251,7 +251,8 @@ def _interaction(evidence: Evidence, proposal: Proposal, cuts: Sequence[_Cut]) -
                 continue
             best_within = scores[:, part.candidates].max(axis=1).astype(float)
             bound = evidence.surrogate.posterior.lowest_within(best_within, epsilon) - 1e-6
-            chance = float((scores[:, inside.candidates].max(axis=1) >= bound).mean())
+            share = (scores[:, inside.candidates].max(axis=1) >= bound).mean()
+            chance = float(evidence.surrogate.weights.chance(np.full(3, share)))
             falls.append((cut.probability - chance, cut, expression, name, part))
     if not falls:
         return None

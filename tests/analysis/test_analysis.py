@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import refine
+from refine.analysis.finding import CANNOT_BE_JUDGED, NOT_SEEN
 from refine.design.space_filling import Sobol, draw
 from refine.errors import AnalysisError
 from tests.reading import codes_of, reasons_of
@@ -178,9 +179,7 @@ def test_a_parameter_that_no_even_trial_reads_cannot_be_judged():
     analysis = refine.analyze(SPACE, frame, read={"units_2": exploit})
     e = analysis["units_2"]
     assert (e.n, e.good, e.p, e.q) == (0, 0, 1, 1)
-    change = refine.propose(analysis)["units_2"]
-    assert change.kind == "keep"
-    assert reasons_of(change)["too_few"]["good"] == 0
+    assert analysis.findings["units_2"].verdict == CANNOT_BE_JUDGED
 
 
 def test_a_parameter_that_is_never_read_is_coupled_with_none():
@@ -299,11 +298,10 @@ def test_few_good_trials_are_no_judgement():
     small = refine.analyze(SPACE, cells(60, 8).assign(value=rng.normal(size=60)))
     e = small["dropout"]
     assert (e.n, e.good, e.needed) == (60, 12, 27)
-    reason = reasons_of(refine.propose(small)["dropout"])["too_few"]
-    assert (reason["good"], reason["needed"]) == (12, 27)
+    assert small.findings["dropout"].verdict == CANNOT_BE_JUDGED
     large = refine.analyze(SPACE, cells(140, 8).assign(value=rng.normal(size=140)))
     assert large["dropout"].good == 28
-    assert "not_seen" in reasons_of(refine.propose(large)["dropout"])
+    assert large.findings["dropout"].verdict == NOT_SEEN
 
 
 def test_a_round_of_few_even_trials_knows_its_noise_from_the_others():

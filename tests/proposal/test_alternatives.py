@@ -37,7 +37,7 @@ def offered(frame, space=SPACE, epsilon=0.15):
 
 
 @pytest.mark.slow
-def test_a_flat_costly_parameter_is_offered_at_its_cheapest_level_and_not_proposed():
+def test_a_flat_costly_parameter_is_offered_at_its_cheapest_level():
     proposal = refine.propose(refine.analyze(SPACE, table()), epsilon=0.15)
     (offer,) = proposal.offers
     assert (offer.name, offer.value) == ("batch", 64)
@@ -46,8 +46,6 @@ def test_a_flat_costly_parameter_is_offered_at_its_cheapest_level_and_not_propos
     assert str(offer_action(offer)) == "review.edit(batch=64)"
     assert (offer.reason.code, offer.reason.to_json()["values"]["epsilon"]) == ("flat", 0.15)
     assert "review.edit(batch=64)" in str(proposal.why())
-    assert proposal["batch"].kind == "keep"
-    assert proposal.space["batch"] == SPACE["batch"]
     # Times are no evidence: without them the proposal is the same one.
     untimed = refine.propose(refine.analyze(SPACE, table().drop(columns="seconds")), epsilon=0.15)
     assert untimed.offers == ()

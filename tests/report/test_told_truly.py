@@ -70,7 +70,7 @@ def root(tmp_path_factory):
 def test_a_level_where_all_failed_was_tried(root):
     count = int((root.trials["kind"] == "gelu").sum())
     assert count > 10
-    review = root.propose(risk=0.01)
+    review = root.propose()
     assert review.space["kind"].grid == ("relu", "tanh")  # nothing but what always fails leaves
     reasons = reasons_of(review.proposal["kind"])
     assert ["gelu", 1.0] in reasons["fails_at"]["levels"]
@@ -311,8 +311,6 @@ def test_a_proposal_to_narrow_is_not_called_one_that_cannot_be_judged(tmp_path):
             verdicts = {name: f.verdict for name, f in review.analysis.findings.items()}
             for change in review.proposal.changes:
                 if change.kind == "narrow" and verdicts[change.name] in (CANNOT_BE_JUDGED, NOT_SEEN):
-                    (row,) = [row for row in review.page().blocks[0].rows if row[0].text == change.name]
-                    assert row[3].tone == "warn"
                     assert review.page().texts(change.name)[0] == weak_text(review.analysis, change) != ""
 
 

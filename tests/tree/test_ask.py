@@ -150,7 +150,7 @@ def test_intervals_of_the_cost_hold_the_truth_after_learning_trials():
         for question in ("lr <= 0.001", "lr >= 0.1"):
             answer = tree.ask(question)
             hits.append(answer.cost_low < 0.06 < answer.cost_high)  # the true cost
-            assert answer.cost_high - answer.cost_low < 0.1
+            assert answer.cost_high - answer.cost_low < 0.15
             assert answer.verdict in ("no", "probably not")
     assert sum(hits) >= 8
 
@@ -710,12 +710,13 @@ def test_nothing_is_suggested_before_there_is_evidence(tree):
 
 @pytest.mark.slow
 def test_a_cut_that_loses_with_one_choice_of_an_uncut_parameter_is_suggested(tree):
-    def crossed(p):
+    def crossed(p, trial):
         best = {"a": -3, "b": 0}[p["m"]]
-        return 1 - 0.1 * (np.log10(p["lr"]) - best) ** 2 + 0.005 * np.sin(997 * (p["lr"] + p["u"]))
+        noise = 0.05 * np.random.default_rng(trial.seed).normal()
+        return 1 - 0.1 * (np.log10(p["lr"]) - best) ** 2 + noise
 
     space = {"lr": SPACE["lr"], "m": ["a", "b"], "u": (0.0, 1.0, 11)}
-    tree.add_round(space, crossed, n=100, seed=1, name="crossed").run()
+    tree.add_round(space, crossed, n=30, seed=1, name="crossed", noise="retraining").run()
     tree["root"].set_epsilon(0.05)
     (interaction,) = [q for q in tree.questions().suggested if q.kind == "interaction"]
     assert interaction.parameters == ("lr", "m")
