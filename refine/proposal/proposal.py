@@ -47,8 +47,8 @@ from refine.utils.types import JsonObject
 # Smallest risk that can be asked for: the draws of the posterior resolve no smaller probability.
 LEAST_RISK = 0.01
 
-# Stated chance below which a level is probably worse than the best, by more than the tolerance. A proposal on
-# evenly drawn trials cuts off such a level. On pure noise, 1 of 36 boxes did; on surfaces, 64 of 64.
+# Stated chance below which a level is probably worse than the best, by more than the tolerance. The first cut
+# of a study cuts off such a level. On pure noise, 1 of 36 boxes did; on surfaces, 64 of 64.
 _AS_GOOD = 0.35
 
 # Version of a proposal's JSON, and part of its digest.
@@ -491,12 +491,12 @@ class Proposer:
     def _makes_difference(self, changes: Sequence[Change]) -> bool:
         """True if a change cuts off a level that is probably worse by more than the tolerance.
 
-        Without such a level, the part cut off is as good as the part kept, as far as the trials tell. Trials
-        near the best tell little about other places, so the rule holds for evenly drawn trials alone.
+        Without such a level, the part cut off is as good as the part kept, as far as the trials tell: so it is
+        on pure noise. A space that was narrowed before holds the better part of a study that is no noise.
         """
-        analysis, surrogate = self.goals[0]
+        surrogate = self.goals[0].surrogate
         assert surrogate is not None
-        if surrogate.known is not None or (analysis.origins != "even").any():
+        if surrogate.known is not None or self.outer is not None:
             return True
         epsilons = [self.claim.epsilon, *(tolerance.epsilon for tolerance in self.claim.others)]
         names = [e.name for e in surrogate.found]
