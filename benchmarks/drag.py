@@ -62,7 +62,7 @@ def drag_times(n: int) -> np.ndarray:
         tempfile.TemporaryDirectory() as folder,
         refine.Tree("drag", store=Path(folder) / "refine.db") as tree,
     ):
-        round_ = tree.add_frame(frame, space, space_filling=True)
+        round_ = tree.add_runs(frame, space, space_filling=True)
         with sync_playwright() as playwright, Server(Session(round_)).running() as server:
             browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
             page = browser.new_page(viewport={"width": 1440, "height": 900})

@@ -160,7 +160,7 @@ def result(on: Grid, seed: int, way: str) -> list[float]:
     frame = pd.DataFrame({k: v[x] for (k, v), x in zip(on.grids.items(), at, strict=True)})
     how = {"direction": "maximize", "space_filling": not cells, "objective": on.objective}
     with refine.Tree("bench", store="sqlite://") as tree:
-        first = tree.add_frame(frame.assign(value=np.r_[t.y, values]), on.space, **how)
+        first = tree.add_runs(frame.assign(value=np.r_[t.y, values]), on.space, **how)
         if isinstance(of, tuple):
             space, after = learned(on, first, *of)
         regret = on.regret(on.cell(on.index(tree.winner().params)))

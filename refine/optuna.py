@@ -54,7 +54,7 @@ def review(
     suggested in. Nothing is tested on trials that a sampler chose by results.
 
     Args:
-        study: As ``study_name``, ``value`` and ``space_filling``: see :meth:`refine.Tree.add_study`.
+        study: As ``study_name``, ``value`` and ``space_filling``: see :meth:`refine.Tree.add_runs`.
         study_name: Its name in that storage.
         risk: As ``epsilon``: see :meth:`refine.Round.propose`.
         epsilon: Loss that counts as none.
@@ -62,7 +62,7 @@ def review(
         space_filling: Whether its trials were drawn without looking at results.
 
     Raises:
-        AnalysisError: Fewer than ten trials have a value, or as in :meth:`refine.Tree.add_study`.
+        AnalysisError: Fewer than ten trials have a value, or as in :meth:`refine.Tree.add_runs`.
 
     Examples:
         >>> import optuna, refine.optuna
@@ -75,8 +75,8 @@ def review(
         >>> {t.params["k"] for t in narrowed.trials[30:]}
         {1}
     """
-    root = Tree("study", store=":memory:").add_study(
-        study, study_name, value=value, space_filling=space_filling
+    root = Tree("study", store=":memory:").add_runs(
+        study, study_name=study_name, value=value, space_filling=space_filling
     )
     opened = root.propose(risk=risk, epsilon=epsilon)
     proposer = opened.original._proposer

@@ -80,7 +80,7 @@ def main():
     refused = {
         "tpe": said(lambda: tree.add_round(space, score, n=5, design="tpe")),
         "to_optuna": said(root.to_optuna),
-        "add_study": said(lambda: tree.add_study("sqlite:///other.db")),
+        "add_runs": said(lambda: tree.add_runs("sqlite:///other.db")),
         "web": said(lambda: served(root)),
         "notebook": said(proposal.show),
         "mcp": said(lambda: assistant(tree)),

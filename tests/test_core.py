@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
 REFUSED = {
     "tpe": "DesignError: design 'tpe' needs optuna[optuna]; design='sobol' needs nothing more",
     "to_optuna": "AnalysisError: a study of Optuna needs optuna[optuna]",
-    "add_study": "AnalysisError: reading a study of Optuna needs optuna[optuna]",
+    "add_runs": "AnalysisError: reading a study of Optuna needs optuna[optuna]",
     "web": (
         "ReviewError: the review page in a browser needs starlette[web]; the same from a shell: refine "
         "propose STORE ROUND"

@@ -249,7 +249,7 @@ _EVEN = ("GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRa
 
 
 def read_search(search: object, metric: str | None = None) -> FinishedRuns:
-    """The runs of a fitted search: see :meth:`refine.Tree.add_search` for the errors too."""
+    """The runs of a fitted search: see :meth:`refine.Tree.add_runs` for the errors too."""
     results = getattr(search, "cv_results_", None)
     if not isinstance(results, Mapping):
         raise AnalysisError(

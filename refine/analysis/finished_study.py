@@ -56,7 +56,7 @@ def read_study(
     metric: str | None = None,
     space_filling: bool | None = None,
 ) -> FinishedRuns:
-    """Space and ended trials of a study: see :meth:`refine.Tree.add_study`.
+    """Space and ended trials of a study: see :meth:`refine.Tree.add_runs`.
 
     Raises:
         AnalysisError: More than three objectives and no ``value``, no ended trial, or a complete one without

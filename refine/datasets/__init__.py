@@ -58,7 +58,7 @@ def breast_cancer() -> pd.DataFrame:
 
     One row is one run: nine hyperparameters, the metrics ``val_acc`` and ``val_fmeasure``, ``degenerate`` (1
     if the network predicts one class only) and ``seconds``. The configurations were drawn by a Sobol' design,
-    so ``tree.add_frame(runs, value="val_acc", space_filling=True)`` tests them. Networks without hidden
+    so ``tree.add_runs(runs, value="val_acc", space_filling=True)`` tests them. Networks without hidden
     layers have no ``first_neuron`` and no ``shape``.
 
     Returns:

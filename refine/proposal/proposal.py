@@ -655,7 +655,7 @@ def propose(
 
     Args:
         analysis: Of :func:`refine.analyze`; or a fitted search of scikit-learn or a study of Optuna with one
-            objective, read as :meth:`refine.Tree.add_search` and :meth:`refine.Tree.add_study` do.
+            objective, read as :meth:`refine.Tree.add_runs` does.
         risk: Accepted probability that the box loses more than ``epsilon``, in [0.01, 1).
         epsilon: Tolerated loss, in units of the metric; by default the smallest loss that the evidence can
             detect. For several goals a mapping by metric, with the default for metrics left out; a number is
@@ -678,7 +678,7 @@ def propose(
     calls: tuple[Action, ...] = ()
     if hasattr(analysis, "cv_results_"):
         analysis = analysis_of(read_search(analysis))
-        calls = (Action("refine.Tree('search').add_search", Symbol("search")),)
+        calls = (Action("refine.Tree('search').add_runs", Symbol("search")),)
     elif hasattr(analysis, "get_trials"):
         study = read_study(analysis)
         if study.goals:
@@ -687,7 +687,7 @@ def propose(
                 Action("refine.optuna.review", Symbol("study")),
             )
         analysis = analysis_of(study)
-        calls = (Action("refine.Tree('study').add_study", Symbol("study")),)
+        calls = (Action("refine.Tree('study').add_runs", Symbol("study")),)
     if not isinstance(analysis, Analysis):
         raise AnalysisError(
             f"propose needs an analysis, a fitted search or a study, got {type(analysis).__name__}; "

@@ -334,9 +334,9 @@ def tables_of(engine: sa.Engine, name: str) -> set[str]:
 def _whose(tables: set[str]) -> str:
     """The program to which tables belong, and how to import them."""
     if {"studies", "trials", "version_info"} <= tables:
-        return "it is an Optuna storage, whose studies refine import and tree.add_study read"
+        return "it is an Optuna storage, whose studies refine import and tree.add_runs read"
     if {"experiments", "runs", "alembic_version"} <= tables:
-        return "it is MLflow's, whose runs come in as a table, by mlflow.search_runs and tree.add_frame"
+        return "it is MLflow's, whose runs come in as a table, by mlflow.search_runs and tree.add_runs"
     return f"its tables are another program's ({', '.join(map(repr, sorted(tables)[:3]))})"
 
 

@@ -248,7 +248,7 @@ class Context(NamedTuple):
                         raise ObjectiveError(
                             f"round {node.id}: was imported without an objective and first run with "
                             f"{_words(bound)} (round {other.node.id}), got {_words(identity)}; for another "
-                            "objective import again and name it: tree.add_frame(frame, objective=...)"
+                            "objective import again and name it: tree.add_runs(frame, objective=...)"
                         )
 
 

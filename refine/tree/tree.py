@@ -17,7 +17,7 @@ from refine.tree.asking import ask
 from refine.tree.comparison import check_studies, diff
 from refine.tree.context import Context, Settings
 from refine.tree.exchange.folder import export, loaded
-from refine.tree.exchange.imports import add_frame, add_search, add_study, add_talos
+from refine.tree.exchange.imports import add_runs
 from refine.tree.judging import confirm, judge, open_holdout, winner
 from refine.tree.names import paths_of
 from refine.tree.overview import best, front_of
@@ -125,10 +125,7 @@ class Tree(TreeRecord):
 
     # Bringing and taking.
 
-    add_frame = add_frame
-    add_search = add_search
-    add_study = add_study
-    add_talos = add_talos
+    add_runs = add_runs
     export = export
 
     @classmethod

@@ -72,7 +72,7 @@ def test_a_sampler_stays_inside_and_distributions_stay(tree, drawn, review, name
         "ann",
         review.proposal.digest,
     )
-    assert {*tree.add_study(study, space_filling=True).trials["origin"][40:]} == {"adaptive"}
+    assert {*tree.add_runs(study, space_filling=True).trials["origin"][40:]} == {"adaptive"}
     study.optimize(objective, n_trials=8)  # which stays as it was
     assert {t.params["units"] for t in study.trials[70:]} != {24}
 
@@ -99,9 +99,9 @@ def test_a_distribution_that_cannot_be_narrowed_is_named(drawn, review):
 def test_a_proposal_on_a_study_is_that_of_its_round(tree, drawn):
     review = refine.optuna.review(drawn)
     proposal = refine.propose(drawn)
-    assert proposal.digest == review.proposal.digest == tree.add_study(drawn).propose().proposal.digest
+    assert proposal.digest == review.proposal.digest == tree.add_runs(drawn).propose().proposal.digest
     assert "Next        refine.optuna.narrow(study, review)" in str(review)
-    assert "Next        refine.Tree('study').add_study(study)" in str(proposal)
+    assert "Next        refine.Tree('study').add_runs(study)" in str(proposal)
     two = optuna.create_study(directions=["minimize"] * 2)
     two.optimize(lambda t: (t.suggest_float("x", 0, 1), 1 - t.params["x"]), n_trials=20)
     with pytest.raises(AnalysisError, match=r"got 2;"):

@@ -37,7 +37,7 @@ def decided(runs, tmp_path, value="val_acc", direction="maximize", **keywords):
     """The proposed space, which keeps the best learning rate and is smaller."""
     names = ["lr", "units", "optimizer"]
     with refine.Tree("finished", store=tmp_path / "finished.db") as tree:
-        root = tree.add_frame(runs, value=value, parameters=names, direction=direction, **keywords)
+        root = tree.add_runs(runs, value=value, parameters=names, direction=direction, **keywords)
         review = root.propose()
         assert review.space["lr"].low < 0.01 < review.space["lr"].high
         assert review.space["lr"].high < root.space["lr"].high
@@ -147,7 +147,7 @@ def test_runs_of_mlflow_continue_in_a_round_with_the_same_tracker(configurations
     monkeypatch.chdir(tmp_path)
     with refine.Tree("finished", store=tmp_path / "finished.db") as tree:
         runs = pd.DataFrame(configurations)
-        root = tree.add_frame(runs, value="val_acc", parameters=["lr", "units", "optimizer"])
+        root = tree.add_runs(runs, value="val_acc", parameters=["lr", "units", "optimizer"])
 
         def objective(params):
             return {"val_acc": accuracy(params["lr"], params["units"], params["optimizer"])}

@@ -11,7 +11,7 @@ import refine
 
 METHODS = {
     "Tree": (
-        "budget add_round add_frame add_search round tag diff best winner confirm judge ask log calibration "
+        "budget add_round add_runs add_runs round tag diff best winner confirm judge ask log calibration "
         "report export export_page"
     ),
     "Round": (

@@ -1,6 +1,5 @@
 """After ``tree.close()`` every read and write is refused, and nothing reopens the store."""
 
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,11 +19,8 @@ CALLS = {
     "Tree.round": lambda t, p: t.round("root"),
     "Tree.delete_trials": lambda t, p: t.delete_trials(p.gone, [0]),
     "Tree.delete_round": lambda t, p: t.delete_round(p.gone),
-    "Tree.add_frame": lambda t, p: t.add_frame(p.frame, value="acc"),
+    "Tree.add_runs": lambda t, p: t.add_runs(p.frame, value="acc"),
     "Tree.add_round": lambda t, p: t.add_round(p.space, p.objective, n=5),
-    "Tree.add_search": lambda t, p: t.add_search(_search()),
-    "Tree.add_talos": lambda t, p: t.add_talos(shutil.unpack_archive(SWEEP, p.folder) or p.folder / "run"),
-    "Tree.add_study": lambda t, p: t.add_study(_study()),
     "Tree.confirm": lambda t, p: t.confirm(),
     "Tree.diff": lambda t, p: t.diff(p.gone, p.gone),
     "Tree.export": lambda t, p: t.export(FOLDER),

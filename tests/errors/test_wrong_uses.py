@@ -65,7 +65,7 @@ def opening(store, **options):
 
 
 def framing(*arguments, **options):
-    return lambda place: place.tree.add_frame(place.frame, *arguments, **options)
+    return lambda place: place.tree.add_runs(place.frame, *arguments, **options)
 
 
 def editing(*arguments, **named):
@@ -175,7 +175,7 @@ TREES = {
     "a page into a name with a zero byte": lambda p: p.tree.export_page("a\0.html"),
     "a folder of a name too long": lambda p: refine.Tree.load("a" * 20_000, p.folder / "new.db"),
     "a folder of a path too long": lambda p: refine.Tree.load("a/" * 10_000, p.folder / "new.db"),
-    "a study in a name too long": lambda p: p.tree.add_study("a" * 20_000),
+    "a study in a name too long": lambda p: p.tree.add_runs("a" * 20_000),
     "a store in a name too long": lambda p: refine.Tree("question", store="a" * 20_000),
     "a store in a name of too many bytes": lambda p: refine.Tree("question", store="ü" * 200),
     "autopilot on a name": lambda p: refine.autopilot("question"),
@@ -185,12 +185,12 @@ TREES = {
 }
 
 IMPORTS = {
-    "a path as a frame": lambda p: p.tree.add_frame("runs.csv"),
+    "a path as a frame": lambda p: p.tree.add_runs("runs.csv"),
     "a column that is missing": framing(value="accu"),
     "a column by number": framing(value=2),
     "a parameter that is missing": framing({"lrr": (0.0, 2.0)}, value="acc"),
     "rows outside": framing({"lr": (0.15, 2.0, 3), "act": ["relu", "elu"]}, value="acc"),
-    "a parameter that is nowhere": lambda p: p.tree.add_frame(p.frame.assign(lr=float("nan")), value="acc"),
+    "a parameter that is nowhere": lambda p: p.tree.add_runs(p.frame.assign(lr=float("nan")), value="acc"),
     "a file that is missing": lambda p: read_table(str(p.folder / "runs.csv")),
     "a file with semicolons": lambda p: read_table(str(p.folder / "semicolons.csv")),
     "a file with a title twice": lambda p: read_table(str(p.folder / "twice.csv")),

@@ -104,7 +104,7 @@ def test_cheaper_configurations_that_are_nearly_as_good_are_named(tree, tmp_path
     frame = pd.DataFrame([(x, y) for x in range(10) for y in range(6)], columns=["x", "y"])
     value = 1 - 0.01 * (frame["x"] - 4) ** 2 + rng.normal(0, 0.01, len(frame))
     frame = frame.assign(value=value, seconds=1.0 + frame["y"])
-    won = tree.add_frame(frame, {"x": (0, 9), "y": (0, 5)}, value="value").recommend()
+    won = tree.add_runs(frame, {"x": (0, 9), "y": (0, 5)}, value="value").recommend()
     assert won.cheaper or won.candidates[0].seconds == 1.0
     for other in won.cheaper:
         assert other.seconds <= 0.8 * won.candidates[0].seconds
@@ -128,7 +128,7 @@ def test_a_winner_without_a_tree_has_no_records(grown):
 
 def test_imported_trials_are_counted_and_their_time_is_not_computing(tree, tmp_path):
     frame = pd.DataFrame({"x": np.arange(12) / 11, "value": np.arange(12) / 11, "seconds": 0.0})
-    tree.add_frame(frame, {"x": (0.0, 1.0, 12)}, value="value")
+    tree.add_runs(frame, {"x": (0.0, 1.0, 12)}, value="value")
     text = tree.report(tmp_path).read_text()
     assert "12 trials (12 imported)" in text
     assert "of computing" not in text

@@ -104,7 +104,7 @@ def test_more_trials_of_a_round_that_learns_are_even_ones():
 def test_an_imported_round_has_nothing_to_run(tree):
     frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, 40, 1)))
     frame = frame.assign(value=noise(frame, np.random.default_rng(1)))
-    proposal = tree.add_frame(frame, SPACE, direction="minimize", space_filling=True).propose(risk=0.01)
+    proposal = tree.add_runs(frame, SPACE, direction="minimize", space_filling=True).propose(risk=0.01)
     assert "round.branch(round.space, n=" in str(proposal)
     assert "round.run" not in str(proposal)
 

@@ -305,7 +305,7 @@ class Fuzz:
         series = {name: pd.Series(cells, dtype=object) for name, cells in listed.items()}
         frame = pd.DataFrame(series).infer_objects()
         named = {key: document.get(key) for key in ("parameters", "value")}
-        self._entered(lambda tree: tree.add_frame(frame, **named))
+        self._entered(lambda tree: tree.add_runs(frame, **named))
         return None
 
     def on_csv(self, document):
@@ -316,7 +316,7 @@ class Fuzz:
         path = self.folder / "table.csv"
         path.write_bytes(str(end).join(rows).encode("utf-8", "surrogatepass"))
         frame = read_table(path)
-        self._entered(lambda tree: tree.add_frame(frame, value="acc"))
+        self._entered(lambda tree: tree.add_runs(frame, value="acc"))
         return None
 
     def on_edits(self, document):

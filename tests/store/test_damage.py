@@ -256,7 +256,7 @@ def test_a_table_that_would_poison_a_study_is_refused(tree, column, values, text
     old = list(frame[column]) if column in frame else [0.0] * 30
     frame[column] = pd.Series(values + old[1:], dtype=object)
     with pytest.raises(errors.RefineError, match=text):
-        tree.add_frame(frame, value="acc", parameters=["x", "k", "c"])
+        tree.add_runs(frame, value="acc", parameters=["x", "k", "c"])
     assert len(tree) == 0
 
 

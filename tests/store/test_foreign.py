@@ -63,7 +63,7 @@ OTHERS = {
     "this": ("CREATE TABLE this (a)", "its tables are another program's ('this')"),
     "optuna": (
         "CREATE TABLE studies (a); CREATE TABLE trials (a); CREATE TABLE version_info (a)",
-        "it is an Optuna storage, whose studies refine import and tree.add_study read",
+        "it is an Optuna storage, whose studies refine import and tree.add_runs read",
     ),
 }
 
@@ -171,14 +171,14 @@ def test_a_server_with_foreign_triggers_or_policies_is_refused(postgresql):
 def test_an_import_from_optuna_makes_no_table_and_asks_no_view(path):
     with refine.Tree("q", store="sqlite://") as tree:
         with pytest.raises(NotFoundError, match="no study"):
-            tree.add_study(f"sqlite:///{path}?timeout=5")
+            tree.add_runs(f"sqlite:///{path}?timeout=5")
         by_hand(
             path,
             "CREATE VIEW studies AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) "
             "SELECT * FROM n",
         )
         with pytest.raises(StoreError, match="'studies'"):
-            tree.add_study(f"sqlite:///{path}")
+            tree.add_runs(f"sqlite:///{path}")
 
 
 def test_a_pipe_is_waited_for_by_no_look(tmp_path):

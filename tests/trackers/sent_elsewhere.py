@@ -127,8 +127,8 @@ def is_read_back(url, client, folder, trials):
     served, stored = map(table_of, (library.search_runs([experiment]), pd.read_csv(folder / "runs.csv")))
     options = {"value": "acc", "parameters": list(SPACE)}
     with refine.Tree("back", folder / "b.db") as back:
-        root = back.add_frame(served[served["lr"].notna() & served["acc"].notna()], **options)
-        same_round = back.add_frame(stored[stored["lr"].notna() & stored["acc"].notna()], **options)
+        root = back.add_runs(served[served["lr"].notna() & served["acc"].notna()], **options)
+        same_round = back.add_runs(stored[stored["lr"].notna() & stored["acc"].notna()], **options)
         assert same_round.id == root.id  # the same runs are the same root
         done = (frame[frame["state"] == "complete"].set_index(list(SPACE)) for frame in (trials, root.trials))
         sent, read_back = (frame["acc"].sort_index() for frame in done)
@@ -201,5 +201,5 @@ def test_tensorboard(tmp_path):
         TensorBoard(events, report=False).send(round_)
         assert len(files(round_)) == 4  # sent twice, there once
         frame = recipe("import.md", "TensorBoard")["table_of"](events / round_.id)
-        root = back.add_frame(frame[[*SPACE, "refine.value"]], value="refine.value")
+        root = back.add_runs(frame[[*SPACE, "refine.value"]], value="refine.value")
         assert stored(root) == stored(round_)

@@ -187,7 +187,7 @@ def test_the_best_of_a_side_has_the_best_mean_over_its_runs(tree):
         params = {"lr": [0.001, 0.01, 1.0][i % 3], "layers": 1 + i % 4, "opt": ["adam", "rms"][i // 12]}
         table.append({**params, "value": 0.8 - 0.01 * i})
     table += [{**lucky, "value": 0.95}, {**lucky, "value": 0.25}]
-    tree.add_frame(pd.DataFrame(table), value="value", space=refine.Space(SPACE), direction="maximize")
+    tree.add_runs(pd.DataFrame(table), value="value", space=refine.Space(SPACE), direction="maximize")
     side = tree.ask("opt == 'adam'").inside
     assert side.mean == pytest.approx(0.8)
     assert (side.best["lr"], side.runs) == ("0.001", 1)

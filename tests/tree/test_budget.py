@@ -100,7 +100,7 @@ def test_imported_trials_are_free_but_their_repeats_are_paid(tree):
     import pandas as pd
 
     rows = [{"x": x, "value": truth({"x": x, "c": "b"})} for x in np.linspace(0, 9, 12)]
-    imported = tree.add_frame(
+    imported = tree.add_runs(
         pd.DataFrame(rows), space={"x": (0.0, 9.0, 12)}, objective=lambda p: 1.0 - p["x"]
     )
     tree.budget = 20

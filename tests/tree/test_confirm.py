@@ -78,7 +78,7 @@ def test_a_winner_read_again_asks_only_for_repeats_that_would_run(tree):
 def test_an_imported_study_asks_for_its_objective_with_the_next_call(tree, rng):
     runs = pd.DataFrame({"x": rng.integers(0, 10, 40), "c": rng.choice(["a", "b", "d"], 40)})
     runs["score"] = [truth(row) for row in runs.to_dict("records")] + rng.normal(0, 0.05, 40)
-    round_ = tree.add_frame(runs, value="score", parameters=["x", "c"])
+    round_ = tree.add_runs(runs, value="score", parameters=["x", "c"])
     child = round_.propose().accept(n=2)
     assert "tree.confirm(budget=36, objective=...)" in str(tree.winner())  # 18 repeats are imported
     assert "run(workers=2, objective=...)" in str(child)

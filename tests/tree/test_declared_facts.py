@@ -161,9 +161,9 @@ def test_a_round_without_declarations_is_stored_as_before(tree):
 
 def test_imported_runs_can_be_declared_free_of_noise(tree):
     runs = declared_root(tree).run().trials[["x", "y", "gain"]]
-    old = tree.add_frame(runs, SPACE, value="gain", noise="none", objective=slope)
+    old = tree.add_runs(runs, SPACE, value="gain", noise="none", objective=slope)
     assert old.declared.noise == "none"
     assert old.analyze().noise.deterministic
-    assert tree.add_frame(runs, SPACE, value="gain", objective=slope).declared.noise == "none"
+    assert tree.add_runs(runs, SPACE, value="gain", objective=slope).declared.noise == "none"
     with pytest.raises(AnalysisError, match="^noise must"):
-        tree.add_frame(runs, SPACE, value="gain", noise="nothing")
+        tree.add_runs(runs, SPACE, value="gain", noise="nothing")

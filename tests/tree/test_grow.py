@@ -196,7 +196,7 @@ def test_progress_of_an_addition_counts_the_infeasible_trials_of_all_batches(tre
 @pytest.mark.parametrize("call", [lambda round_: round_.run(n=100), lambda round_: round_.grow(100)])
 def test_a_larger_size_of_an_imported_round_is_refused_as_such(tree, call):
     rows = pd.DataFrame({"x": [1.0, 2.0, 3.0], "value": [0.1, 0.2, 0.3]})
-    imported = tree.add_frame(rows, space={"x": (0.0, 9.0, 19)})
+    imported = tree.add_runs(rows, space={"x": (0.0, 9.0, 19)})
     with pytest.raises(DesignError, match="imported round has nothing to run"):
         call(imported)
     assert imported.n == 3

@@ -106,7 +106,7 @@ def test_add_round_names_the_objective_and_tags_the_round(tree):
     assert len(tree) == 2
 
 
-@pytest.mark.parametrize("call", [refine.Tree.add_round, refine.Tree.add_frame])
+@pytest.mark.parametrize("call", [refine.Tree.add_round, refine.Tree.add_runs])
 def test_objective_name_is_refused_with_the_arguments_that_replace_it(call):
     with pytest.raises(TypeError, match="name= names the objective, tag= names the round"):
         call(objective_name="first")

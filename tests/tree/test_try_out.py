@@ -225,7 +225,7 @@ def test_a_reopened_round_takes_its_objective(tmp_path):
 
 def test_a_refused_idea_is_not_planned_in_an_imported_round(tree):
     rows = pd.DataFrame({"x": [1.0, 2.0, 3.0], "value": [0.1, 0.2, 0.3]})
-    imported = tree.add_frame(rows, space={"x": (0.0, 9.0, 19)})
+    imported = tree.add_runs(rows, space={"x": (0.0, 9.0, 19)})
     with pytest.raises(DesignError, match="imported round"):
         imported.try_out([{"x": 4.1}])
     assert imported.n == 3

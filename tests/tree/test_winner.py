@@ -36,7 +36,7 @@ def test_an_unexpected_repeat_makes_no_winner_of_a_poor_region(tree, rng):
     ran = ran.drop_duplicates(["a", "b"])
     best_twice = ran.nlargest(2, "value").assign(value=0.97)
     space = {name: list(range(10)) for name in "ab"}
-    tree.add_frame(pd.concat([ran, best_twice], ignore_index=True), space, space_filling=False)
+    tree.add_runs(pd.concat([ran, best_twice], ignore_index=True), space, space_filling=False)
     assert tree.winner().observed > 0.99
 
 

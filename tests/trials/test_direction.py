@@ -42,9 +42,9 @@ def test_rounds_and_tables_ask_before_anything_is_written(tree):
     with pytest.raises(AnalysisError, match="to minimize"):
         tree.add_round({"x": (0.0, 1.0)}, lambda p: {"loss": p["x"]}, metric="loss", n=3)
     with pytest.raises(AnalysisError, match="to minimize"):
-        tree.add_frame(frame, value="loss")
+        tree.add_runs(frame, value="loss")
     assert not tree.rounds
-    assert tree.add_frame(frame, value="loss", direction="minimize").direction == "minimize"
+    assert tree.add_runs(frame, value="loss", direction="minimize").direction == "minimize"
     with pytest.warns(RefineWarning) as warned:  # at the line of whoever called the package
         tree.add_round({"x": (0, 5)}, lambda p: 1.0, metric="val_loss", direction=None, n=3)
     assert [(w.filename, w.lineno) for w in warned] == [(__file__, inspect.currentframe().f_lineno - 1)]

@@ -34,7 +34,7 @@ def of_run(values):
 def of_frame(values):
     with refine.Tree("frame", store="sqlite://") as tree:
         frame = pd.DataFrame({"x": range(3), "score": values})
-        return states(tree.add_frame(frame, {"x": (0, 2, 3)}, value="score"))
+        return states(tree.add_runs(frame, {"x": (0, 2, 3)}, value="score"))
 
 
 def of_study(values):
@@ -48,7 +48,7 @@ def of_study(values):
             optuna.trial.create_trial(params={"x": x}, distributions={"x": distribution}, value=value)
         )
     with refine.Tree("study", store="sqlite://") as tree:
-        return states(tree.add_study(study))
+        return states(tree.add_runs(study))
 
 
 def states(round_):

@@ -166,10 +166,10 @@ def test_finished_runs_of_others_have_them_too(tree, rng):
     frame = pd.DataFrame({"x": rng.uniform(0, 1, 60), "z": rng.uniform(0, 1, 60)})
     frame = frame.assign(acc=frame["x"], size=10 * frame["x"] + frame["z"])
     options = {"value": "acc", "subject_to": ["size <= 5"]}
-    root = tree.add_frame(frame, parameters=["x", "z"], space_filling=True, **options)
+    root = tree.add_runs(frame, parameters=["x", "z"], space_filling=True, **options)
     assert root.best["size"] <= 5 < frame["size"].max()
     with pytest.raises(RefineError, match="no run has a metric 'sizes'; did you mean 'size'"):
-        tree.add_frame(frame, parameters=["x"], value="acc", subject_to=["sizes <= 5"])
+        tree.add_runs(frame, parameters=["x"], value="acc", subject_to=["sizes <= 5"])
     analysis = refine.analyze({"x": (0.0, 1.0, 11)}, frame, **options)
     assert analysis.feasibility.feasible == (frame["size"] <= 5).sum()
     with pytest.raises(AnalysisError, match="'mb'"):

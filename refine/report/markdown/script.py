@@ -44,7 +44,7 @@ def reproduce(round_: Round) -> str:
             lines += [
                 _FINISHED_ELSEWHERE,
                 'frame = pandas.read_csv("trials.csv")',
-                f"round = tree.add_frame(frame, space, metric={metric}, direction={node.direction!r}{named})",
+                f"round = tree.add_runs(frame, space, metric={metric}, direction={node.direction!r}{named})",
                 f"# it was round {node.id}",
             ]
             parent = node

@@ -73,7 +73,7 @@ def runs_of(
     metric: str,
     space_filling: bool | None,
 ) -> TableRuns:
-    """Space and runs of a table: see :meth:`refine.Tree.add_frame`.
+    """Space and runs of a table: see :meth:`refine.Tree.add_runs`.
 
     Raises:
         AnalysisError: A column is missing or malformed.
@@ -320,7 +320,7 @@ def read_table(path: Any, **options: Any) -> pd.DataFrame:
     if len(frame.columns) == 1 and (separator := next((c for c in ";\t" if c in first), None)):
         raise AnalysisError(
             f"{path}: is not a {description}: its columns are separated by {separator!r}; save it as .csv "
-            f"with commas, or in Python tree.add_frame(pd.read_csv(path, sep={separator!r}), ...)"
+            f"with commas, or in Python tree.add_runs(pd.read_csv(path, sep={separator!r}), ...)"
         )
     if kind == ".csv":
         return unescaped_table(frame)

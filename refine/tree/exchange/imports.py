@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any
 
 from refine.analysis.finished_runs import FinishedRuns, found_out, read_search, without_copies
 from refine.analysis.finished_study import read_study
@@ -18,7 +18,7 @@ from refine.run.protocols import Objective
 from refine.space.space import Space, space_of
 from refine.store.import_buffer import kept
 from refine.store.load import load_rounds
-from refine.tree.exchange.dataframe import part_of, runs_of
+from refine.tree.exchange.dataframe import part_of, read_table, runs_of
 from refine.tree.exchange.optuna import open_study
 from refine.tree.exchange.talos import read_run
 from refine.tree.names import check_tag
@@ -36,54 +36,80 @@ if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoFrame
 
 
-class ImportKeywords(TypedDict, total=False):
-    """Options of every import: see :func:`add_frame`."""
+TABLE, STUDY, SEARCH, TALOS = "a table", "an Optuna study", "a search of scikit-learn", "a run of Talos"
+# Kind of runs -> the arguments that only other kinds take.
+_FOREIGN = {
+    TABLE: ("study_name",),
+    STUDY: ("space", "parameters", "direction"),
+    SEARCH: ("space", "parameters", "value", "direction", "study_name", "subject_to", "space_filling"),
+    TALOS: ("space", "parameters", "metric", "study_name", "subject_to"),
+}
+_TABLES = (".csv", ".tsv", ".parquet", ".jsonl")
+# First bytes of a journal file of Optuna, and of a database, of which Optuna takes the URL.
+_JOURNAL = b'{"op_code"'
+_SQLITE = b"SQLite format 3"
 
-    noise: str | None
-    objective: Objective | None
-    name: str | None
-    tag: str | None
-    note: str
 
-
-def add_frame(
+def add_runs(
     self: TreeRecord,
-    frame: IntoFrame,
+    runs: IntoFrame | optuna.Study | str | Path | object,
     space: Space | Mapping[str, object] | None = None,
     *,
     parameters: Sequence[str] | None = None,
-    value: str | None = None,
+    value: str | int | None = None,
     metric: str | None = None,
     direction: str | None = ASK,
+    study_name: str | None = None,
     subject_to: Sequence[str] = (),
     space_filling: bool | None = None,
-    **options: Unpack[ImportKeywords],
+    noise: str | None = None,
+    objective: Objective | None = None,
+    name: str | None = None,
+    tag: str | None = None,
+    note: str = "",
 ) -> Round:
-    """Adds a table of finished runs as a root, or finds the root of the same rows again.
+    """A root round of finished runs: a table, an Optuna study, a search of scikit-learn or a run of Talos.
 
     The root can be analysed, proposed on, decided upon, reported and exported, but not run. Its children run
-    the objective given here, or else the objective of the first run.
+    the objective given here, or else the objective of the first run. Copied runs count once. A warning says
+    which columns, runs and cells were left out or corrected.
 
-    Copied rows count once. A warning says which columns, rows and cells were left out or corrected.
+    - **A table** has one row per run. Columns are parameters and metrics, and optionally ``state``,
+      ``seconds``, ``seed``, ``origin`` and ``error``. A column ``State`` or ``status`` with the words of a
+      tracker, such as ``finished``, counts as ``state``; without states, rows are complete, or diverged if
+      the value is NaN or infinite. A missing value of a parameter means that the run did not use the
+      parameter. Further columns of numbers become metrics.
+    - **An Optuna study**: distributions become the space, intermediate values the curve, constraints metric
+      constraints: ``constraint_0 <= 0``, or ``constraint_latency <= 0`` for
+      ``trial.set_constraint("latency", ...)``. Objectives of children return such a metric too. Two or three
+      objectives are goals. Unfinished trials, numbers of steps and user attributes are left out.
+    - **A search of scikit-learn**: the value is the mean test score; scores by split show the noise, and
+      other scorers become metrics. Grid, random and halving searches count as even samples, other searches
+      with ``cv_results_`` as chosen by results. Lists and scipy's ``uniform``, ``loguniform`` and ``randint``
+      become the space. The value of a halving search is the score at the last iteration that ten
+      configurations reached, such as ``"score at n_samples=54"``; the others are pruned.
+    - **A run of Talos**: the dictionary of the run becomes the space, histories become curves, and the note
+      names the run and its data. Runs steered by an intervention, a reducer or an adaptive strategy count as
+      chosen by results.
 
     Args:
-        frame: One row per run, of pandas, polars, Arrow or another library known to narwhals. Columns are
-            parameters and metrics, and optionally ``state``, ``seconds``, ``seed``, ``origin`` and ``error``.
-            A column ``State`` or ``status`` with the words of a tracker, such as ``finished``, counts as
-            ``state``; without states, rows are complete, or diverged if the value is NaN or infinite. A
-            missing value of a parameter means that the run did not use the parameter. Further columns of
-            numbers become metrics.
-        space: The space of the rows; default inferred: see
+        runs: A table of pandas, polars, Arrow or another library known to narwhals; a CSV, TSV, Parquet or
+            JSON-lines file; an Optuna study, the URL of its storage or its journal file; a fitted search with
+            ``cv_results_``; or the directory of a run of Talos 2.
+        space: The space of the rows of a table; default inferred: see
             :func:`refine.analysis.finished_runs.infer_space`. If one parameter decides the use of another,
             the inferred space has that condition.
-        parameters: Columns of the parameters, without a space; default all columns but the value, names of
-            runs, and known names of results and times.
-        value: Column of the value; default the metric, else ``"value"``.
-        metric: Name of the value in the results of the children's objectives, such as ``"val_acc"``;
-            default the name of the column.
-        direction: As in :meth:`refine.Tree.add_round`.
-        subject_to: As in :meth:`refine.Tree.add_round`.
-        space_filling: True for rows drawn at random or on a grid, False for rows chosen by results, which
+        parameters: Columns of the parameters of a table without a space; default all columns but the value,
+            names of runs, and known names of results and times.
+        value: Column of the value of a table, default the metric, else ``"value"``; the number of the
+            objective that alone is the value of an Optuna study; the result of a run of Talos, default the
+            one of its objective.
+        metric: Name of the value in the results of the children's objectives, such as ``"val_acc"``; default
+            the name in the runs. The scorer of the value of a search, if there are several.
+        direction: As in :meth:`refine.Tree.add_round`; of a table or a run of Talos.
+        study_name: Name of the Optuna study; required if the storage holds several.
+        subject_to: As in :meth:`refine.Tree.add_round`, on metrics of the runs.
+        space_filling: True for runs drawn at random or on a grid, False for runs chosen by results, which
             enter no test. None decides by the notes of the tool, else by the evenness of the values
             (:func:`refine.analysis.evenness.evenness`); the printed round shows the decision.
         noise: As in :meth:`refine.Tree.add_round`: ``"none"`` declares that repeats give identical values.
@@ -93,137 +119,124 @@ def add_frame(
         note: Reason, in your words.
 
     Raises:
-        AnalysisError: The frame is malformed.
-        SpaceError: A row lies outside the space, or no space can be inferred.
+        AnalysisError: The runs are malformed, none has ended, or an argument does not go with such runs.
+        SpaceError: A run lies outside the space, or no space can be inferred.
+        StoreError: The storage of a study cannot be opened.
+        NotFoundError: There is no such file, or the storage holds no such study.
 
     Examples:
-        >>> runs = root.trials[["lr", "dropout", "value"]].rename(columns={"value": "val_acc"})
-        >>> old = tree.add_frame(runs, root.space, value="val_acc")
+        >>> table = root.trials[["lr", "dropout", "value"]].rename(columns={"value": "val_acc"})
+        >>> old = tree.add_runs(table, root.space, value="val_acc")
         >>> old.metric, old.n
         ('val_acc', 30)
     """
+    kind = kind_of(runs)
+    given = {
+        "space": space is not None,
+        "parameters": parameters is not None,
+        "value": value is not None,
+        "metric": metric is not None,
+        "direction": direction not in (ASK, None),
+        "study_name": study_name is not None,
+        "subject_to": bool(subject_to),
+        "space_filling": space_filling is not None,
+    }
+    for argument in _FOREIGN[kind]:
+        if given[argument]:
+            raise AnalysisError(f"{argument}= does not go with {kind}; leave it out")
+    if kind == TABLE:
+        finished = _table(runs, space, parameters, value, metric, direction, space_filling)
+    elif kind == STUDY:
+        finished = _study(runs, study_name, value, metric, space_filling)
+    elif kind == SEARCH:
+        finished = read_search(runs, metric)
+    else:
+        if isinstance(value, int):
+            raise AnalysisError(
+                f"value must be the name of a result, got {value!r}; for example value='val_acc'"
+            )
+        source = None if direction == ASK else direction
+        finished, about = read_run(runs, value, source, space_filling)  # type: ignore[arg-type]
+        note = "; ".join(filter(None, (note, about)))
+    return _add(self, finished, subject_to, noise=noise, objective=objective, name=name, tag=tag, note=note)
+
+
+def kind_of(runs: object) -> str:
+    """The kind of runs: :data:`TABLE`, :data:`STUDY`, :data:`SEARCH` or :data:`TALOS`."""
+    if isinstance(runs, str | Path):
+        if "://" in str(runs):
+            return STUDY
+        return _kind_of_path(Path(runs))
+    if hasattr(runs, "cv_results_") or (hasattr(runs, "fit") and hasattr(runs, "refit")):
+        return SEARCH
+    if type(runs).__module__.partition(".")[0] == "optuna":
+        return STUDY
+    return TABLE
+
+
+def read_runs(source: str) -> Any:
+    """The source of runs after a look at it: a table is read, a run of Talos and a journal are checked.
+
+    Raises:
+        AnalysisError: There is no such file or run, or it cannot be read.
+    """
+    kind = kind_of(source)
+    if kind == TABLE:
+        return read_table(source)
+    if kind == TALOS:
+        read_run(source)
+    return source
+
+
+def _kind_of_path(path: Path) -> str:
+    """The kind of runs in a file or a folder, by its name and its first bytes."""
+    if path.suffix.lower() in _TABLES:
+        return TABLE
+    try:
+        if path.is_dir():
+            return TALOS
+        if not path.is_file():  # a pipe can be read only once
+            return STUDY
+        with path.open("rb") as file:
+            start = file.read(len(_SQLITE))
+    except OSError:
+        return TABLE
+    return STUDY if start.startswith((_JOURNAL, _SQLITE)) or path.suffix == ".log" else TABLE
+
+
+def _table(
+    table: object,
+    space: Space | Mapping[str, object] | None,
+    parameters: Sequence[str] | None,
+    value: object,
+    metric: str | None,
+    direction: str | None,
+    space_filling: bool | None,
+) -> FinishedRuns:
+    """The runs of a table or of its file."""
     if value is not None and not isinstance(value, str):
         raise AnalysisError(f"value must be the name of a column, got {value!r}; for example value='acc'")
     judged = _metric(metric or value or "value")
-    value = value or judged.name
     direction = direction_of(judged.name, direction)
     if space is not None and parameters is not None:
         raise AnalysisError("give the space or the names of the parameters, got both")
     searched = None
     if space is not None:
         searched = space_of(space)
-    table = runs_of(frame, searched, parameters, value, judged.name, space_filling)
-    finished = FinishedRuns(table.space, table.runs, str(judged), direction, said=tuple(table.notes))
-    return _add(self, finished, subject_to, **options)
+    frame = read_table(table) if isinstance(table, str | Path) else table
+    content = runs_of(frame, searched, parameters, value or judged.name, judged.name, space_filling)  # type: ignore[arg-type]
+    return FinishedRuns(content.space, content.runs, str(judged), direction, said=tuple(content.notes))
 
 
-def add_study(
-    self: TreeRecord,
-    study: optuna.Study | str | Path,
-    study_name: str | None = None,
-    *,
-    value: int | None = None,
-    metric: str | None = None,
-    subject_to: Sequence[str] = (),
-    space_filling: bool | None = None,
-    **options: Unpack[ImportKeywords],
-) -> Round:
-    """Adds an Optuna study as a root, like :meth:`add_frame`.
-
-    Distributions become the space, intermediate values the curve; a parameter missing from a trial was not
-    used. Constraints become metric constraints: ``constraint_0 <= 0``, or ``constraint_latency <= 0`` for
-    ``trial.set_constraint("latency", ...)``. Objectives of children return such a metric too. Unfinished
-    trials, numbers of steps and user attributes are left out; a warning names them.
-
-    Args:
-        study: The study, the URL of its storage, or the path of a journal file.
-        study_name: Name of the study in the storage; required if the storage holds several.
-        value: Number of the objective that alone is the value, for a study with several; the others become
-            metrics. Without ``value``, two or three objectives are goals.
-        metric: Name of the value for objectives of children; default the name in the study, else ``"value"``.
-        subject_to: As in :meth:`refine.Tree.add_round`, on metrics of the trials.
-        space_filling: As ``noise``, ``objective``, ``name``, ``tag`` and ``note``: see
-            :meth:`add_frame`.
-
-    Raises:
-        AnalysisError: No ended trial, or more than three objectives and no ``value``.
-        SpaceError: A parameter cannot be in a space, such as one called ``seed``.
-        StoreError: The storage cannot be opened.
-        NotFoundError: The storage holds no such study.
-    """
+def _study(
+    study: object, study_name: str | None, value: object, metric: str | None, space_filling: bool | None
+) -> FinishedRuns:
+    """The trials of an Optuna study."""
+    if value is not None and not isinstance(value, int):
+        raise AnalysisError(f"value must be the number of an objective, got {value!r}; for example value=0")
     if metric is not None:
         _metric(metric)
-    finished = read_study(open_study(study, study_name), value, metric, space_filling)
-    return _add(self, finished, subject_to, **options)
-
-
-def add_search(
-    self: TreeRecord,
-    search: object,
-    *,
-    metric: str | None = None,
-    **options: Unpack[ImportKeywords],
-) -> Round:
-    """Adds a fitted search of scikit-learn as a root, like :meth:`add_frame`; larger scores are better.
-
-    The value is the mean test score; scores by split show the noise, and other scorers become metrics. Grid,
-    random and halving searches count as even samples, other searches with ``cv_results_`` as chosen by
-    results. Lists and scipy's ``uniform``, ``loguniform`` and ``randint`` become the space; several
-    dictionaries give conditions; estimators among the values become texts. The value of a halving search is
-    the score at the last iteration that ten configurations reached, such as ``"score at n_samples=54"``;
-    the others are pruned.
-
-    Args:
-        search: A fitted ``GridSearchCV``, ``RandomizedSearchCV``, ``HalvingGridSearchCV``,
-            ``HalvingRandomSearchCV`` or a similar search.
-        metric: The scorer of the value, if there are several; default the one of ``refit``.
-        noise: As ``objective``, ``name``, ``tag`` and ``note``: see :meth:`add_frame`.
-
-    Raises:
-        AnalysisError: Not fitted, or several scorers and no ``metric``.
-        SpaceError: A parameter cannot be in a space, such as one called ``seed``.
-
-    Examples:
-        >>> from sklearn.model_selection import GridSearchCV
-        >>> from sklearn.tree import DecisionTreeClassifier
-        >>> choices = {"max_depth": [1, 2, 3, 4], "min_samples_leaf": [1, 2, 3]}
-        >>> grid = GridSearchCV(DecisionTreeClassifier(), choices, cv=2)
-        >>> searched = tree.add_search(grid.fit([[0], [1], [2], [3]] * 6, [0, 1, 0, 1] * 6))
-        >>> searched.n, searched.space["max_depth"].high
-        (12, 4)
-    """
-    return _add(self, read_search(search, metric), **options)
-
-
-def add_talos(
-    self: TreeRecord,
-    folder: str | Path,
-    *,
-    value: str | None = None,
-    direction: str | None = None,
-    space_filling: bool | None = None,
-    **options: Unpack[ImportKeywords],
-) -> Round:
-    """Adds a run directory of Talos 2, finished or running, as a root, like :meth:`add_frame`.
-
-    The dictionary of the run becomes the space, histories become curves, and the note names the run and its
-    data. Runs steered by an intervention, a reducer or an adaptive strategy count as chosen by results. An
-    incomplete last record is left out, with a warning.
-
-    Args:
-        folder: The directory, with ``metadata.json`` and ``round_data.jsonl``.
-        value: Name of the result to go by; default the one of the run's objective.
-        direction: ``"maximize"`` or ``"minimize"``; default as in the run's objective, else by the name.
-        space_filling: As ``noise``, ``objective``, ``name``, ``tag`` and ``note``: see
-            :meth:`add_frame`.
-
-    Raises:
-        AnalysisError: Not a run directory, no finished run, or no such result.
-        SpaceError: A parameter cannot be in a space, such as one called ``seed``.
-    """
-    finished, about = read_run(folder, value, direction, space_filling)
-    options["note"] = "; ".join(filter(None, (options.get("note"), about)))
-    return _add(self, finished, **options)
+    return read_study(open_study(study, study_name), value, metric, space_filling)  # type: ignore[arg-type]
 
 
 def _add(

@@ -33,7 +33,7 @@ def read_run(
     direction: str | None = None,
     space_filling: bool | None = None,
 ) -> tuple[FinishedRuns, str]:
-    """Finished runs of a run directory, and a line on its source: see :meth:`refine.Tree.add_talos`."""
+    """Finished runs of a run directory, and a line on its source: see :meth:`refine.Tree.add_runs`."""
     about_file, trials_file, audit_file = (
         Path(folder) / name for name in ("metadata.json", "round_data.jsonl", "audit.jsonl")
     )
@@ -119,7 +119,7 @@ def to_talos(self: RoundRecord, folder: str | Path) -> Path:
     """Writes the decision behind this round as ``interventions.json`` for a running sweep of Talos 2.
 
     Bounds become ``keep_between``, choices that went ``remove_is``, values beyond the old bounds
-    ``inject_value``. The round is the child of one that :meth:`refine.Tree.add_talos` read. Returns the
+    ``inject_value``. The round is the child of one that :meth:`refine.Tree.add_runs` read. Returns the
     file.
 
     Args:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from refine.errors import AnalysisError, StoreError
+from refine.errors import StoreError
 from refine.ui.cli.shared import (
     BRING,
     Beside,
@@ -68,66 +67,36 @@ def export(
         )
 
 
-class Origin(StrEnum):
-    """The program that made imported runs, if their files do not tell."""
-
-    TALOS = "talos"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Imported:
     """Kind and meaning of the imported runs."""
 
-    from_: Origin | None = option("Read SOURCE as a run directory of Talos 2.", "--from")
-    journal: bool = option("Read SOURCE as a journal file of Optuna.", "--journal", default=False)
     value: str | None = option("Name the column or result that is the value.")
     minimize: bool | None = option("Prefer smaller, or larger, values.", "--minimize/--maximize")
     parameters: str | None = option("Name the parameters: columns or settings, comma-separated.")
-    study: str | None = option("Name the Optuna study; required if the storage holds several.")
+    study_name: str | None = option("Name the Optuna study; required if the storage holds several.")
     metric: str | None = option("Name the value in the objective of later rounds.")
     space_filling: bool | None = option(
         "Treat runs as drawn at random or on a grid, or as chosen by results; default by a test.",
         "--space-filling/--not-space-filling",
     )
 
-    def kind_of(self, source: str) -> str:
-        """The kind of the source. Raises AnalysisError: an option is for another kind."""
-        optuna = self.journal or "://" in source
-        kind = _TABLE
-        if self.from_ is not None:
-            kind = _TALOS
-        elif optuna:
-            kind = _STUDY
-        by_name = self.value
-        if by_name is not None and by_name.isdecimal():
-            by_name = None
-        refused = {
-            "--minimize": (self.minimize, kind == _STUDY),
-            "--parameters": (self.parameters, kind != _TABLE),
-            "--metric": (self.metric, kind == _TALOS),
-            "--value, unless the number of an objective,": (by_name, kind == _STUDY),
-            "--study": (self.study, kind == _TALOS or not optuna),
-            "--journal": (self.journal or None, kind == _TALOS),
+    def keywords(self) -> Keywords:
+        """Keywords of the call that imports the source."""
+        value: Any = self.value
+        if value is not None and value.isdecimal():
+            value = int(value)
+        names = None
+        if self.parameters is not None:
+            names = [p.strip() for p in self.parameters.split(",")]
+        return {
+            "value": value,
+            "parameters": names,
+            "study_name": self.study_name,
+            "metric": self.metric,
+            "space_filling": self.space_filling,
+            **direction_of(self.minimize),
         }
-        for flag, (typed, wrong) in refused.items():
-            if wrong and typed is not None:
-                fitting = "tables"
-                if flag in ("--study", "--journal"):
-                    fitting = "Optuna"
-                raise AnalysisError(f"{flag} is for {fitting}, but the source is {kind}; leave it out")
-        return kind
-
-    def keywords(self, kind: str) -> Keywords:
-        """Keywords of the call that imports a source of this kind."""
-        keywords: Keywords = {"space_filling": self.space_filling, **direction_of(self.minimize)}
-        if kind != _TALOS:
-            keywords["metric"] = self.metric
-        return keywords
-
-
-_TALOS = "a run of Talos"
-_STUDY = "an Optuna study"
-_TABLE = "a table"
 
 
 @command(BRING, "import")
@@ -136,8 +105,8 @@ def import_(
         str,
         Argument(
             metavar="SOURCE",
-            help="Import this CSV or Parquet file (one row per run), Optuna storage (URL), or run "
-            "directory (--from).",
+            help="Import this CSV, Parquet or JSON-lines file (one row per run), Optuna storage (URL) or "
+            "journal, or run directory of Talos.",
         ),
     ],
     store: StoreArgument,
@@ -155,30 +124,14 @@ def import_(
     note: NoteOption = "",
 ) -> None:
     """Import finished runs as a root round: a CSV or Parquet file, an Optuna study, or a Talos run."""
-    from refine.tree.exchange.dataframe import read_table
-    from refine.tree.exchange.talos import read_run
+    from refine.tree.exchange.imports import read_runs
 
-    kind = imported.kind_of(source)
-    value = imported.value
     InTree(store=store, name=name)
-    names = None
-    if imported.parameters is not None:
-        names = [p.strip() for p in imported.parameters.split(",")]
-    keywords = {**imported.keywords(kind), "note": note}
     # Read the source before opening the store: a wrong path leaves no empty store behind.
-    frame: Any = None
-    if kind == _TALOS:
-        frame = read_run(source, value)
-    elif kind == _TABLE:
-        frame = read_table(source)
+    runs = read_runs(source)
 
     def add(tree: refine.Tree) -> Round:
-        if kind == _TALOS:
-            return tree.add_talos(source, value=value, **keywords)
-        if kind == _STUDY:
-            number = None if value is None else int(value)
-            return tree.add_study(source, imported.study, value=number, **keywords)
-        return tree.add_frame(frame, parameters=names, value=value or "value", **keywords)
+        return tree.add_runs(runs, note=note, **imported.keywords())
 
     with started(store, name, add) as root:
         out.put(chosen(root))

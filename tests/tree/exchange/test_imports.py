@@ -37,7 +37,7 @@ def test_runs_of_mlflow(tree, tmp_path):
     pd.DataFrame(rows[::-1]).to_csv(tmp_path / "runs.csv", index=False)
     frame = table_of("MLflow", pd.read_csv(tmp_path / "runs.csv"))
     names = ["layers", "lr", "momentum", "optimizer"]
-    root = tree.add_frame(frame, value="val_acc", parameters=names)
+    root = tree.add_runs(frame, value="val_acc", parameters=names)
     assert str(root.space["momentum"].when) == "optimizer == 'sgd'"
     assert set(root.space["layers"].grid) == {(8,), (8, 8)}
     trials = root.trials
@@ -60,7 +60,7 @@ def test_runs_of_wandb(tree):
         )
         for i, state in enumerate(states)
     ]
-    root = tree.add_frame(table_of("Weights & Biases", runs, "acc"), value="acc")
+    root = tree.add_runs(table_of("Weights & Biases", runs, "acc"), value="acc")
     assert list(root.space) == ["depth", "opt_name", "opt_lr"]
     assert root.trials["state"].value_counts().to_dict() == {"complete": 8, "crashed": 1}
     assert root.trials["seconds"].sum() == 40
@@ -71,7 +71,7 @@ def test_runs_of_ray_tune(tree):
     for i, row in enumerate(rows):
         row |= {"time_total_s": 2.0, "config/opt/lr": 0.03 * i, "config/layers": [8] if i % 2 else [8, 8]}
     frame = table_of("Ray Tune", pd.DataFrame(rows))
-    root = tree.add_frame(frame, value="acc", parameters=["opt_lr", "layers"])
+    root = tree.add_runs(frame, value="acc", parameters=["opt_lr", "layers"])
     assert root.trials["state"].value_counts().to_dict() == {"complete": 9, "pruned": 2}
     assert root.space["layers"].grid == ((8, 8), (8,))
     assert set(root.trials["seconds"]) == {2.0}
@@ -82,7 +82,7 @@ def test_a_project_of_keras_tuner_becomes_a_root_with_its_failures(tree, tmp_pat
     """A project of Keras Tuner 1.4.8: four random trials on ``val_mae``; rates above 0.004 fail."""
     with zipfile.ZipFile(FIXTURES / "kerastuner.zip") as packed:
         packed.extractall(tmp_path)
-    root = tree.add_frame(table_of("Keras Tuner", tmp_path), direction="minimize")
+    root = tree.add_runs(table_of("Keras Tuner", tmp_path), direction="minimize")
     trials = root.trials
     assert set(root.space) == {"layers", "momentum", "optimizer", "rate", "units"}
     failed = trials["state"].eq("failed")
@@ -106,7 +106,7 @@ def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
     assert len(finished.runs) == 13  # the last without a line break, but whole
     trials.write_text("".join(lines[:13])[:-2])  # as a running sweep is read
     with pytest.warns(RefineWarning, match="half of a record"):
-        root = tree.add_talos(run, note="before", noise="none")
+        root = tree.add_runs(run, note="before", noise="none")
     assert root.declared.noise == "none"
     searched = {"lr": (5.0, 0.5, 6), "units": [4, 8, 16], "layers": (1, 4, 3), "activation": ["relu", "tanh"]}
     assert root.space == refine.Space.from_talos({name: searched[name] for name in sorted(searched)})
@@ -124,10 +124,10 @@ def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
     assert all(json.loads(line)["params"]["units"] in (8, 16) for line in lines[12:])  # it did so
     trials.write_text("".join(lines))
     audit.rename(run / "audit.jsonl")
-    assert set(tree.add_talos(run).trials["origin"]) == {"adaptive"}
+    assert set(tree.add_runs(run).trials["origin"]) == {"adaptive"}
     for call, message in (
-        (lambda: tree.add_talos(run, value="val_los"), "did you mean 'val_loss'"),
-        (lambda: tree.add_talos(tmp_path), "is not a run directory of Talos 2: FileNotFoundError"),
+        (lambda: tree.add_runs(run, value="val_los"), "did you mean 'val_loss'"),
+        (lambda: tree.add_runs(tmp_path), "is not a run directory of Talos 2: FileNotFoundError"),
         (lambda: root.to_talos(run), "neither other parameters nor constraints"),
     ):
         with pytest.raises((AnalysisError, ReviewError), match=message):
@@ -135,4 +135,4 @@ def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
     for broken in ({"params": {}}, {"row": {**record["row"], "end": "x"}}, {"history": {"val_loss": "x"}}):
         trials.write_text(json.dumps({**record, **broken}) + "\n")
         with pytest.raises(AnalysisError, match="Talos 2: (KeyError|ValueError)"):
-            tree.add_talos(run)
+            tree.add_runs(run)

@@ -30,7 +30,7 @@ SCORERS = {"scoring": ["accuracy", "f1_macro"], "refit": "f1_macro", "cv": 3}
 
 def test_a_search_gets_the_proposal_of_its_round(tree):
     search = RandomizedSearchCV(SVC(), DRAWN, n_iter=20, random_state=0, cv=3).fit(X, Y)
-    added = tree.add_search(search)
+    added = tree.add_runs(search)
     proposal = refine.propose(search)
     assert proposal.digest == added.propose().proposal.digest
     assert proposal.claim.epsilon_source == "folds"  # its scores by split tell the noise
@@ -47,14 +47,14 @@ def test_a_list_of_dictionaries_has_conditions_and_estimators_their_text(tree, t
     depths = {"clf": [TREE], "clf__max_depth": [None, 1, 2], "clf__min_samples_leaf": [1, 5, 25]}
     grid = [depths, {"clf": [GaussianNB()], "clf__var_smoothing": [1e-9, 1e-3, 1.0]}]
     search = GridSearchCV(Pipeline([("clf", TREE)]), grid, **SCORERS).fit(X, Y)
-    added = tree.add_search(search)
+    added = tree.add_runs(search)
     proposal = refine.propose(search)
     assert added.space["clf"].labels == ("DecisionTreeClassifier(random_state=0)", "GaussianNB()")
     assert added.space["clf__max_depth"].when == "clf == 'DecisionTreeClassifier(random_state=0)'"
     assert (added.space.size, added.space["clf__var_smoothing"].log, added.metric) == (12, True, "f1_macro")
     np.testing.assert_allclose(added.trials["accuracy"], search.cv_results_["mean_test_accuracy"])
     with pytest.raises(AnalysisError, match=r"accuracy, f1_macro, got 'f1'"):
-        tree.add_search(search, metric="f1")
+        tree.add_runs(search, metric="f1")
     assert proposal.digest == added.propose().proposal.digest
     monkeypatch.chdir(tmp_path)
     assert eval(str(proposal).rpartition("Next        ")[2]).space == added.space
@@ -65,7 +65,7 @@ def test_distributions_and_scores_that_are_nan(tree):
     even = {"max_depth": randint(1, 9), "min_samples_split": uniform(0.1, 0.5)}
     drawn = {**even, "ccp_alpha": norm(0.02, 0.001), "max_features": [1, 2, 9.5]}
     search = RandomizedSearchCV(TREE, drawn, n_iter=30, cv=2, random_state=0).fit(X, Y)
-    added = tree.add_search(search)
+    added = tree.add_runs(search)
     depth, split, alpha, _ = (added.space[name] for name in drawn)
     assert (type(depth), depth.high, split.low, split.high) == (refine.Integer, 8, 0.1, 0.6)
     assert alpha.low == pytest.approx(min(search.cv_results_["param_ccp_alpha"]))  # as it was tried
@@ -77,7 +77,7 @@ def test_distributions_and_scores_that_are_nan(tree):
 @pytest.mark.parametrize(("candidates", "judged"), [(60, "score"), (20, "score at n_samples=18")])
 def test_halving_is_judged_by_the_last_iteration_that_ten_reached(tree, candidates, judged):
     search = HalvingRandomSearchCV(SVC(), DRAWN, n_candidates=candidates, cv=3, random_state=0).fit(X, Y)
-    added = tree.add_search(search)
+    added = tree.add_runs(search)
     proposal = refine.propose(search)
     results = search.cv_results_
     trials = added.trials
@@ -94,7 +94,7 @@ def test_halving_is_judged_by_the_last_iteration_that_ten_reached(tree, candidat
 def test_a_search_that_is_not_fitted_is_refused(tree):
     other = type("Other", (RandomizedSearchCV,), {})(TREE, {"ccp_alpha": uniform(0, 0.1)}, n_iter=12, cv=2)
     with pytest.raises(AnalysisError, match=r"cv_results_, got Other; call search.fit"):
-        tree.add_search(other)
+        tree.add_runs(other)
     assert refine.propose(other.fit(X, Y)).tested == 0  # it may go by results
 
 
@@ -131,6 +131,6 @@ def test_refine_search_passes_the_checks_of_scikit_learn(estimator, check):
 
 def test_equal_repeats_of_a_search_are_declared(tree):
     search = GridSearchCV(TREE, {"max_depth": [1, 2, 3, 4], "min_samples_leaf": [1, 5, 25]}, cv=3).fit(X, Y)
-    added = tree.add_search(search, noise="none")
+    added = tree.add_runs(search, noise="none")
     assert added.declared.noise == "none"
     assert added.analyze().noise.deterministic

@@ -40,7 +40,7 @@ def table_of(study):
 
 @pytest.mark.slow
 def test_trials_that_a_search_chose_are_judged_by_the_model_alone(tree, tpe, tmp_path):
-    analysis = tree.add_study(tpe, space_filling=False).analyze()
+    analysis = tree.add_runs(tpe, space_filling=False).analyze()
     assert (analysis.tested, analysis.n_space_filling) == (False, 0)
     assert codes_of(analysis.cautions) == ["untested"]
     assert all(math.isnan(e.p) and math.isnan(e.q) and not e.matters for e in analysis.parameters)
@@ -70,34 +70,34 @@ def test_trials_that_a_search_chose_are_judged_by_the_model_alone(tree, tpe, tmp
 
 @pytest.mark.parametrize("sampler", [optuna.samplers.TPESampler, optuna.samplers.CmaEsSampler])
 def test_notes_of_a_sampler_show_that_trials_were_chosen(tree, sampler):
-    root = tree.add_study(made(sampler(seed=1), n=16))
+    root = tree.add_runs(made(sampler(seed=1), n=16))
     assert (set(root.trials["origin"]), root.analyze().tested) == ({"adaptive"}, False)
 
 
 def test_values_tell_a_search_from_random_draws_without_notes(tree, tpe):
-    finding = tree.add_frame(table_of(tpe))
+    finding = tree.add_runs(table_of(tpe))
     assert not finding.analyze().tested
     assert finding.analyze().drawn.p < 0.001
     assert "import them with space_filling=True" in str(finding)  # the values cannot prove a search
     drawn = table_of(made(optuna.samplers.RandomSampler(seed=0)))
-    random = tree.add_frame(drawn)
+    random = tree.add_runs(drawn)
     assert set(random.trials["origin"]) == {"imported"}
     assert codes_of(random.analyze().cautions) == ["imported"]
     assert sentence(random.analyze().cautions[0]) in str(random)
-    declared = tree.add_frame(drawn, space_filling=True).analyze()
+    declared = tree.add_runs(drawn, space_filling=True).analyze()
     assert declared.cautions == ()
     assert [e.q for e in declared.parameters] == [e.q for e in random.analyze().parameters]
     with pytest.raises(AnalysisError, match="^space_filling must"):
-        tree.add_frame(drawn, space_filling="yes")
+        tree.add_runs(drawn, space_filling="yes")
 
 
 def test_a_grid_says_so(tree):
     grid = {"x": [0, 0.3, 0.6, 0.9], "y": [1e-3, 1e-2], "kind": ["a", "b"]}
-    root = tree.add_study(made(optuna.samplers.GridSampler(grid, seed=0), n=16))
+    root = tree.add_runs(made(optuna.samplers.GridSampler(grid, seed=0), n=16))
     assert (set(root.trials["origin"]), root.analyze().tested) == ({"space_filling"}, True)
 
 
 def test_a_declared_sampling_counts_and_is_doubted_if_clearly_wrong(tree, tpe):
-    analysis = tree.add_study(tpe, space_filling=True).analyze()
+    analysis = tree.add_runs(tpe, space_filling=True).analyze()
     assert analysis.n_space_filling == 60
     assert codes_of(analysis.cautions) == ["uneven"]

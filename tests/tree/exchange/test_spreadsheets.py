@@ -27,5 +27,5 @@ def test_cells_that_begin_like_a_formula_are_text_and_are_restored(tree, tmp_pat
     assert read_table(path)["kind"].tolist() == root.trials["kind"].tolist()
     copy = refine.Tree("copy", store=tmp_path / "copy.db")
     for read in (read_table(path), pd.read_csv(path)):
-        imported = copy.add_frame(read, root.space, metric="score")
+        imported = copy.add_runs(read, root.space, metric="score")
         assert sorted(imported.trials["kind"]) == sorted(root.trials["kind"])

@@ -62,7 +62,7 @@ def test_names_and_values_break_no_page_and_no_path(tmp_path):
         for i in range(60)
     ]
     with refine.Tree("<b>../q</b>|", store=tmp_path / "r.db") as tree:
-        root = tree.add_frame(pd.DataFrame(rows), note="<img src=x> | ../..")
+        root = tree.add_runs(pd.DataFrame(rows), note="<img src=x> | ../..")
         root.propose()
         tree.tag(root, "../../tag<script>")
         tree.export(tmp_path / "box" / "out")
@@ -100,7 +100,7 @@ def test_a_password_is_shown_and_stored_nowhere(tree, tmp_path, monkeypatch):
     shown += [str(t.user_attrs) for t in study.trials] + [study.study_name]
     for part in parts_of(tree._context.store, tree._context.tree):
         shown.append(repr((part.row, [list(rows) for rows in part.rows.values()])))
-    for open_store in (lambda url: refine.Tree("q", store=url), tree.add_study, root.to_optuna):
+    for open_store in (lambda url: refine.Tree("q", store=url), tree.add_runs, root.to_optuna):
         with pytest.raises(refine.errors.StoreError) as caught:
             open_store("postgresql://ann:hunter2@127.0.0.1:1/none")
         shown.append(str(caught.value))
@@ -129,7 +129,7 @@ def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path, rng):
         raise ValueError("e" + EVIL)
 
     with refine.Tree("t" + EVIL, store=tmp_path / "r.db") as tree:
-        root = tree.add_frame(rows, value="acc", note="n" + EVIL)
+        root = tree.add_runs(rows, value="acc", note="n" + EVIL)
         tree.tag(root, "tag" + EVIL)
         review = root.propose()
         child = review.edit(k=(0, 60)).accept("n" + EVIL, n=4, author="au" + EVIL)

@@ -59,10 +59,10 @@ def test_import_a_study(tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     study = optuna.create_study(storage=url, study_name="mine")
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
-    assert "3 complete" in good(f"import {url} {tmp_path / 'r.db'} --tree q --study mine")
+    assert "3 complete" in good(f"import {url} {tmp_path / 'r.db'} --tree q --study-name mine")
     into = ("import", url, tmp_path / "r.db", "--tree", "q")
     assert "--value, unless" in refused(*into, "--value", "x")
-    assert "'mine'" in refused(*into, "--study", "mein")
+    assert "'mine'" in refused(*into, "--study-name", "mein")
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_import_a_run_of_talos(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with zipfile.ZipFile(DOCS.parent / "tests" / "fixtures" / "imports" / "talos.zip") as packed:
         packed.extractall("sweep")
-    (line,) = re.findall("`refine (import --from talos .*?)`", (DOCS / "import.md").read_text())
+    (line,) = re.findall("`refine (import sweep.*?)`", (DOCS / "import.md").read_text())
     assert "val_loss, minimize;" in good(line)
     assert "--parameters" in refused(line, "--parameters", "lr")
     recipe("import.md", "Talos")
@@ -89,7 +89,7 @@ def test_import_says_no(csv, tmp_path):
     assert "empty.csv" in refused("import", tmp_path / "empty.csv", store, "--tree", "q")
     assert not store.exists()
     into = ("import", csv, store, "--tree", "q")
-    assert "--study" in refused(*into, "--study", "x")
+    assert "--study-name does not go with a table" in refused(*into, "--study-name", "x")
     assert "'loss'" in refused(*into, "--value", "los")
     assert not store.exists()
 

@@ -273,7 +273,7 @@ def test_a_hundred_thousand_trials_stay_fluid(browser, tree):
     frame = pd.DataFrame(space.columns(draw(design_named("uniform"), space, 100_000, 1)))
     noise = np.random.default_rng(0).normal(0, 0.05, len(frame))
     frame = frame.assign(value=-((frame["p0"] - 0.3) ** 2) - (frame["p1"] - 0.6) ** 2 + noise, seconds=1.0)
-    round_ = tree.add_frame(frame, space, space_filling=True)
+    round_ = tree.add_runs(frame, space, space_filling=True)
     with served(round_) as running, visit(browser, running.url) as page:
         until(page, "document.querySelector('canvas').width > 300")
         page.evaluate(
