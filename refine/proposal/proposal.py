@@ -491,8 +491,8 @@ class Proposer:
     def _makes_difference(self, changes: Sequence[Change]) -> bool:
         """True if a change cuts off a level that is probably worse by more than the tolerance.
 
-        Without such a level, the part cut off is as good as the part kept, as far as the trials tell: so it is
-        on pure noise. A space that was narrowed before holds the better part of a study that is no noise.
+        Without such a level, the trials cannot tell the part cut off from the part kept, as on pure noise. A
+        study whose space was narrowed before is no pure noise.
         """
         surrogate = self.goals[0].surrogate
         assert surrogate is not None

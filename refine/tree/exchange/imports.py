@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from refine.analysis.finished_runs import FinishedRuns, found_out, read_search, without_copies
 from refine.analysis.finished_study import read_study
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoFrame
 
 
-TABLE, STUDY, SEARCH, TALOS = "a table", "an Optuna study", "a search of scikit-learn", "a run of Talos"
+TABLE = "a table"
+STUDY = "an Optuna study"
+SEARCH = "a search of scikit-learn"
+TALOS = "a run of Talos"
 # Kind of runs -> the arguments that only other kinds take.
 _FOREIGN = {
     TABLE: ("study_name",),
@@ -145,7 +148,7 @@ def add_runs(
         if given[argument]:
             raise AnalysisError(f"{argument}= does not go with {kind}; leave it out")
     if kind == TABLE:
-        finished = _table(runs, space, parameters, value, metric, direction, space_filling)
+        finished = _table(runs, _Table(space, parameters, value, metric, direction, space_filling))
     elif kind == STUDY:
         finished = _study(runs, study_name, value, metric, space_filling)
     elif kind == SEARCH:
@@ -204,27 +207,36 @@ def _kind_of_path(path: Path) -> str:
     return STUDY if start.startswith((_JOURNAL, _SQLITE)) or path.suffix == ".log" else TABLE
 
 
-def _table(
-    table: object,
-    space: Space | Mapping[str, object] | None,
-    parameters: Sequence[str] | None,
-    value: object,
-    metric: str | None,
-    direction: str | None,
-    space_filling: bool | None,
-) -> FinishedRuns:
+class _Table(NamedTuple):
+    """How to read a table: see :func:`add_runs`."""
+
+    space: Space | Mapping[str, object] | None
+    parameters: Sequence[str] | None
+    value: object
+    metric: str | None
+    direction: str | None
+    space_filling: bool | None
+
+
+def _table(table: object, reading: _Table) -> FinishedRuns:
     """The runs of a table or of its file."""
+    value = reading.value
     if value is not None and not isinstance(value, str):
         raise AnalysisError(f"value must be the name of a column, got {value!r}; for example value='acc'")
-    judged = _metric(metric or value or "value")
-    direction = direction_of(judged.name, direction)
-    if space is not None and parameters is not None:
+    judged = _metric(reading.metric or value or "value")
+    direction = direction_of(judged.name, reading.direction)
+    if reading.space is not None and reading.parameters is not None:
         raise AnalysisError("give the space or the names of the parameters, got both")
     searched = None
-    if space is not None:
-        searched = space_of(space)
-    frame = read_table(table) if isinstance(table, str | Path) else table
-    content = runs_of(frame, searched, parameters, value or judged.name, judged.name, space_filling)  # type: ignore[arg-type]
+    if reading.space is not None:
+        searched = space_of(reading.space)
+    frame: Any = table
+    if isinstance(table, str | Path):
+        frame = read_table(table)
+    column = value or judged.name
+    content = runs_of(
+        frame, searched, reading.parameters, column, judged.name, space_filling=reading.space_filling
+    )
     return FinishedRuns(content.space, content.runs, str(judged), direction, said=tuple(content.notes))
 
 
