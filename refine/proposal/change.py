@@ -41,7 +41,7 @@ class Change:
     Examples:
         >>> change = root.propose().proposal.changes[0]
         >>> change.name, change.kind, change.new.high, change.sure, change.reasons[0].code
-        ('lr', 'narrow', 1.5, 'sure', 'trend')
+        ('lr', 'narrow', 2.0, 'sure', 'trend')
     """
 
     name: str  # name of the parameter

@@ -124,7 +124,7 @@ class Proposal(Shown):
     Examples:
         >>> proposal = root.propose().proposal
         >>> proposal.space["lr"].high, proposal.claim.probability > 0.95
-        (1.5, True)
+        (2.0, True)
     """
 
     old: Space  # the space analysed

@@ -67,7 +67,7 @@ class Review(Shown, Generic[R]):
     Examples:
         >>> review = root.propose()
         >>> review.space["lr"].high, round(review.volume_kept, 2)
-        (1.5, 0.02)
+        (2.0, 0.04)
     """
 
     round: R  # the round of the proposal
@@ -185,7 +185,7 @@ class Review(Shown, Generic[R]):
 
         Examples:
             >>> [(row.risk, row.up_to, row.top_kept) for row in review.options().rows]
-            [(0.01, 0.01, 5), (0.05, 0.3, 2)]
+            [(0.05, 0.05, 3), (0.15, 0.3, 2)]
         """
         return options_of(self.original, self.analysis, self.round.node.allow_degenerate)
 
@@ -470,7 +470,7 @@ class Review(Shown, Generic[R]):
         Examples:
             >>> preview = review.preview(dropout=(0, 0.2), n=20)
             >>> preview.top_kept, preview.left  # of the best ten; configurations left to run
-            (2, 68)
+            (4, 59)
         """
         for name, value in (("n", n), ("workers", workers)):
             if value is not None and not is_whole(value):

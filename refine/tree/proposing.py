@@ -137,7 +137,7 @@ def propose(
     Examples:
         >>> review = root.propose(risk=0.05)
         >>> [(c.name, c.kind, c.new.low, c.new.high) for c in review.proposal.changes]
-        [('lr', 'narrow', 1.0, 1.5), ('dropout', 'narrow', 0.0, 0.1)]
+        [('lr', 'narrow', 1.0, 2.0), ('dropout', 'narrow', 0.0, 0.1)]
     """
     check_risk(risk, None if isinstance(epsilon, Mapping) else epsilon)
     if renew:
