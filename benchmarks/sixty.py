@@ -173,7 +173,7 @@ def answered(call: ast.Call | None, review: refine.Review, tree: refine.Tree) ->
     if name == "round.branch":
         return round_.branch(round_.space, **options).run(machine=QUIET)
     if name == "round.replicate":
-        round_.replicate(**options, machine=QUIET)
+        round_.add(repeat=5, **options).run(machine=QUIET)
     return None
 
 

@@ -100,7 +100,7 @@ def main() -> None:
             seed=4,
             note="which rates train at all, and how wide",
         )
-        first.run().replicate(top=5, seeds=3)
+        first.run().add(repeat=5, seeds=3).run()
         tree.tag(first, "first")
         review = first.propose(risk=0.05)
         print(review)
@@ -108,7 +108,7 @@ def main() -> None:
         second = review.edit(units=[8, 16, 32, 64]).accept(
             "small networks are cheap: keep 8", n=100, exploit=0.3
         )
-        second.run().replicate(top=5, seeds=3)
+        second.run().add(repeat=5, seeds=3).run()
         tree.tag(second, "second")
         print(second.analyze(), second.propose(), tree, tree.calibration(), sep="\n\n")
         folder = Path(scratch) / "exported"

@@ -101,7 +101,7 @@ def by_autopilot(root: refine.Round, n: int, workers: int) -> list[refine.Round]
 
 def row(who: str, number: int, found: refine.Round, workers: int, sealed: int, seeds: int) -> str:
     """The best trial of a round: observed, under new seeds, and on the hold-out."""
-    found.replicate(top=3, seeds=seeds, machine=refine.Machine(workers=workers, progress=False))
+    found.add(repeat=3, seeds=seeds).run(machine=refine.Machine(workers=workers, progress=False))
     optimism = found.optimism()
     again = (
         f"{optimism.seeds.value:.3f} ({optimism.seeds.low:.3f} to {optimism.seeds.high:.3f})"

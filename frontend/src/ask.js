@@ -82,7 +82,7 @@ export class Ask {
     }
     const facts = h("dl", { class: "refine-facts" });
     drawFacts(facts, found.facts);
-    const settle = h("button", { type: "button", onclick: (event) => once(event, () => this.settle(question)) }, `add a round of ${found.needed} trials near the bests`);
+    const settle = h("button", { type: "button", onclick: (event) => once(event, () => this.settle(question)) }, `plan ${found.needed} trials near the bests`);
     replace(this.answer, h("div", { class: "refine-answer" }, h("p", {}, found.text), h("p", { class: "refine-faint" }, found.title), facts, found.needed ? settle : null));
   }
 
@@ -90,8 +90,8 @@ export class Ask {
     const { page, round } = this;
     const found = await page.send({ type: "settle", round: round.id, ...question });
     if (found === null || page.round !== round) return;
-    await page.open(found.child);
-    await page.drawTree(found.child);
+    await page.open(found.round);
+    await page.drawTree(found.round);
   }
 }
 

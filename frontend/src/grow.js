@@ -40,7 +40,7 @@ export class Grow {
       return;
     }
     const exploit = this.chosen.hidden || this.chosen.value === "" ? null : Number(this.chosen.value);
-    const answer = await page.runner.ask({ type: "grow", round: round.id, n: Number(this.n.value), exploit, workers: page.runner.message.workers });
+    const answer = await page.runner.ask({ type: "add", round: round.id, n: Number(this.n.value), exploit, workers: page.runner.message.workers });
     if (answer !== null) page.header.scrollIntoView({ block: "start" });
   }
 }

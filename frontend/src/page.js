@@ -386,7 +386,7 @@ export class Page {
       else this.options.append(this.runner.budget);
     }
     this.more.hidden = nothing;
-    this.runner.needed = nothing || ["run", "replicate"].includes(this.review.step.do);
+    this.runner.needed = nothing || ["run", "repeat"].includes(this.review.step.do);
     if (nothing) {
       this.headline.show(this.waiting);
       this.headline.recommend(NO_OUTLOOK, false);
@@ -737,7 +737,7 @@ export class Page {
   }
 
   // The action of the headline's button.
-  async act({ do: call, n, top, seeds, budget }) {
+  async act({ do: call, n, repeat, seeds, budget }) {
     if (call === "winner") {
       this.winner.open();
       return;
@@ -746,7 +746,11 @@ export class Page {
       await this.runner.ask({ type: "confirm", round: this.round.id, budget: budget ?? null, workers: this.runner.message.workers });
       return;
     }
-    await this.runner.start(this.round.id, { do: call, ...(call === "run" ? { n } : { top, seeds }) });
+    if (call === "repeat") {
+      await this.runner.ask({ type: "add", round: this.round.id, repeat, seeds, workers: this.runner.message.workers });
+      return;
+    }
+    await this.runner.start(this.round.id, { n });
   }
 
   async decide(kind) {

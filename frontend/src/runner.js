@@ -86,12 +86,11 @@ export class Runner {
 
   /**
    * @param {string} round
-   * @param {{do?: "run" | "replicate", n?: number, top?: number, seeds?: number}} how
+   * @param {{n?: number}} how
    */
   async start(round, how) {
     const { workers, hours, trials } = this.message;
-    const budget = how.do === "replicate" ? { workers } : { workers, hours, trials };
-    return this.ask({ type: "run", round, ...budget, ...how });
+    return this.ask({ type: "run", round, workers, hours, trials, ...how });
   }
 
   async ask(message) {

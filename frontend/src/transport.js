@@ -10,7 +10,7 @@
 const OTHER = "other:";
 
 // Messages that start trials.
-const RUNS = ["run", "grow", "try", "confirm"];
+const RUNS = ["run", "add", "confirm"];
 
 /** @param {string} id */
 export const idOf = (id) => (id.startsWith(OTHER) ? id.slice(OTHER.length) : id);

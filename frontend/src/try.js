@@ -71,6 +71,6 @@ export class Try {
 
   async run() {
     const { workers } = this.page.runner.message;
-    await this.page.runner.ask({ type: "try", round: this.round.id, rows: this.rows, workers });
+    await this.page.runner.ask({ type: "add", round: this.round.id, rows: this.rows, workers });
   }
 }

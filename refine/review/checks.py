@@ -59,7 +59,7 @@ _VERDICT_OF = {
 
 _REPLICATED = 5
 _SEEDS = 3
-_REPLICATE = Action("round.replicate", top=_REPLICATED, seeds=_SEEDS)
+_REPLICATE = Action("round.add", repeat=_REPLICATED, seeds=_SEEDS)
 
 
 # Key of a check -> its printed name.
@@ -143,7 +143,7 @@ class Checks(Shown):
             return self
         action = None
         if repeats >= _SEEDS:
-            action = Action("round.replicate", top=repeats // _SEEDS, seeds=_SEEDS)
+            action = Action("round.add", repeat=repeats // _SEEDS, seeds=_SEEDS)
         fitted = [c._replace(action=action) if c.action == _REPLICATE else c for c in self.checks]
         return Checks(self.round, tuple(fitted))
 

@@ -231,7 +231,7 @@ def next_step_of(
     if budget.left is not None and budget.left < runs:
         return _last_step(analysis, budget, trial_time)
     reason = Reason(code, {"runs": runs, "seconds": runs * trial_time, "effect": EFFECT, "power": POWER})
-    action = Action("round.replicate", top=REPEATED, seeds=SEEDS)
+    action = Action("round.add", repeat=REPEATED, seeds=SEEDS)
     return NextStep(action, (reason, tried), runs, runs * trial_time)
 
 

@@ -69,7 +69,7 @@ def best_model(
         raise ObjectiveError(
             f"round {node.id}: the best trial was imported without its seed, so retraining cannot give the "
             "same weights; give the frame a column 'seed', or repeat the trial under new seeds: "
-            "round.replicate()"
+            "round.add(repeat=5)"
         )
     if offers(objective, "prepare"):
         chosen.prepare(machine.threads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from itertools import compress
+from itertools import chain, compress
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from refine.trials.budget import BudgetState
 from refine.trials.frame import Records, usable_values
 from refine.trials.goal import Goal
 from refine.trials.replicates import best_keys, planned, runs_compared
-from refine.trials.round_record import Node, StoredNode
+from refine.trials.round_record import Node, StoredNode, repeats_of
 from refine.trials.trial import State
 from refine.utils.action import Action
 from refine.utils.numbers import is_whole
@@ -32,24 +32,33 @@ from refine.utils.standard_streams import print_error
 from refine.utils.warning import warn
 
 
-def run_replicates(
+def run_repeats(
     store: Store,
     stored: StoredNode,
     objective: Objective,
     goal: Goal,
-    top: int,
-    seeds: int,
     options: RunOptions,
+    *,
+    after_run: bool,
 ) -> None:
-    """Repeats the best configurations of a round under new seeds: see :meth:`refine.Round.replicate`."""
-    check_times(top, seeds)
-    node = stored.node
+    """Runs the repeats that a person added to the plan of a round: see :meth:`refine.Round.add`.
+
+    A repeat waits for the planned run of its configuration, so a removed trial delays its repeats.
+    """
+    repeats = repeats_of(stored.additions)
 
     def choose(records: Records) -> list[Task]:
-        keys = best_keys(records, goal)
-        return replicate_tasks(node, records, known_best(keys, top, node.id), seeds, options.again)
+        rows = zip(records.columns["key"], records.columns["replicate"], strict=True)
+        ended = {key for key, replicate in rows if replicate == 0}
+        tasks = [
+            replicate_tasks(stored.node, records, [key], number, options.again)
+            for key, number in repeats.items()
+            if key in ended
+        ]
+        return sorted(chain.from_iterable(tasks), key=lambda task: task.replicate)
 
-    run_round(store, stored, objective, goal, options, source=TaskSource(choose=choose), trials="repeats")
+    source = TaskSource(choose=choose)
+    run_round(store, stored, objective, goal, options, source=source, trials="repeats", after_run=after_run)
 
 
 MIN_TRIALS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -50,8 +50,8 @@ class TaskSource:
             objective that is declared deterministic; only results of the same code.
         extend: Adds configurations to the plan, and returns the round with its new size; called with the
             lease of the round, so that a refused call leaves the plan unchanged.
-        only: Hashes of the configurations to run, read after ``extend``; ``None`` for the whole plan.
         begin: Called before the first trial, after the last check that refuses a call.
+        continues: Whether a further call of the same run has tasks; then a finished plan gives no warning.
     """
 
     choose: Callable[[Records], list[Task]] | None = None
@@ -59,8 +59,8 @@ class TaskSource:
     learn: Learn = list
     equal: Sequence[int] = ()
     extend: Callable[[], StoredNode] | None = None
-    only: Collection[str] | None = None
     begin: Callable[[], object] = bool
+    continues: bool = False
 
 
 def run_round(
@@ -73,7 +73,7 @@ def run_round(
     source: TaskSource | None = None,
     trials: str = "trials",
     after_run: bool = False,
-) -> None:
+) -> int:
     """Runs the remaining trials of a round's plan, and stores a trial as soon as the trial has ended.
 
     Args:
@@ -86,6 +86,9 @@ def run_round(
         trials: The noun for the tasks, in messages.
         after_run: Whether a run of the round ended just before: then edited code gives no second warning,
             and equal failures of the first tasks do not stop the round.
+
+    Returns:
+        The number of trials that ended.
 
     Raises:
         ObjectiveError: The objective cannot be called with a configuration, or its outcome lacks the metric,
@@ -116,18 +119,14 @@ def run_round(
         )
         store.check_plan(stored.pk)
         work = _work(store, stored, records, options, source)
-        if work is None or (source.only is not None and not source.only):
+        if work is None:
             source.begin()
-            if work is None and source.choose is None and not after_run:
+            if source.choose is None and not after_run and not source.continues:
                 _warn_of_edited_code(node, records, objective_code(objective), runs=False)
-            return
+            return 0
         limit = options.trials
         tasks = work.tasks
         count = work.todo
-        if source.only is not None:
-            count = len(source.only)
-            # ends with the last of them: a later task, not run, would still be chosen and planned
-            tasks = itertools.islice((task for task in tasks if task.key in source.only), count)
         if limit is not None:
             count = min(count, limit)
         fix = "run fewer, trials={left}"
@@ -181,6 +180,7 @@ def run_round(
         log(logging.INFO, "round %s: %d trials run, %d left", node.id, monitor.ended, remaining)
         if remaining > 0 and not stop_requested() and stop_conditions.reached():
             monitor.say_left(stop_conditions.reason(), remaining, stop_conditions.fix)
+        return monitor.ended
 
 
 class _Work(NamedTuple):

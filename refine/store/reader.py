@@ -27,6 +27,7 @@ from refine.store.validity import (
     LARGEST,
     content_digest,
     curve_of,
+    fault_of,
     node_of,
     said,
     unpacked,
@@ -36,7 +37,15 @@ from refine.trials.frame import Records, joined_records
 from refine.trials.goal import Goal
 from refine.trials.metric import Curve
 from refine.trials.replicates import planned
-from refine.trials.round_record import Beside, HoldoutRun, Node, StoredNode, StoredOpening, beside_of
+from refine.trials.round_record import (
+    Addition,
+    Beside,
+    HoldoutRun,
+    Node,
+    StoredNode,
+    StoredOpening,
+    beside_of,
+)
 from refine.trials.trial import Examples, RowScores, State, StateCounts
 from refine.utils.action import Action
 
@@ -352,6 +361,7 @@ def read_nodes(connection: sa.Connection, tree: int) -> tuple[dict[str, StoredNo
         .order_by(t.node.c.pk)
     )
     rows = connection.execute(query).all()
+    additions = _additions(connection, tree)
     nodes: dict[str, StoredNode] = {}
     damaged: dict[str, str] = {}
     for order, row in enumerate(rows):
@@ -366,8 +376,20 @@ def read_nodes(connection: sa.Connection, tree: int) -> tuple[dict[str, StoredNo
         except BROKEN as error:
             damaged[str(row.id)] = said(error)
             continue
-        nodes[row.id] = StoredNode(row.pk, node, int(row.n), int(row.first), order)
+        added = tuple(additions.get(row.pk, ()))
+        nodes[row.id] = StoredNode(row.pk, node, int(row.n), int(row.first), order, added)
     return nodes, damaged
+
+
+def _additions(connection: sa.Connection, tree: int) -> dict[int, list[Addition]]:
+    """Node row -> additions to its plan, oldest first, without unreadable ones."""
+    c = t.addition.c
+    query = sa.select(t.addition).join(t.node, t.node.c.pk == c.node).where(t.node.c.tree == tree)
+    additions: dict[int, list[Addition]] = {}
+    for row in connection.execute(query.order_by(c.pk)):
+        if not fault_of(t.addition, row._asdict()):
+            additions.setdefault(row.node, []).append(Addition(row.key, row.first, row.total, row.per))
+    return additions
 
 
 @lru_cache(maxsize=4096)

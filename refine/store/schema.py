@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from refine.errors import NotFoundError, StoreError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # Parts of a database that run code on reads or writes. refine makes none: triggers, rules, views, generated
 # columns, and rows that change with rows of another table.
@@ -51,8 +51,8 @@ _RUNS = {
 _LOCK = 0x726566696E65  # "refine": the key of PostgreSQL's advisory lock, the same for all stores
 
 # A version -> the statements that make a store of the version before one of it; new tables are made
-# beforehand. Version 2 adds the table ``row_score``.
-MIGRATIONS: dict[int, tuple[str, ...]] = {2: ()}
+# beforehand. Version 2 adds the table ``row_score``, version 3 the table ``addition``.
+MIGRATIONS: dict[int, tuple[str, ...]] = {2: (), 3: ()}
 
 metadata = sa.MetaData()
 
@@ -113,6 +113,21 @@ t = SimpleNamespace(
     cell_plan=_table(
         "cell_plan",
         [_of("node", primary_key=True), *_ints("position", key=True), *_texts("origin", "configuration")],
+    ),
+    # Additions of a person to the plan that no configuration shows yet. With a key: ``total`` repeats of that
+    # configuration. Without a key: exploit trials to be chosen while the round runs, from number ``first`` to
+    # below number ``total`` of the round's exploit trials, by improvement ``per`` trial or second.
+    addition=_table(
+        "addition",
+        [
+            *_pk(),
+            _of("node"),
+            *_texts("key"),
+            *_ints("first", "total"),
+            *_texts("per"),
+            *_numbers("created"),
+            sa.Index("addition_node", "node"),
+        ],
     ),
     tag=_table(
         "tag",

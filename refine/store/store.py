@@ -70,7 +70,15 @@ from refine.trials.budget import Budget, BudgetState, raised
 from refine.trials.frame import Records
 from refine.trials.goal import Goal
 from refine.trials.metric import Metric
-from refine.trials.round_record import BASELINE, Encoded, HoldoutRun, Node, StoredDecision
+from refine.trials.round_record import (
+    BASELINE,
+    Addition,
+    Encoded,
+    HoldoutRun,
+    Node,
+    StoredDecision,
+    repeats_of,
+)
 from refine.trials.stored_answer import StoredAnswer
 from refine.trials.trial import State, StateCounts
 from refine.utils.action import Action
@@ -259,7 +267,7 @@ class Store(Reader):
         inherited: Iterable[str] = (),
         extra: Sequence[Encoded] = (),
         decision: StoredDecision | None = None,
-        given: Sequence[Encoded] = (),
+        given: Sequence[Encoded | Addition] = (),
         budget: Budget = None,
     ) -> int:
         """Writes a node with its configurations in one transaction, unless it exists, and returns its row.
@@ -273,13 +281,15 @@ class Store(Reader):
                 draw.
             given: Configurations given by a person, with ``"baseline"`` or ``"given"``, once per seed. If the
                 node exists, missing ones are added and planned in addition. Another baseline replaces an
-                earlier one.
+                earlier one. Or other additions of a person to the plan.
             decision: The decision that the node comes from, written together with it.
             budget: Budget of the tree from now on, if larger than the present one.
 
         Raises:
             DesignError: The configurations exceed the budget of the tree; nothing was written.
         """
+        additions = [a for a in given if isinstance(a, Addition)]
+        configurations = [g for g in given if not isinstance(g, Addition)]
 
         def write(connection: sa.Connection) -> int:
             lock_budget(connection, tree)
@@ -298,7 +308,7 @@ class Store(Reader):
                     connection.execute(t.inherited.insert(), keys)
                 if extra:
                     connection.execute(t.cell_plan.insert(), _beside_rows(pk, extra))
-            added = _write_given(connection, pk, given)
+            added = _write_given(connection, pk, configurations)
             planned = connection.execute(
                 sa.select(sa.func.max(t.plan.c.n)).where(t.plan.c.node == pk)
             ).scalar()
@@ -306,8 +316,12 @@ class Store(Reader):
                 planned_now = n
             else:
                 planned_now = max(n, planned + added)
-            if planned is None or planned_now > planned:
-                repeats = max(0, sum(origin == BASELINE for origin, _ in given) - 1)
+            for addition in additions:
+                _added(connection, t.addition, {"node": pk, **addition._asdict()})
+            larger = planned is None or planned_now > planned
+            if larger or additions:
+                missing = _missing_repeats(connection, pk)
+                repeats = missing + max(0, sum(origin == BASELINE for origin, _ in configurations) - 1)
                 ended = _ended(connection, pk)
                 unrun = max(0, planned_now - ended) + repeats
                 if read_budget(connection, tree) is not None:
@@ -316,9 +330,12 @@ class Store(Reader):
                     claimed = claimed_trials(connection, tree).get(pk, 0)
                     counted_twice = min(claimed, max(0, (planned or 0) - ended))
                     state = replace(state, running=state.running - counted_twice)
+                    unrun -= min(missing, claimed - counted_twice)  # repeats that a call is running
                     # The number includes trials that ran already.
                     largest = planned_now - unrun + (state.left or 0)
-                    state.check(unrun, f"round {node.id}", f"ask for n={largest} or fewer")
+                    fix = f"ask for n={largest} or fewer" if larger else "plan fewer repeats"
+                    state.check(unrun, f"round {node.id}", fix)
+            if larger:
                 connection.execute(t.plan.insert().values(node=pk, n=planned_now, created=time.time()))
             if decision is not None:
                 _write_decision(connection, decision)
@@ -644,6 +661,19 @@ def _ended(connection: sa.Connection, pk: int) -> int:
     c = t.trial.c
     keys = sa.select(sa.func.count(sa.distinct(c.key))).where(c.node == pk, c.replicate == 0)
     return int(connection.execute(keys).scalar_one())
+
+
+def _missing_repeats(connection: sa.Connection, pk: int) -> int:
+    """Number of repeats of a round that a person added and that have no trial."""
+    c = t.addition.c
+    query = sa.select(c.key, c.first, c.total, c.per).where(c.node == pk)
+    missing = 0
+    for key, repeats in repeats_of(Addition(*row) for row in connection.execute(query)).items():
+        ran = sa.select(sa.func.count(sa.distinct(t.trial.c.replicate))).where(
+            t.trial.c.node == pk, t.trial.c.key == key, t.trial.c.replicate.between(1, repeats)
+        )
+        missing += repeats - int(connection.execute(ran).scalar_one())
+    return missing
 
 
 def _write_given(connection: sa.Connection, pk: int, configurations: Sequence[Encoded]) -> int:

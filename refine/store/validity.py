@@ -459,6 +459,9 @@ def _check(table: str, row: Row) -> None:
         case "shown":
             if not isinstance(json.loads(row["content"]), dict):
                 raise TypeError("what a trial was shown must be an object")
+        case "addition":
+            if row["per"] not in ("trial", "second") or not 0 <= row["first"] < row["total"] <= MOST_REPEATS:
+                raise ValueError("an addition must have a number of trials, and a unit of improvement")
         case "cell_plan":
             _check_configuration(json.loads(row["configuration"]))
         case "opened":

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from refine.errors import AnalysisError
+from refine.errors import AnalysisError, DesignError
 from refine.proposal.proposal import claimed_data
 from refine.proposal.question import FEW, THIN, Evidence, Masks, compared, expected_best
 from refine.proposal.settling import SURE, SURE_OF_TWO
-from refine.review.decision import check_author, check_note
+from refine.review.decision import check_author
 from refine.review.next_step import trials_for_rounds
-from refine.run.machine import Machine
-from refine.run.protocols import Objective
-from refine.run.runner import TaskSource
 from refine.space.encoding import label
 from refine.tree.question_evidence import Basis, Question, basis_of
 from refine.tree.round import Round
-from refine.tree.running import run_extended
-from refine.tree.settling import check_count, outlook_about, settling_round, settling_trials
+from refine.tree.settling import outlook_about, settling_trials
 from refine.tree.tree_record import TreeRecord
 from refine.trials.stored_answer import StoredAnswer
 from refine.utils.arrays import Floats
 from refine.utils.display import Shown
-from refine.utils.format import plural
-from refine.utils.numbers import is_real
+from refine.utils.numbers import is_real, is_whole
+from refine.utils.provided import provides
 from refine.utils.warning import warn
 
 YES = "yes"
@@ -43,7 +39,7 @@ UNKNOWN = "unknown"
 # Smallest model probabilities of the answers yes and probably yes.
 _SURE = 0.95
 _LIKELY = SURE_OF_TWO
-_BATCH = 6  # trials of a batch
+BATCH = 6  # trials for a question with an unknown need
 
 
 @dataclass(frozen=True)
@@ -132,123 +128,12 @@ class Answer(Shown):
         """
         return _settled(self.verdict, self.probability, self.better is not None)
 
-    def settle(self, n: int | None = None, *, note: str = "", author: str | None = None) -> Round:
-        """Creates a child round of new trials near the bests of the two sides.
-
-        The trials are the best configurations inside, and outside, of functions drawn from the posterior,
-        without configurations that ran. A repeated call on equal evidence finds the existing round.
-
-        Args:
-            n: Number of trials; default :attr:`needed`, or 6 if no trial is needed. A larger number than the
-                budget leaves for rounds warns: the trials are kept to confirm the winner.
-            note: Reason, in your words; default the question.
-            author: Default the user name.
-
-        Raises:
-            AnalysisError: No configuration is left to run on either side.
-            DesignError: ``n`` is not a whole number >= 1.
-
-        Examples:
-            >>> child = tree.ask("lr <= 2").settle(n=4)
-            >>> len(child.run().trials)
-            4
-        """
-        if n is None:
-            n = self.needed or _BATCH
-        check_count("n", n, "answer.settle(n=6)")
-        self._tree._budget.check(n, f"question {self.question!r}", "answer.settle(n={left})")
-        basis = basis_of(self._tree, self._asked)
-        budget = self._tree._budget
-        child = settling_round(self._tree, basis, self._asked, n, check_note(note) or self._reason, author)
-        if not len(child.trials):
-            noisy = not basis.analysis.noise.deterministic
-            budget.warn_of_reserve(n, f"question {self.question!r}", noisy=noisy)
-        return child
-
-    def settle_within(
-        self,
-        n: int | None = None,
-        *,
-        objective: Objective | None = None,
-        machine: Machine | None = None,
-    ) -> Answer:
-        """Runs trials in batches of 6 until the question is settled, at most ``n``, and answers again.
-
-        The budget of the tree limits them too. A number that uses trials kept to confirm the winner warns.
-        A question is settled if the model probability is at most 0.1 or at least 0.9. The trials
-        make a child round that grows batch by batch.
-
-        Args:
-            n: Largest number of trials; default 12, or the number that the budget leaves for rounds.
-            objective: As ``machine``: see :meth:`Round.run`.
-
-        Raises:
-            DesignError: ``n`` is not a whole number >= 1.
-            ObjectiveError: The objective of the round is unknown in this process.
-
-        Examples:
-            >>> answer = tree.ask("dropout >= 0.2", epsilon=0.05).settle_within(6)
-            >>> answer.settled, answer.trials <= 36
-            (True, True)
-        """
-        if n is not None:
-            check_count("settle_within", n, "tree.ask(question, settle_within=12)")
-        if self.settled:
-            return self
-        budget = self._tree._budget
-        noisy = not basis_of(self._tree, self._asked).analysis.noise.deterministic
-        available = budget.for_rounds(noisy=noisy)
-        if n is None and available == 0:
-            warn(f"question {self.question!r}: no trial ran, the budget leaves none for a round ({budget})")
-            return self
-        if n is None:
-            n = 2 * _BATCH
-            if available is not None:
-                n = min(n, available)
-        budget.warn_of_reserve(n, f"question {self.question!r}", noisy=noisy)
-        answer = self
-        round_: Round | None = None
-        remaining = n
-        if budget.left is not None:
-            remaining = min(n, budget.left)
-        while remaining and not answer.settled:
-            size = min(_BATCH, remaining)
-            basis = basis_of(self._tree, self._asked)
-            try:
-                if round_ is None:
-                    child = settling_round(self._tree, basis, self._asked, size, self._reason, None)
-                    chosen = child.context.machine(machine)
-                    round_ = run_extended(child, TaskSource(), chosen, objective=objective, check_noise=False)
-                else:
-                    trials = settling_trials(self._tree, basis, size)
-                    round_ = round_.try_out(trials, objective=objective, machine=machine)
-            except AnalysisError:  # every configuration near the bests has run
-                break
-            remaining -= size
-            answer = answered(self._tree, self._asked)
-        ran = 0
-        if round_ is not None:
-            ran = len(round_.trials)
-        if ran < n and not answer.settled:
-            reason = "no configuration is left near the bests of both sides"
-            if not remaining:
-                reason = "the budget is spent"
-            warn(f"question {self.question!r}: still open after {plural(ran, 'further trial')}: {reason}")
-        return _kept(self._tree, answer, self._author)
-
-    @property
-    def _reason(self) -> str:
-        """The note of a round that settles the question."""
-        if self.given is None:
-            return f"settles: {self.question}"
-        return f"settles: {self.question}, given {self.given}"
-
     def again(self) -> Answer:
         """The answer to the question from the present evidence, stored like the first answer."""
         return _kept(self._tree, answered(self._tree, self._asked), self._author)
 
 
-def ask(  # noqa: PLR0913  # settle_within leaves
+def ask(
     self: TreeRecord,
     question: str | None = None,
     *,
@@ -257,7 +142,6 @@ def ask(  # noqa: PLR0913  # settle_within leaves
     epsilon: float | Mapping[str, float] | None = None,
     at: Round | str | None = None,
     guess: float | None = None,
-    settle_within: int | None = None,
     author: str | None = None,
     **bounds: object,
 ) -> Answer:
@@ -280,8 +164,6 @@ def ask(  # noqa: PLR0913  # settle_within leaves
         at: The round whose space the question is about: a round, its id, tag or path, or ``"last"``. Default
             the first round with the asked parameters on the way to the newest round.
         guess: Your own chance of a yes, from 0 to 1, scored next to the answer.
-        settle_within: Largest number of trials to run now, in batches, until the question is settled: see
-            :meth:`Answer.settle_within`. Default none.
         author: Default the user name.
         bounds: Bounds by parameter, which must hold as well: ``num_layers=(1, 2)``, ``model="svr"``,
             ``units=[8, 16]``.
@@ -302,16 +184,47 @@ def ask(  # noqa: PLR0913  # settle_within leaves
             f"guess must be your chance of a yes, from 0 to 1, got {guess!r}; for 80 % write guess=0.8"
         )
     author = check_author(author)
-    if settle_within is not None:
-        check_count("settle_within", settle_within, "tree.ask(question, settle_within=12)")
     about = None
     if at is not None:
         about = self.round(at).id
     answer = answered(self, Question(question, given, better, epsilon, bounds, about))
-    answer = _kept(self, answer, author, guess)
-    if settle_within is None:
-        return answer
-    return answer.settle_within(settle_within)
+    return _kept(self, answer, author, guess)
+
+
+@provides("round.settling")
+def _settling_configurations(
+    round_: Round, settle: Answer | str, n: int | None
+) -> Sequence[Mapping[str, object]]:
+    """New configurations of a round near the bests of the two sides of a question: see :meth:`Round.add`.
+
+    A settled question needs none, unless a number is given; then a warning says so.
+    """
+    answer = settle
+    tree = TreeRecord._of(round_.context)
+    if isinstance(answer, str):
+        answer = answered(tree, Question(answer, None, None, None, {}, round_.id))
+    if not isinstance(answer, Answer):
+        raise DesignError(
+            f"settle must be a question or an answer of tree.ask, got {settle!r:.60}; for example "
+            "add(settle='lr <= 2')"
+        )
+    if answer.round != round_.id:
+        raise DesignError(
+            f"question {answer.question!r}: the answer is about round {answer.round}, not about round "
+            f"{round_.id}; write tree[{answer.round!r}].add(settle=answer)"
+        )
+    if n is not None and not is_whole(n):
+        raise DesignError(f"n must be a whole number >= 1, got {n!r}; for example add(6, settle='lr <= 2')")
+    if n is None and answer.settled:
+        settled = f"question {answer.question!r} is settled ({answer.verdict})"
+        warn(f"{settled}: no trial is planned; give n to plan some")
+        return ()
+    n = n or answer.needed or BATCH
+    tree._budget.check(n, f"question {answer.question!r}", "plan {left} or fewer")
+    basis = basis_of(tree, answer._asked._replace(at=round_.id))
+    noisy = not basis.analysis.noise.deterministic
+    tree._budget.warn_of_reserve(n, f"question {answer.question!r}", noisy=noisy)
+    return settling_trials(tree, basis, n)
 
 
 def answered(tree: TreeRecord, question: Question) -> Answer:
@@ -457,10 +370,10 @@ def _settling_of(basis: Basis, available: int | None) -> _Settling:
         possible = {n: share for n, share in outlook.shares.items() if available is None or n <= available}
         needed = outlook.needed(available)
         return _Settling(needed, outlook.needed(), possible, outlook.obstacle(available))
-    needed = 2 * _BATCH
+    needed = 2 * BATCH
     if available is not None:
         needed = min(needed, available)
-    return _Settling(needed, 2 * _BATCH, {}, "")
+    return _Settling(needed, 2 * BATCH, {}, "")
 
 
 def _runs_of(evidence: Evidence) -> tuple[Floats, Floats]:

@@ -89,7 +89,7 @@ def autopilot(
         risk: Accepted probability of losing the best value, per narrowing; default 0.05.
         exploit: Share of exploit trials in a child; default as advised.
         audit: Share of audit trials in a child; default as advised.
-        per: ``"second"`` prefers short trials, as in :meth:`Round.grow`.
+        per: ``"second"`` prefers short trials, as in :meth:`Round.add`.
         machine: As in :meth:`Round.run`.
 
     Returns:

@@ -454,7 +454,7 @@ def _places(rounds: Sequence[RanRound], values: Mapping[str, object]) -> list[tu
     if not places:
         raise ReviewError(
             f"no trial ran {_shown(values)}; run it first",
-            Action("round.try_out", [dict(values)]),
+            Action("round.add", given=[dict(values)]),
         )
     return places
 

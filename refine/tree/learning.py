@@ -1,21 +1,24 @@
-"""Exploit trials of a child, chosen while the child runs, from all results so far."""
+"""Exploit trials of a round, chosen while the round runs, from all results so far."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from refine.analysis.analysis import Analysis
 from refine.design.space_filling import Uniform, draw
+from refine.errors import AnalysisError
 from refine.proposal.allocation import batch_rows, durations_in, learning_from
 from refine.run.plan import Learn, design_rows
 from refine.space.encoding import seed_of
-from refine.space.space import Space, configuration_key, encode_configuration
-from refine.tree.lineage import analyze_until, declared_on
+from refine.space.space import Indices, Space, configuration_key, encode_configuration
+from refine.tree.lineage import analyze, analyze_until, declared_on
 from refine.tree.round_record import RoundRecord
 from refine.trials.frame import configuration_table
-from refine.trials.round_record import Beside, Encoded, beside_of
+from refine.trials.round_record import Beside, Encoded, StoredNode, beside_of
 from refine.trials.rows import JsonRows
 from refine.utils.arrays import Column
 
@@ -26,45 +29,110 @@ def exploiting(space: Space, rows: Iterable[Column]) -> list[Encoded]:
 
 
 def learner(round_: RoundRecord, workers: int, per: str = "trial") -> Learn:
-    """Chooses the next exploit trials of a child, and stores them before the run.
+    """Chooses the next exploit trials of a round, and stores them before the run.
 
-    A batch is learned from all trials of the child that have ended, and from all trials of the tree inside
-    the parent's space that had finished when the run began. If these trials are not informative about the
-    space, the batch is drawn evenly. ``per="second"`` prefers short trials.
+    The share of a child is learned from all trials of the child that have ended, and from all trials of the
+    tree inside the parent's space that had finished when the run began. Added exploit trials are learned from
+    all trials of the tree inside the space of the round. If these trials are not informative about the space,
+    a batch is drawn evenly. ``per="second"`` prefers short trials.
     """
-    # the parent's, made when it is first needed
-    space = round_.space
-    parent_analysis = list[Analysis]()
-    drawn = set[str]()  # keys of the design's cells, of which some may still run; likewise
+    return _Learner(round_, workers, per)
 
-    def learn() -> list[Beside]:
-        store = round_.context.store
+
+@dataclass
+class _Learner:
+    """See :func:`learner`."""
+
+    round_: RoundRecord
+    workers: int
+    per: str
+    # made when they are first needed
+    of_parent: Analysis | None = None
+    of_round: Analysis | None = None
+    trials_before: int = 0  # trials of the round behind ``of_round``
+    drawn: set[str] = field(default_factory=set)  # keys of the design's cells, of which some may still run
+
+    def __call__(self) -> list[Beside]:
+        round_ = self.round_
         stored = round_._stored
-        planned = store.beside(stored.pk)
-        n = min(workers, stored.off_design(planned) - len(planned))
-        if n < 1:
+        planned = round_.context.store.beside(stored.pk)
+        missing = stored.off_design(planned) - len(planned)
+        if missing < 1:
             return []
-        if not parent_analysis:
+        chosen = sum(b.origin == "exploit" for b in planned)
+        addition = stored.exploit_addition(chosen)
+        if addition is None:
+            rows = self._of_child(stored, planned, min(self.workers, missing))
+        else:
+            count = min(self.workers, missing, addition.total - chosen)
+            rows = self._added(stored, planned, count, addition.per)
+        exploit = exploiting(round_.space, rows)
+        round_.context.store.extend(stored.pk, exploit)
+        return beside_of(exploit)
+
+    def _of_child(self, stored: StoredNode, planned: list[Beside], count: int) -> Indices:
+        """Rows of level numbers of exploit trials in the share of a child."""
+        round_ = self.round_
+        if self.of_parent is None:
             parent = round_.parent
             assert parent is not None
             analysis = analyze_until(parent, math.inf, without={round_.id})
-            parent_analysis.append(replace(analysis, declared_belief=declared_on(round_.path)))
-            rows = design_rows(stored, store.inherited(stored.pk), planned)
-            drawn.update(configuration_key(space.frozen_at(row)) for row in rows)
-        ended = set(store.records([stored.pk]).columns["key"])
-        running = JsonRows([b.configuration for b in planned if b.key not in ended])
-        analysis = learning_from(parent_analysis[0], round_.trials, round_.node.allow_degenerate)
-        skip = store.inherited(stored.pk).union(ended, drawn, (b.key for b in planned))
+            self.of_parent = replace(analysis, declared_belief=declared_on(round_.path))
         seed = seed_of(round_.id, "exploit", len(planned))
+        learned = learning_from(self.of_parent, round_.trials, round_.node.allow_degenerate)
+        rows = self._batch(stored, planned, learned, count, seed, self.per)
+        if len(rows):
+            return rows
+        return draw(Uniform(), round_.space, count, seed, self._skipped(stored, planned))
+
+    def _added(self, stored: StoredNode, planned: list[Beside], count: int, per: str) -> Indices:
+        """Rows of level numbers of exploit trials that a person added."""
+        round_ = self.round_
+        if self.of_round is None:
+            self.trials_before = len(round_.trials)
+            try:
+                self.of_round = analyze(round_)
+            except AnalysisError:  # too few trials have a value
+                self.of_round = None
+        seed = seed_of(round_.id, "grow", len(planned))
+        rows: Indices = np.zeros((0, len(round_.space)), dtype=np.int64)
+        if self.of_round is not None:
+            recent = round_.trials.iloc[self.trials_before :]
+            learned = learning_from(self.of_round, recent, round_.node.allow_degenerate)
+            rows = self._batch(stored, planned, learned, count, seed, per)
+        if len(rows) < count:
+            evenly = draw(Uniform(), round_.space, count - len(rows), seed, self._skipped(stored, planned))
+            rows = np.concatenate([rows, evenly])
+        return rows
+
+    def _batch(
+        self,
+        stored: StoredNode,
+        planned: list[Beside],
+        learned: Analysis,
+        count: int,
+        seed: int,
+        per: str,
+    ) -> Indices:
+        """Rows that promise the largest improvement, by an analysis with the latest trials."""
+        round_ = self.round_
+        space = round_.space
+        ended = set(round_.context.store.records([stored.pk]).columns["key"])
+        running = configuration_table(
+            space, JsonRows([b.configuration for b in planned if b.key not in ended])
+        )
         durations = None
         if per == "second":
-            durations = durations_in(parent_analysis[0], round_.trials)
-        running_table = configuration_table(space, running)
-        rows = batch_rows(analysis, space, n, seed, skip, running=running_table, durations=durations)
-        if not len(rows):
-            rows = draw(Uniform(), space, n, seed, skip)
-        chosen = exploiting(space, rows)
-        store.extend(stored.pk, chosen)
-        return beside_of(chosen)
+            durations = durations_in(self.of_parent or learned, round_.trials)
+        skipped = self._skipped(stored, planned)
+        return batch_rows(learned, space, count, seed, skipped, running=running, durations=durations)
 
-    return learn
+    def _skipped(self, stored: StoredNode, planned: list[Beside]) -> frozenset[str]:
+        """Keys of configurations that have a trial already, or will have one."""
+        store = self.round_.context.store
+        space = self.round_.space
+        if not self.drawn and not stored.node.adaptive:
+            rows = design_rows(stored, store.inherited(stored.pk), planned)
+            self.drawn.update(configuration_key(space.frozen_at(row)) for row in rows)
+        ended = store.records([stored.pk]).columns["key"]
+        return store.inherited(stored.pk).union(ended, self.drawn, (b.key for b in planned))

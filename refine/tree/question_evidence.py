@@ -44,12 +44,6 @@ class Question(NamedTuple):
     bounds: Mapping[str, Any]
     at: str | None = None  # id of the round whose space is asked about; ``None`` for the first round's
 
-    @property
-    def text(self) -> str:
-        """The question as a text, for the seeds of settling rounds."""
-        options = {"given": self.given, "better": self.better, "epsilon": self.epsilon, "at": self.at}
-        return str({"question": self.expression, "how": options, "bounds": self.bounds})
-
     def conditions_in(self, space: Space) -> Conditions:
         """The conditions of the question, checked against a space.
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from refine.tree.additions import add
 from refine.tree.children import DecidedRound, branch, choose
 from refine.tree.exchange.optuna import to_optuna
 from refine.tree.exchange.talos import to_talos
 from refine.tree.excluding import exclude, include
-from refine.tree.growing import grow
 from refine.tree.lineage import analyze
 from refine.tree.proposing import checks, optimism, propose, review, set_epsilon
-from refine.tree.running import best_model, open_holdout, replay, replicate, run
-from refine.tree.trying import try_out
+from refine.tree.running import best_model, open_holdout, replay, run
 from refine.tree.winner import recommend
 from refine.utils.keywords import helped_methods
 from refine.utils.provided import provided
@@ -36,10 +35,8 @@ class Round(DecidedRound):
         (30, 'value', 'maximize', 5.0)
     """
 
+    add = add
     run = run
-    grow = grow
-    try_out = try_out
-    replicate = replicate
     replay = replay
     best_model = best_model
     open_holdout = open_holdout

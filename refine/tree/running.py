@@ -1,7 +1,8 @@
-"""Runs a round, and repeats trials: ``round.run()`` and related calls."""
+"""Runs a round: ``round.run()`` and related calls."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
@@ -9,20 +10,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from refine.design.samplers import how_many_asked
-from refine.design.space_filling import design_named, how_many
+from refine.design.space_filling import IMPORTED, design_named, how_many
 from refine.errors import DesignError
 from refine.review.decision import check_author, check_note
 from refine.run.best_model import best_model as model_of
 from refine.run.holdout import HoldoutResult, Visit, branch_of
 from refine.run.holdout import open_holdout as opened
 from refine.run.hooks import Hooks, callables, trackers_of
-from refine.run.machine import Machine
+from refine.run.machine import Machine, rest_of
 from refine.run.options import RunOptions
-from refine.run.progress_bar import ProgressBar
 from refine.run.protocols import Objective
 from refine.run.replay import Replay
 from refine.run.replay import replay as replayed
-from refine.run.replicates import check_times, measure_noise, run_replicates
+from refine.run.replicates import check_times, measure_noise, run_repeats
 from refine.run.runner import TaskSource, run_round
 from refine.run.steering import AdaptiveTasks, check_place
 from refine.run.workers.pool import workers_kept
@@ -32,7 +32,7 @@ from refine.tree.learning import learner
 from refine.tree.round_record import RoundRecord
 from refine.tree.winner import ranked_keys
 from refine.trials.frame import Records
-from refine.trials.round_record import StoredNode
+from refine.trials.round_record import StoredNode, repeats_of
 
 R = TypeVar("R", bound=RoundRecord)
 
@@ -47,7 +47,7 @@ def run(
     workers: int | None = None,
     machine: Machine | None = None,
 ) -> R:
-    """Runs the rest of the round; a repeated call resumes.
+    """Runs the rest of the plan, repeats of :meth:`add` last; a repeated call resumes.
 
     Every finished trial is stored at once. An exception of the objective becomes a ``failed`` trial, NaN or
     infinity a ``diverged`` trial. If a worker dies, refine repeats the trial once, alone; a second death
@@ -120,32 +120,32 @@ def run_extended(
     objective: Objective | None = None,
     rerun: str | Collection[str] | None = None,
     trials: int | None = None,
-    bar: ProgressBar | None = None,
     per: str = "trial",
     check_noise: bool = True,
 ) -> R:
     """Adds to the plan of a round with ``source.extend``, and runs the rest of the round: see :func:`run`.
 
-    If another call runs the round, nothing is planned. The progress joins ``bar``, by default a bar of its
-    own. ``per="second"`` prefers short exploit trials. ``check_noise=False`` measures no noise at the end.
+    If another call runs the round, nothing is planned. ``per="second"`` prefers short exploit trials.
+    ``check_noise=False`` measures no noise at the end.
     """
-    if not self.node.adaptive:
+    stored = self.context.path(self.node)[-1]
+    repeats = bool(repeats_of(stored.additions))
+    only_repeats = repeats and self.node.method == IMPORTED
+    if not (self.node.adaptive or only_repeats):
         design_named(self.node.method)
     trackers = trackers_of(machine.track)
     running = RunOptions(
         machine=machine,
         rerun=rerun,
         trials=trials,
-        bar=bar,
         further_hooks=tuple(tracker.trial for tracker in trackers),
     )
     listeners = callables(machine.on_round, "on_round")
-    ended = Hooks([*listeners, *(t.end for t in trackers)], "on_round")
+    hooks_at_end = Hooks([*listeners, *(t.end for t in trackers)], "on_round")
     context = self.context
     node = self.node
     chosen = context.objective_of(node, objective)
     check_place(node, chosen, machine)
-    stored = context.path(node)[-1]
     begun = False
 
     def begin() -> None:
@@ -153,15 +153,24 @@ def run_extended(
         begun = True
         Hooks([t.start for t in trackers], "track").call(self)
 
-    source = replace(_of_round(self, source, running, per), begin=begin)
+    source = replace(_of_round(self, source, running, per), begin=begin, continues=repeats)
+    started = time.monotonic()
     try:
         with workers_kept():
-            run_round(context.store, stored, chosen, self.goal, running, source=source)
-            if check_noise and trials is None and self.declared.noise is None:
+            ended = 0
+            if only_repeats:
+                begin()
+            else:
+                ended = run_round(context.store, stored, chosen, self.goal, running, source=source)
+            if repeats and (trials is None or ended < trials):
+                limit = None if trials is None else trials - ended
+                remaining = replace(running, machine=rest_of(machine, started), trials=limit)
+                run_repeats(context.store, stored, chosen, self.goal, remaining, after_run=ended > 0)
+            if check_noise and not only_repeats and trials is None and self.declared.noise is None:
                 measure_noise(context.store, context.path(node), chosen, self.goal, running)
     finally:
         if begun:
-            ended.call(self)
+            hooks_at_end.call(self)
     return self
 
 
@@ -171,8 +180,7 @@ def _of_round(round_: RoundRecord, source: TaskSource, running: RunOptions, per:
     node = round_.node
     if source.extend is None:
         source = replace(source, extend=partial(context.stored, node.id))
-    if node.parent and node.exploit:
-        source = replace(source, learn=learner(round_, running.machine.workers, per))
+    source = replace(source, learn=learner(round_, running.machine.workers, per))
 
     def steer(records: Records) -> AdaptiveTasks:
         return AdaptiveTasks(
@@ -216,52 +224,6 @@ def equal_rounds(round_: RoundRecord) -> list[int]:
         for s in nodes
         if (s.node.objective, s.node.data) == objective_and_data and s.node.id != round_.id
     ]
-
-
-def replicate(
-    self: R,
-    top: int = 5,
-    seeds: int = 3,
-    *,
-    objective: Objective | None = None,
-    rerun: str | Collection[str] | None = None,
-    machine: Machine | None = None,
-) -> R:
-    """Repeats the best configurations under new seeds; a repeated call runs the missing repeats.
-
-    The repeats join :attr:`replicates`, measure the noise, and show the share of luck in the best value:
-    :meth:`optimism`. No table of trials and no test contains repeats.
-
-    Args:
-        top: Number of configurations, by the value of the planned run.
-        seeds: Number of repeats per configuration. The noise needs 5 more repeats than configurations.
-        objective: As ``rerun`` and ``machine``: see :meth:`run`.
-
-    Raises:
-        AnalysisError: No finished trial may be best.
-        DesignError: ``top`` or ``seeds`` is not a whole number >= 1.
-
-    Examples:
-        >>> root.replicate(top=2, seeds=3).replicates[["lr", "replicate", "value"]]
-            lr  replicate   value
-        0  1.5          1  0.9998
-        1  1.5          2  0.9998
-        2  1.5          3  0.9998
-        3  2.0          1  0.9928
-        4  2.0          2  0.9928
-        5  2.0          3  0.9928
-    """
-    chosen = self.context.objective_of(self.node, objective)
-    run_replicates(
-        self.context.store,
-        self._stored,
-        objective=chosen,
-        goal=self.goal,
-        top=top,
-        seeds=seeds,
-        options=RunOptions(machine=self.context.machine(machine), rerun=rerun),
-    )
-    return self
 
 
 def open_holdout(

@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from refine.errors import AnalysisError, DesignError
+from refine.errors import AnalysisError
 from refine.proposal.settling import SIZES, Outlook, contenders, level_rows, outlook_of, ran_candidates
-from refine.space.encoding import seed_of
 from refine.space.space import configuration_key
-from refine.tree.question_evidence import Basis, Question
-from refine.tree.round import Round
+from refine.tree.question_evidence import Basis
 from refine.tree.tree_record import TreeRecord
-from refine.utils.numbers import is_whole
-
-
-def check_count(name: str, n: object, example: str) -> None:
-    """Raises DesignError unless a number of trials is a whole number >= 1."""
-    if not is_whole(n):
-        raise DesignError(f"{name} must be a whole number >= 1, got {n!r}; for example {example}")
-
-
-def settling_round(
-    tree: TreeRecord, basis: Basis, question: Question, n: int, note: str, author: str | None
-) -> Round:
-    """A child round to settle a question: see :meth:`refine.tree.asking.Answer.settle`."""
-    chosen = settling_trials(tree, basis, n)
-    parent = basis.round
-    seed = seed_of(parent.id, "settle", question.text, basis.analysis.digest, str(n)) % 2**31
-    return parent.branch(parent.space, given=chosen, n=len(chosen), seed=seed, note=note, author=author)
 
 
 def settling_trials(tree: TreeRecord, basis: Basis, n: int) -> list[dict[str, object]]:

@@ -20,6 +20,12 @@ class TreeRecord(Shown):
 
     _context: Context
 
+    @classmethod
+    def _of(cls, context: Context) -> Self:
+        tree = cls.__new__(cls)
+        tree._context = context
+        return tree
+
     @property
     def name(self) -> str:
         """Name of the tree."""

@@ -143,6 +143,27 @@ class Node:
         return seed_of(self.id, key, replicate)
 
 
+class Addition(NamedTuple):
+    """An addition of a person to the plan of a round, besides configurations.
+
+    Either repeats of a configuration, or exploit trials that the model chooses while the round runs.
+    """
+
+    key: str  # hash of the configuration to repeat; empty for exploit trials
+    first: int  # number of exploit trials of the round before the addition; 0 for repeats
+    total: int  # number of exploit trials of the round with the addition, or number of repeats
+    per: str = "trial"  # unit of an expected improvement: ``"trial"`` or ``"second"``
+
+
+def repeats_of(additions: Iterable[Addition]) -> dict[str, int]:
+    """Hash of a configuration -> number of planned repeats."""
+    repeats: dict[str, int] = {}
+    for addition in additions:
+        if addition.key:
+            repeats[addition.key] = max(addition.total, repeats.get(addition.key, 0))
+    return repeats
+
+
 class StoredNode(NamedTuple):
     """A node as the store holds it."""
 
@@ -151,19 +172,34 @@ class StoredNode(NamedTuple):
     n: int  # planned configurations, the largest number ever asked for
     first: int  # planned configurations at its creation, the basis of its audit trials
     order: int  # rank by time of writing
+    additions: tuple[Addition, ...] = ()  # additions of a person to its plan, oldest first
 
     def off_design(self, extra: Collection[Beside], n: int | None = None) -> int:
         """Number of the first ``n`` planned configurations not drawn by the design.
 
-        A child's exploit trials that are yet to be chosen count; without ``n``, exploit trials by which the
-        round grew count as well.
+        Exploit trials that are yet to be chosen count; without ``n``, added exploit trials count as well.
         """
-        if self.node.parent is None:
-            return len(extra)
         fixed = sum(b.origin != "exploit" for b in extra)
-        if n is None:
-            return max(len(extra), min(self.n, fixed + round(self.node.exploit * self.n)))
-        return max(fixed, min(n, fixed + round(self.node.exploit * n)))
+        share = 0.0
+        if self.node.parent is not None:
+            share = self.node.exploit
+        elif n is not None:
+            return len(extra)
+        if n is not None:
+            return max(fixed, min(n, fixed + round(share * n)))
+        by_model = max(self.added_exploit, round(share * self.n))
+        return max(len(extra), min(self.n, fixed + by_model))
+
+    @property
+    def added_exploit(self) -> int:
+        """Number of exploit trials of the round after the last addition; 0 without an addition."""
+        return max((a.total for a in self.additions if not a.key), default=0)
+
+    def exploit_addition(self, chosen: int) -> Addition | None:
+        """The addition of the next exploit trial, if ``chosen`` exist; ``None`` for the share of a child."""
+        is_root = self.node.parent is None
+        additions = (a for a in self.additions if not a.key and chosen < a.total)
+        return next((a for a in additions if is_root or a.first <= chosen), None)
 
 
 class Beside(NamedTuple):

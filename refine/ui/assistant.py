@@ -45,13 +45,10 @@ _TOOLS = {
     "tree.judge": "judge",
     "tree.confirm": "judge",
     "tree.ask": "ask",
-    "answer.settle": "settle",
     "round.recommend": "winner",
     "round.run": "run",
-    "round.grow": "grow",
+    "round.add": "add",
     "child.run": "run",
-    "round.replicate": "judge",
-    "round.try_out": "try_out",
     "round.failures": "round",
     "round.analyze": "analysis",
     "round.checks": "checks",
@@ -70,7 +67,9 @@ _ARGUMENTS = {
     "note": "note",
     "exploit": "exploit",
     "audit": "audit",
-    "given": "given",
+    "given": "configurations",
+    "repeat": "repeat",
+    "settle": "settle",
 }
 
 
@@ -83,17 +82,20 @@ def in_tools(action: Action) -> str:
     words = []
     if name == "tree.judge" and len(action.arguments) > 1:
         words = ["a and b"]
-    if name == "round.try_out":
-        ((configuration,),) = action.arguments
-        words = [f"configurations [{_edits_text(configuration)}]"]
     if name == "tree.ask" and action.arguments and action.arguments[0] is not ...:
         words = [f"question {json.dumps(action.arguments[0])}"]
     if name == "review.edit":
         edits = next((a for a in action.arguments if isinstance(a, Mapping)), action.options)
         words.append(f"edits {_edits_text(edits)}" if edits else "edits")
     for option, value in action.options.items():
-        if option in _ARGUMENTS and name != "review.edit":
-            words.append(_ARGUMENTS[option] if value is ... else f"{_ARGUMENTS[option]} {value}")
+        if option not in _ARGUMENTS or name == "review.edit":
+            continue
+        if option == "given":
+            words.append(f"configurations [{', '.join(map(_edits_text, value))}]")
+        elif value is ... or isinstance(value, Symbol):
+            words.append(_ARGUMENTS[option])
+        else:
+            words.append(f"{_ARGUMENTS[option]} {value}")
     if words:
         return f"tool {tool} with {join(words)}"
     return f"tool {tool}"
@@ -271,27 +273,6 @@ class Assistant:
         """Show the asked questions with answers over time, and up to three questions worth asking."""
         return self._shown(lambda tree: tree.questions(), details, glance=True)
 
-    def settle(
-        self,
-        question: str,
-        trials: int,
-        given: str | None = None,
-        better: str | None = None,
-        epsilon: float | None = None,
-        details: bool = False,
-    ) -> Answer:
-        """Run at most ``trials`` trials to settle a question, within the budget, and answer the question.
-
-        Further arguments as in ``ask``. The trials lie near the bests of the two sides.
-        """
-        options: dict[str, Any] = {"given": given, "better": better, "epsilon": epsilon}
-        options["author"] = self.author
-        with self._paying(trials) as tree:
-            answer = tree.ask(question, **options)
-            if not answer.settled:
-                answer = answer.settle_within(trials, **self._options(tree[answer.round]))
-            return Answer.of(answer, details, glance=True, lead=self._spent("trial"))
-
     def winner(self, details: bool = False) -> Answer:
         """Show the configuration with the best posterior mean and its expected value when retrained.
 
@@ -419,23 +400,6 @@ class Assistant:
             self.chosen += len(chosen)
             return Answer.of(child, details, glance=True, lead=f"created round {child.id}\n\n")
 
-    def try_out(self, round_id: str, configurations: list[dict[str, Any]], details: bool = False) -> Answer:
-        """Run configurations of your own in a round now, within the budget.
-
-        ``configurations`` are values by name. They are at most a share of the budget.
-        """
-        with self.open_tree() as tree, self._running(len(configurations), "trial"):
-            self._check_choices(len(configurations), self._choices_left)
-            round_ = tree[round_id]
-            round_.try_out(configurations, **self._options(round_))
-            ran = self.ran - self._before
-            self.chosen += ran
-            lead = self._spent("trial")
-            if ran < len(configurations):
-                ended = plural(len(configurations) - ran, "configuration")
-                lead = f"{ended} ran already and did not run now: judge repeats a configuration. {lead}"
-            return Answer.of(round_, details, glance=True, lead=lead)
-
     def run(self, round_id: str, trials: int, details: bool = False) -> Answer:
         """Run the next trials of a round's plan, within the budget."""
         with self._paying(trials) as tree:
@@ -443,23 +407,38 @@ class Assistant:
             round_.run(trials=trials, **self._options(round_))
             return Answer.of(round_, details, lead=self._spent("trial"))
 
-    def grow(
+    def add(
         self,
         round_id: str,
-        trials: int,
+        trials: int | None = None,
         exploit: float | None = None,
-        per: str = "trial",
+        configurations: list[dict[str, Any]] | None = None,
+        repeat: int | None = None,
+        settle: str | None = None,
         details: bool = False,
     ) -> Answer:
-        """Add trials to a round and run them now, within the budget, without a child.
+        """Plan more trials of one kind in a round, without a child, for ``run``.
 
-        ``exploit`` is the share chosen by the model, by default the round's own.
-        ``per="second"`` values the improvement of exploit trials per second instead of per trial.
+        ``trials`` continues the design; ``exploit`` is the share chosen by the model. ``configurations`` are
+        values by name, of your choice, at most a share of the budget. ``repeat`` is the number of best
+        configurations to repeat under three new seeds. ``settle`` is a question as in ``ask``, for trials
+        near the bests of both sides.
         """
-        with self._paying(trials) as tree:
+        yours = configurations or []
+        with self._one_run, self.open_tree() as tree:
             round_ = tree[round_id]
-            round_.grow(trials, exploit=exploit, per=per, **self._options(round_))
-            return Answer.of(round_, details, lead=self._spent("trial"))
+            self._check_left(max(trials or 0, len(yours), 3 * (repeat or 0)), "trial")
+            if yours:
+                self._check_choices(len(yours), self._choices_left)
+            before = round_.n
+            round_.add(trials, exploit=exploit, given=yours, repeat=repeat, settle=settle)
+            if yours:
+                self.chosen += round_.n - before
+            lead = "planned; the tool run runs them\n\n"
+            if yours and round_.n - before < len(yours):
+                ended = plural(len(yours) - (round_.n - before), "configuration")
+                lead = f"{ended} ran already and are not planned again: repeat repeats the best. {lead}"
+            return Answer.of(round_, details, glance=True, lead=lead)
 
     def _check_choices(self, count: int, allowed: int, share_of: str = "") -> None:
         """Raises ReviewError if too many configurations are of the assistant's choice."""
@@ -470,17 +449,21 @@ class Assistant:
                 "or ask the person: refine mcp STORE --budget N --share S"
             )
 
+    def _check_left(self, count: int, noun: str) -> None:
+        """Raises ReviewError if a number of trials is more than the assistant's budget has left."""
+        remaining = self.budget - self.ran
+        if count > remaining:
+            raise ReviewError(
+                f"{plural(count, noun)} {'is' if count == 1 else 'are'} more than the {remaining} left "
+                f"of a budget of {self.budget}; ask for fewer, or ask the person for a larger one: "
+                "refine mcp STORE --budget N"
+            )
+
     @contextlib.contextmanager
     def _running(self, count: int, noun: str) -> Iterator[None]:
         """Reserves the budget for one call at a time; trials print to stderr: the protocol owns stdout."""
         with self._one_run:
-            remaining = self.budget - self.ran
-            if count > remaining:
-                raise ReviewError(
-                    f"{plural(count, noun)} {'is' if count == 1 else 'are'} more than the {remaining} left "
-                    f"of a budget of {self.budget}; ask for fewer, or ask the person for a larger one: "
-                    "refine mcp STORE --budget N"
-                )
+            self._check_left(count, noun)
             self._before = self.ran
             with contextlib.redirect_stdout(sys.stderr):
                 yield

@@ -32,8 +32,8 @@ Without round_id they show the newest round. \
 Answers take at most 4 kB; details=true returns everything, with the data as structured content.
 Ask answers a question about a part of the space, for example whether two layers are enough: \
 ask it before you suggest a cut. Questions lists the questions asked, and some worth asking.
-Settle runs the trials that decide a question; try_out runs configurations of your own now; \
-grow adds trials to a round, without a new round.
+Add plans more trials in a round, without a new round: further trials, configurations of your own, repeats \
+of the best, or trials that settle a question. Run runs them.
 Suggest an edit with a reason if you know better than the proposal. \
 The person sees your edit with its claim and decides; later rounds score every suggestion (calibration).
 create_round runs some configurations of your choice first; the design draws the others.
@@ -58,7 +58,7 @@ LOOKS = (
     "calibration",
     "preview",
 )
-ACTS = ("ask", "settle", "judge", "suggest", "try_out", "create_round", "run", "grow", "accept")
+ACTS = ("ask", "judge", "suggest", "create_round", "add", "run", "accept")
 TOOLS = (*LOOKS, *ACTS)
 
 _PATH = "/mcp"
@@ -100,6 +100,8 @@ def server_of(assistant: Assistant) -> MCPServer:
 # Every argument of every tool -> a valid value, as JSON. Its type is that of the call of the assistant.
 ARGUMENTS = {
     "round_id": '"last"',
+    "repeat": "5",
+    "settle": '"num_layers <= 2"',
     "risk": "0.05",
     "rounds": "4",
     "trials": "20",

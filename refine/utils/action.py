@@ -20,7 +20,7 @@ class Action:
     """A call that a user may want to make next.
 
     ``str`` gives the Python spelling: ``Action("round.run", n=...)`` is ``round.run(n=...)``. An ellipsis is
-    left for the reader to fill in.
+    left for the reader to fill in. ``round.add`` is spelled with ``.run()``, since it only plans.
 
     Attributes:
         name: The function: ``"tree.add_round"``, ``"round.failures"`` (read, not called), ``"tree[]"`` (an
@@ -57,7 +57,10 @@ class Action:
         inside = ", ".join([*parts, *(f"{name}={_typed(value)}" for name, value in self.options.items())])
         if self.name.endswith("[]"):
             return f"{self.name[:-1]}{inside}]"
-        return f"{self.name}({inside})"
+        call = f"{self.name}({inside})"
+        if self.name.endswith(_PLANS):
+            return f"{call}.run()"
+        return call
 
     def _argument(self, argument: object) -> str:
         """A positional argument: a mapping as keywords, or as a dictionary if the call takes one."""
@@ -70,6 +73,7 @@ class Action:
 
 
 _READ = ".failures"
+_PLANS = ".add"  # plans trials, which the call then runs
 _OF_CONFIGURATIONS = "tree.judge"
 _SET = ("tree.budget", "round.note")
 

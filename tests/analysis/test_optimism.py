@@ -32,7 +32,7 @@ def test_luck_of_seeds_and_luck_of_rows_are_estimated_separately(tree, space, tm
     assert optimism.examples.low <= 0.8 <= optimism.examples.high
     assert optimism.examples.value < 0.83
     assert [call.name for call in optimism.page().calls] == ["round.replicate"]
-    round_.replicate(5, 3)
+    round_.add(repeat=5, seeds=3).run()
     optimism = round_.optimism()
     replicates = round_.replicates.loc[round_.replicates["cell"] == round_.best["cell"], "value"]
     assert optimism.seeds.value == pytest.approx(replicates.mean())
@@ -62,7 +62,7 @@ def test_less_is_better_too(tree, space):
         return params["lr"] + 0.2 * np.random.normal()
 
     round_ = tree.add_round(space, loss, direction="minimize", n=30).run()
-    round_.replicate(4, 3)
+    round_.add(repeat=4, seeds=3).run()
     optimism = round_.optimism()
     assert optimism.best == round_.trials["value"].min()
     assert optimism.seeds.low < optimism.seeds.value < optimism.seeds.high

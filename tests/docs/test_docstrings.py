@@ -15,14 +15,13 @@ METHODS = {
         "report export export_page"
     ),
     "Round": (
-        "run grow try_out trials best recommend replicate analyze checks propose optimism set_epsilon "
-        "exclude branch report"
+        "run add trials best recommend analyze checks propose optimism set_epsilon exclude branch report"
     ),
     "Review": "edit reject options at worth preview accept decline",
 }
 NAMES = [*refine.__all__, *(f"{kind}.{method}" for kind in METHODS for method in METHODS[kind].split())]
 WRITES = re.compile(
-    r"\.(run|grow|try_out|add_\w+|accept|decline|branch|tag|exclude|replicate|confirm|set_epsilon)\("
+    r"\.(run|add|add_\w+|accept|decline|branch|tag|exclude|confirm|set_epsilon)\("
     r"|autopilot|budget ="
 )
 

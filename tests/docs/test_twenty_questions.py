@@ -37,5 +37,5 @@ def test_a_call_of_the_page_is_answered(pipeline_tree, words, call):
 
 
 def test_every_option_of_a_question_is_on_the_page():
-    for option in ("given=", "better=", "epsilon=", "guess=", "settle_within="):
+    for option in ("given=", "better=", "epsilon=", "guess="):
         assert option in TEXT

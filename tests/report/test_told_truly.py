@@ -286,7 +286,7 @@ def test_the_two_values_expected_when_retrained_name_their_trials(tree):
 
     root = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}, noisy, n=30, noise="retraining", seed=2)
     root.run()
-    root.replicate(top=3, seeds=2)
+    root.add(repeat=3, seeds=2).run()
     winner = tree.winner()
     optimism = root.optimism()
     assert winner.expected != optimism.expected

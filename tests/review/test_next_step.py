@@ -142,7 +142,7 @@ def test_a_space_that_was_run_whole_asks_for_no_more_trials():
     space = refine.Space({"x": (1, 5), "kind": ["a", "b", "c"]})
     step = step_of(noise, 15, space)
     assert codes(step) == ["exhausted", "tried"]
-    assert str(step.action) == "round.replicate(top=5, seeds=3)"
+    assert str(step.action) == "round.add(repeat=5, seeds=3).run()"
 
 
 def test_repeats_are_not_advised_if_they_are_identical():

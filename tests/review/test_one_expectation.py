@@ -27,7 +27,7 @@ def beside(round_, params):
 def round_(request, tree):
     direction = {bowl: "maximize", loss: "minimize"}[request.param]
     root = tree.add_round(SPACE, request.param, n=24, seed=4, direction=direction).run()
-    root.replicate(top=2, seeds=2)
+    root.add(repeat=2, seeds=2).run()
     return root
 
 

@@ -103,7 +103,7 @@ def test_the_second_opening_on_a_branch_says_what_it_costs(tree, round_, space):
 def test_the_hold_out_measures_the_recommendation_and_not_the_baseline(tree, space):
     poor = {n: p.grid[0] for n, p in space.items()}
     round_ = tree.add_round(space, Sealed(), metric="acc", n=30, seed=1, baseline=poor).run()
-    round_.replicate(top=4, seeds=3)
+    round_.add(repeat=4, seeds=3).run()
     opening = round_.open_holdout(top=1, seeds=1)
     assert opening.table["lr"].tolist() == [round_.recommend().params["lr"]]
     assert opening.table["lr"].tolist() != [poor["lr"]]

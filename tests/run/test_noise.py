@@ -115,7 +115,7 @@ def test_repeats_that_all_fail_when_asked_for_are_an_error_about_repeats(tree, s
 
     root = tree.add_round(space, objective, n=12, seed=1, noise="retraining").run()
     with pytest.raises(RoundStoppedError, match="first 5 repeats"):
-        root.replicate(top=2, seeds=3)
+        root.add(repeat=2, seeds=3).run()
 
 
 @pytest.mark.slow

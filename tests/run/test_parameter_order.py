@@ -23,7 +23,7 @@ def test_every_trial_gets_its_parameters_in_the_order_of_the_space(tree):
     round_ = tree.add_round(
         SPACE, Ordered(), n=12, direction="maximize", baseline=configuration, given=[configuration]
     ).run()
-    round_.replicate(top=2, seeds=2)
+    round_.add(repeat=2, seeds=2).run()
     round_.open_holdout(top=1, seeds=1)
     round_.replay(sample=3)
     round_.propose().accept(n=4, exploit=0.5).run()

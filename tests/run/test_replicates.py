@@ -19,7 +19,7 @@ def test_the_best_are_run_again_under_seeds_of_their_own(tree, space):
     text = str(tree)
     analysis = round_.analyze()
     assert round_.replicates.empty
-    assert round_.replicate(top=4, seeds=3) is round_
+    assert round_.add(repeat=4, seeds=3).run() is round_
     frame = round_.replicates
     assert list(frame.columns) == [*space, "replicate", "state", "value", "seconds", "seed", "cell", "origin"]
     assert frame["replicate"].tolist() == [1] * 4 + [2] * 4 + [3] * 4
@@ -63,15 +63,15 @@ def test_a_repeated_call_runs_only_the_missing_replicates(tree, space):
 
     round_ = tree.add_round(space, counted, n=12, seed=2)
     with pytest.raises(AnalysisError, match="called best"):
-        round_.replicate()
+        round_.add(repeat=5)
     with pytest.raises(DesignError, match="number >= 1, got 0"):
-        round_.replicate(seeds=0)
-    round_.run().replicate(2, 2)
+        round_.add(repeat=5, seeds=0)
+    round_.run().add(repeat=2, seeds=2).run()
     assert len(calls) == 12 + 4
     first = round_.replicates
-    round_.replicate(2, 2)
+    round_.add(repeat=2, seeds=2).run()
     assert len(calls) == 16
-    round_.replicate(3, 3)
+    round_.add(repeat=3, seeds=3).run()
     assert len(calls) == 12 + 9
     assert round_.replicates.iloc[:4].equals(first)
     round_.run()  # the plan is done, replicates or not
@@ -89,7 +89,7 @@ def test_failed_replicates_are_kept_and_can_be_run_again(tree, space):
             raise ValueError("out of luck")
         return params["lr"]
 
-    round_ = tree.add_round(space, flaky, n=40, seed=6).run().replicate(4, 3)
+    round_ = tree.add_round(space, flaky, n=40, seed=6).run().add(repeat=4, seeds=3).run()
     frame = round_.replicates
     assert set(frame["state"]) == {"complete", "failed"}
     assert frame.loc[frame["state"] == "failed", "value"].isna().all()
@@ -97,6 +97,6 @@ def test_failed_replicates_are_kept_and_can_be_run_again(tree, space):
     assert round_.failures.shape[0] == (round_.trials["state"] == "failed").sum()
     name = round_.node.objective
     with pytest.warns(refine.errors.RefineWarning, match="version"):
-        round_.replicate(4, 3, rerun="failed", objective=objectives.named(lambda p: p["lr"], name))
+        round_.add(repeat=4, seeds=3).run(rerun="failed", objective=objectives.named(lambda p: p["lr"], name))
     assert set(round_.replicates["state"]) == {"complete"}
     assert len(round_.replicates) == 12

@@ -30,7 +30,7 @@ root.run(workers=int(sys.argv[1]), trials=12)
 root.run(workers=int(sys.argv[1]), hours=0.5)
 print(root.propose())
 print(root.propose().details)
-root.replicate(top=1, seeds=2)
+root.add(repeat=1, seeds=2).run()
 with open("states", "w") as file:
     file.write(" ".join(root.trials["state"]))
 """

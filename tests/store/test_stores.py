@@ -101,7 +101,7 @@ def test_a_file_that_another_process_writes_is_waited_for(tmp_path):
 
 def test_a_store_of_another_version_is_left_alone(tmp_path):
     store = Store(tmp_path / "refine.db")
-    for version in ("0", "3", "8", "abc"):
+    for version in ("0", "4", "8", "abc"):
         with store.engine.begin() as connection:
             connection.execute(sa.text(f"UPDATE meta SET value = '{version}' WHERE key = 'schema'"))
         with pytest.raises(StoreError, match=f"1 to {schema.SCHEMA_VERSION}, got {version!r}"):
@@ -117,15 +117,15 @@ def test_a_migration_makes_the_next_version_of_a_store(tmp_path, space, monkeypa
         root = tree.add_round(space, objectives.bowl, n=5).run()
     statement = "ALTER TABLE trial ADD COLUMN another TEXT"
     for module in (schema, store_module):
-        monkeypatch.setattr(module, "SCHEMA_VERSION", 3)
-    monkeypatch.setattr(schema, "MIGRATIONS", {3: (statement,)})
+        monkeypatch.setattr(module, "SCHEMA_VERSION", 4)
+    monkeypatch.setattr(schema, "MIGRATIONS", {4: (statement,)})
     for _ in range(2):
         with refine.Tree("q", store=url, create=False) as tree:
             assert len(tree[root.id].trials) == 5
             engine = tree._context.store.engine
             assert "another" in {column["name"] for column in sa.inspect(engine).get_columns("trial")}
             with engine.connect() as connection:
-                assert connection.execute(sa.text("SELECT value FROM meta")).scalar() == "3"
+                assert connection.execute(sa.text("SELECT value FROM meta")).scalar() == "4"
 
 
 @pytest.mark.slow
@@ -202,3 +202,19 @@ def test_the_same_may_be_written_twice_at_the_same_moment(url, space, between, m
             tree.tag(root, "best")
             assert not remaining
             assert other["best"].id == root.id
+
+
+def identity(params):
+    return params["x"]
+
+
+def test_a_store_of_version_2_gets_the_table_of_additions(tmp_path):
+    path = tmp_path / "old.db"
+    with refine.Tree("t", store=path) as tree:
+        tree.add_round({"x": (0.0, 1.0, 11)}, identity, n=4, seed=1).run()
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE addition")
+        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
+    with refine.Tree("t", store=path, create=False) as tree:
+        root = tree["root"].add(2, exploit=1.0).run(objective=identity)
+        assert root.trials["origin"].tolist() == ["space_filling"] * 4 + ["exploit"] * 2

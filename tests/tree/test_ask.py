@@ -155,20 +155,6 @@ def test_intervals_of_the_cost_hold_the_truth_after_learning_trials():
     assert sum(hits) >= 8
 
 
-def test_settling_that_ends_for_lack_of_trials_says_so(tree):
-    def value(p, trial):
-        noise = np.random.default_rng(trial.seed).normal(0, 1.5)
-        return -((p["x"] - 4) ** 2) - (p["y"] - 3) ** 2 / 3 + noise
-
-    tree.add_round({"x": (0, 9), "y": (0, 9)}, value, n=20, budget=24, seed=1).run()
-    answer = tree.ask("x >= 5")
-    spent = pytest.warns(RefineWarning, match="3 further trials")
-    with pytest.warns(RefineWarning, match="confirm the winner"), spent:
-        later = answer.settle_within(12)
-    assert not later.settled
-    assert later.trials == answer.trials + 3
-
-
 def test_a_side_shows_the_mean_of_its_best_configuration(tree):
     def value(p, trial):
         return bowl(p) + np.random.default_rng(trial.seed).normal(0, 0.05)
@@ -500,55 +486,58 @@ def test_a_wrong_question_is_refused_before_a_round_with_too_few_trials(tree):
 
 def test_settling_runs_new_configurations_of_both_sides_and_answers_again(bowl_tree):
     before = bowl_tree.ask("layers <= 1")
-    child = before.settle(n=6)
-    assert child.parent.id == bowl_tree["root"].id
-    assert before.settle(n=6).id == child.id
-    assert child.node.note == "settles: layers <= 1"
-    child.run()
-    trials = child.trials
-    assert trials["origin"].tolist() == ["given"] * 6
-    assert 0 < (trials["layers"] <= 1).sum() < 6
-    names = list(SPACE)
-    configurations = pd.concat([bowl_tree["root"].trials[names], trials[names]])
-    assert not configurations.duplicated().any()
+    root = bowl_tree[before.round]
+    earlier = root.trials
+    assert root.add(6, settle=before).n == 66
+    assert root.add(6, settle="layers <= 1").n == 66  # planned already
+    trials = root.run().trials
+    assert trials["origin"].tolist()[60:] == ["given"] * 6
+    assert trials.iloc[:60].equals(earlier)
+    assert 0 < (trials["layers"][60:] <= 1).sum() < 6
+    assert not trials.duplicated(list(SPACE)).any()
     after = before.again()
-    assert (after.question, after.round, after.trials) == (before.question, before.round, 66)
+    assert (after.question, after.round, after.trials) == (before.question, root.id, 66)
     assert after.inside.trials > before.inside.trials
-    with pytest.raises(DesignError, match="whole number"):
-        before.settle(n=0)
 
 
-def test_settling_within_a_number_stops_when_the_question_is_settled(bowl_tree):
-    before = bowl_tree.ask("layers <= 1", epsilon=0.03)
-    assert not before.settled
-    after = before.settle_within(18)
-    ran = after.trials - before.trials
-    assert after.settled or ran == 18
-    assert 0 < ran <= 18
-    assert ran % 6 == 0
-    assert len(bowl_tree) == 2  # one child round, which grew batch by batch
-    assert bowl_tree["last"].trials["origin"].tolist() == ["given"] * ran
-    assert after.settle_within(6) == after or not after.settled
+def test_a_question_names_the_number_of_trials(bowl_tree):
+    answer = bowl_tree.ask("layers <= 1", epsilon=0.03)
+    root = bowl_tree[answer.round]
+    assert root.add(settle=answer).n == 60 + answer.needed > 60
+
+
+def test_wrong_settling_is_refused_before_anything_is_planned(bowl_tree):
+    answer = bowl_tree.ask("layers <= 1")
+    root = bowl_tree["root"]
+    child = root.branch(SPACE, n=5)
+    for round_, n, settle, error, message in (
+        (root, 0, answer, DesignError, "^n must be a whole number >= 1, got 0"),
+        (root, 6, 3, DesignError, "^settle must be a question or an answer"),
+        (root, 6, "layer <= 1", SpaceError, "did you mean 'layers'"),
+        (child, 6, answer, DesignError, f"about round {root.id}, .*write tree"),
+    ):
+        with pytest.raises(error, match=message):
+            round_.add(n, settle=settle)
+    assert (root.n, child.n) == (60, 5)
 
 
 def test_answers_after_settling_are_listed_by_their_author(bowl_tree):
     answer = bowl_tree.ask("layers <= 1", epsilon=0.03, author="mia")
-    answer.settle(n=6).run()
+    bowl_tree["root"].add(6, settle=answer).run()
     answer.again()
     (question,) = bowl_tree.questions(suggest=False).asked
     assert [(stored.trials, stored.author) for stored in question.answers] == [(60, "mia"), (66, "mia")]
-    settled = answer.settle_within(6)
-    (question,) = bowl_tree.questions(suggest=False).asked
-    assert question.answers[-1].trials == settled.trials == 72
 
 
 def test_the_budget_limits_settling_and_the_answer_says_so(bowl_tree):
     bowl_tree.budget = bowl_tree.budget_state.spent + 2
     answer = bowl_tree.ask("layers <= 1", epsilon=0.03)
+    root = bowl_tree[answer.round]
     assert answer.needed == 2 <= answer.advised
-    with pytest.warns(RefineWarning, match="the budget is spent"):
-        after = answer.settle_within(12)
-    assert after.trials == answer.trials + 2
+    with pytest.raises(DesignError, match="got 12; plan 2 or fewer"):
+        root.add(12, settle=answer)
+    root.add(settle=answer).run()
+    assert answer.again().trials == answer.trials + 2
     questions = bowl_tree.questions()
     assert questions.suggested == ()
     assert [str(call) for call in questions.calls] == ["tree.winner()"]
@@ -569,9 +558,12 @@ def test_questions_of_a_tree_without_a_round_lead_to_a_round(tree):
     assert [call.name for call in tree.questions().calls] == ["tree.add_round"]
 
 
-def test_a_settled_question_runs_nothing(bowl_tree):
-    assert bowl_tree.ask("lr <= 1", settle_within=12).verdict == "yes"
-    assert len(bowl_tree) == 1
+def test_a_settled_question_plans_nothing_unless_a_number_is_given(bowl_tree):
+    root = bowl_tree["root"]
+    with pytest.warns(RefineWarning, match=r"'lr <= 1' is settled \(yes\): no trial is planned"):
+        root.add(settle="lr <= 1")
+    assert root.n == 60
+    assert root.add(2, settle="lr <= 1").n == 62
 
 
 def test_without_a_trial_inside_a_question_is_unknown_and_can_be_settled(tree):
@@ -584,7 +576,8 @@ def test_without_a_trial_inside_a_question_is_unknown_and_can_be_settled(tree):
     answer = tree.ask(f"x == 9 and y in {untried}", epsilon=0.02)
     assert (answer.inside.ran, answer.verdict, answer.needed) == (0, "unknown", 6)
     assert "x == 9" in str(answer)
-    assert answer.settle_within(6).inside.ran > 0
+    tree["root"].add(6, settle=answer).run()
+    assert answer.again().inside.ran > 0
 
 
 @pytest.mark.slow
@@ -607,7 +600,8 @@ def test_questions_lists_asked_questions_with_their_answers_over_time(bowl_tree)
     first = bowl_tree.ask("layers <= 1", epsilon=0.03, author="mia", guess=0.1)
     bowl_tree.ask("lr <= 1", author="ben")
     bowl_tree.ask("lr <= 1", author="ben")
-    bowl_tree.ask("layers <= 1", epsilon=0.03, author="mia", settle_within=6)
+    bowl_tree["root"].add(6, settle=first).run()
+    bowl_tree.ask("layers <= 1", epsilon=0.03, author="mia")
     listed = bowl_tree.questions(suggest=False)
     assert [q.question for q in listed.asked] == ["layers <= 1", "lr <= 1"]
     assert [len(q.answers) for q in listed.asked] == [2, 1]  # once per evidence
@@ -726,10 +720,14 @@ def test_a_cut_that_loses_with_one_choice_of_an_uncut_parameter_is_suggested(tre
 
 
 @pytest.mark.slow
-def test_a_settled_question_leaves_a_tree_that_can_be_exported(bowl_tree, tmp_path):
-    child = bowl_tree.ask("layers <= 3").settle(n=4).run()
+def test_a_round_of_given_configurations_leaves_a_tree_that_can_be_exported(bowl_tree, tmp_path):
+    configurations = [
+        {**dict.fromkeys(SPACE), **row}
+        for row in bowl_tree["root"].trials[list(SPACE)].tail(4).to_dict("records")
+    ]
+    child = bowl_tree["root"].branch({**SPACE, "layers": (1, 3)}, n=4, given=configurations).run()
     for draw, names in (("density_2d", ["lr"]), ("levels", ["opt"]), ("pair", ["lr", "layers"])):
-        with pytest.raises(AnalysisError, match="space-filling"):
+        with pytest.raises(AnalysisError, match="space-filling|untested"):
             getattr(child.plot, draw)(*names)
     bowl_tree.export(tmp_path / "folder")
     report = next((tmp_path / "folder" / child.id).glob("*.md")).read_text(encoding="utf-8")
@@ -739,12 +737,6 @@ def test_a_settled_question_leaves_a_tree_that_can_be_exported(bowl_tree, tmp_pa
 @pytest.mark.filterwarnings("error")
 def test_a_huge_tolerance_is_answered_without_warnings(bowl_tree):
     assert bowl_tree.ask("lr <= 1", epsilon=1e308).verdict == "either"
-
-
-def test_a_wrong_limit_of_trials_stores_no_answer(bowl_tree):
-    with pytest.raises(DesignError, match="^settle_within must"):
-        bowl_tree.ask("lr <= 1", settle_within=0)
-    assert bowl_tree.questions(suggest=False).asked == ()
 
 
 def test_a_larger_number_of_trials_is_named_only_if_it_settles_no_fewer_questions(tree, root):

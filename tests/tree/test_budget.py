@@ -91,7 +91,7 @@ def test_every_trial_counts_once_failed_ones_and_repeats_too(tree):
     assert repeats == 3
     assert tree.budget_state.spent == 18 + repeats
     assert tree.budget_state.repeats == repeats
-    first.try_out([{"x": 4.0, "y": 0.5, "c": "b"}])
+    first.add(given=[{"x": 4.0, "y": 0.5, "c": "b"}]).run()
     assert tree.budget_state.spent == 19 + repeats
     assert tree.budget_state.left == 60 - 19 - repeats
 
@@ -105,7 +105,7 @@ def test_imported_trials_are_free_but_their_repeats_are_paid(tree):
     )
     tree.budget = 20
     assert tree.budget_state.spent == 0
-    imported.replicate(top=1, seeds=2)
+    imported.add(repeat=1, seeds=2).run()
     assert tree.budget_state.spent == 2
 
 
@@ -121,10 +121,10 @@ def test_an_extension_and_a_repeat_are_refused_too(tree):
     first = tree.add_round(SPACE, noisy, n=12, budget=15, noise="retraining").run()
     with pytest.raises(DesignError, match="3 more trials .*n=15"):
         first.run(n=20)
-    with pytest.raises(DesignError, match="3 or fewer"):
-        first.replicate(top=2, seeds=2)
+    with pytest.raises(DesignError, match="got 4; plan fewer repeats"):
+        first.add(repeat=2, seeds=2).run()
     assert tree.budget_state.spent == 12
-    first.replicate(top=1, seeds=3)
+    first.add(repeat=1, seeds=3).run()
     assert tree.budget_state.left == 0
     tree.budget = 20
     assert first.run(n=16).n == 16
@@ -294,7 +294,7 @@ def test_a_noisy_winner_that_ran_once_is_not_handed_over_silently(tree):
     tree.add_round(SPACE, noisy, n=20, budget=24, noise="retraining").run()
     assert len(warnings_of(tree.winner())) == 1
     assert str(tree.winner().page().calls[0]) == "tree.confirm()"
-    tree.rounds[0].replicate(top=1, seeds=4)
+    tree.rounds[0].add(repeat=1, seeds=4).run()
     spent = tree.winner().page()
     assert spent.calls == ()
 
@@ -345,13 +345,13 @@ def test_a_paid_round_is_advised_if_the_verdict_without_a_budget_is_stop(tree):
 
 
 def test_a_check_advises_no_more_repeats_than_are_left():
-    check = Check("noise", "unknown", "unknown", {}, np.nan, action=Action("round.replicate", top=5, seeds=3))
+    check = Check("noise", "unknown", "unknown", {}, np.nan, action=Action("round.add", repeat=5, seeds=3))
     checks = Checks("1a2b", (check,))
     calls = [str(checks.within(n_left)["noise"].action) for n_left in (None, 15, 7, 2)]
     assert calls == [
-        "round.replicate(top=5, seeds=3)",
-        "round.replicate(top=5, seeds=3)",
-        "round.replicate(top=2, seeds=3)",
+        "round.add(repeat=5, seeds=3).run()",
+        "round.add(repeat=5, seeds=3).run()",
+        "round.add(repeat=2, seeds=3).run()",
         "None",
     ]
 
@@ -382,9 +382,9 @@ def test_a_tree_as_json_has_its_budget(tree):
 def test_a_round_grows_only_within_the_budget(tree):
     first = tree.add_round(SPACE, noisy, n=20, budget=24, noise="retraining").run()
     with pytest.raises(DesignError, match="4 more trials"):
-        first.grow(6, exploit=1.0)
+        first.add(6, exploit=1.0).run()
     assert len(first.trials) == 20
-    assert len(first.grow(4).trials) == 24
+    assert len(first.add(4).run().trials) == 24
 
 
 def test_a_long_training_time_counts_any_number_of_instant_trials():
@@ -399,7 +399,7 @@ def test_a_tree_suggests_a_proposal_then_confirm_then_the_winner(tree):
     first.run(n=51)
     assert tree.budget_state.left == tree.budget_state.reserve() == 9
     assert str(tree.page().calls[0]) == "tree.confirm()"
-    first.replicate(top=3, seeds=3)
+    first.add(repeat=3, seeds=3).run()
     assert tree.budget_state.left == 0
     assert str(tree.page().calls[0]) == "tree.winner()"
 
@@ -411,19 +411,13 @@ def test_trials_kept_to_confirm_are_used_only_if_asked_for_and_with_one_warning(
     assert tree.budget_state.for_rounds() == 1
     answer = tree.ask("y <= 0.3", epsilon=1e-4)
     assert (answer.verdict, answer.needed) == ("open", 1)
-    assert answer.settle().n == 1
+    assert first.add(settle=answer).n == 51
     assert not recwarn.list
-    later = answer.settle_within(7)
+    first.add(7, settle=answer)
     (warning,) = recwarn.list
     message = "7 trials would use 6 of the 9 kept to confirm the winner; ask for 1 or fewer"
     assert message in str(warning.message)
-    recwarn.clear()
-    n_left = tree.budget_state.left
-    assert later.needed == tree.budget_state.for_rounds() == 0
-    later.settle_within()
-    assert tree.budget_state.left == n_left
-    (warning,) = recwarn.list
-    assert "leaves none" in str(warning.message)
+    first.run()
     recwarn.clear()
     first.propose(keep=False).accept(n=2)
     (warning,) = recwarn.list
@@ -432,7 +426,7 @@ def test_trials_kept_to_confirm_are_used_only_if_asked_for_and_with_one_warning(
 
 def test_a_doubtful_winner_with_repeats_states_its_runs_and_a_call_within_the_reserve(tree):
     root = tree.add_round(SPACE, noisy, n=20, budget=60, noise="retraining").run()
-    root.replicate(top=1, seeds=2)
+    root.add(repeat=1, seeds=2).run()
     won = replace(root.recommend(), budget=tree.budget_state)
     doubtful = replace(won, candidates=(won.candidates[0]._replace(replicates=(0.9, 0.91)),))
     doubtful = replace(doubtful, within=0.6, within_rows=0.6)
@@ -503,7 +497,7 @@ def test_running_repeats_count_next_to_the_trials_of_a_larger_plan(tree):
         return truth(params)
 
     first = tree.add_round(SPACE, extending, n=10, budget=20, noise="retraining").run()
-    first.replicate(top=4, seeds=2)
+    first.add(repeat=4, seeds=2).run()
     assert (first.n, tree.budget_state.spent) == (10, 18)
     assert set(first.replicates["state"]) == {"complete"}
 

@@ -105,13 +105,15 @@ class Calls(RuleBasedStateMachine):
     @precondition(lambda self: self.tree.rounds)
     @rule(question=st.sampled_from(["x <= 0.4", "units >= 16"]), settle=st.sampled_from([None, 6]))
     def ask(self, question, settle):
-        self.call(lambda: str(self.tree.ask(question, settle_within=settle)))
+        self.call(lambda: str(self.tree.ask(question)))
+        if settle is not None:
+            self.call(lambda: self.tree.rounds[0].add(settle, settle=question).run())
 
     @precondition(lambda self: self.tree.rounds)
     @rule(place=PLACES, x=st.sampled_from([0.1, 0.3, 0.5]))
-    def try_out(self, place, x):
+    def add_given(self, place, x):
         idea = {"x": x, "units": 8, "act": "relu"}
-        self.call(lambda: self.some(place).try_out([idea]))
+        self.call(lambda: self.some(place).add(given=[idea]).run())
 
     @precondition(lambda self: self.tree.rounds)
     @rule(budget=st.sampled_from([None, 5, 60, 200]))

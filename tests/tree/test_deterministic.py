@@ -19,7 +19,7 @@ def study(tmp_path_factory):
     study = refine.Tree("rough", store=tmp_path_factory.mktemp("rough") / "refine.db")
     root = study.add_round({"x": (0, 10), "y": (0, 10)}, rough, n=40, seed=3)
     root.run()
-    root.replicate(top=1)
+    root.add(repeat=1).run()
     yield study
     study.close()
 

@@ -279,7 +279,7 @@ def test_every_run_of_a_baseline_counts_in_the_noise_and_only_repeats_of_a_good_
         first.run()
         chosen = tree.add_round(space, noisy, n=12, seed=1, name="again", noise="retraining")
         chosen.run()
-        chosen.replicate(top=1, seeds=9)
+        chosen.add(repeat=1, seeds=9).run()
         noise = first.analyze().noise
         assert (noise.source, noise.n) == ("replicates", 9)  # 10 runs, a degree of freedom for their mean
         values = [*first.replicates["value"], *first.trials.loc[first.trials["x"] == 0, "value"]]

@@ -64,7 +64,7 @@ def test_a_judgement_takes_configurations_by_name_or_values(tree):
     for candidates, options, error, pattern in (
         (("winner", won.params), {}, ReviewError, "both are the same configuration"),
         (({"c": "a"},), {}, ReviewError, r"configurations have c = a; name more of the values"),
-        (({"x": 3.3},), {}, ReviewError, "no trial ran x = 3.3; run it first: round.try_out"),
+        (({"x": 3.3},), {}, ReviewError, "no trial ran x = 3.3; run it first: round.add"),
         (({"y": 1},), {}, ReviewError, "unknown parameter 'y'"),
         (("nothing",), {}, NotFoundError, "no round or tag 'nothing'"),
         ((), {"budget": -1}, DesignError, "budget must be a whole number >= 0, got -1"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import refine
-from refine.errors import AnalysisError, NotFoundError, RefineWarning, RoundBusyError
+from refine.errors import AnalysisError, RoundBusyError
 
 SPACE = {"lr": refine.Float(1e-4, 10.0, levels=11, log=True), "layers": (1, 5), "opt": ["adam", "rms", "sgd"]}
 QUESTION = "layers >= 3"
@@ -44,28 +44,22 @@ def study(tmp_path, score):
 
 
 @pytest.mark.slow
-def test_a_question_outlives_the_round_that_answered_it(study, score):
+def test_a_question_outlives_a_round_of_its_evidence(study, score):
     tree, other = study
     answer = tree.ask(QUESTION, epsilon=0.05)
-    assert answer.round == tree.rounds[-1].id
-    other.delete_round(answer.round)
+    root = tree[answer.round]
+    other.delete_round(tree.rounds[-1].id)
     score.ran.clear()
     renewed = answer.again()
-    assert renewed.round == tree.rounds[-1].id
+    assert renewed.round == answer.round
     assert renewed.trials < answer.trials
-    settling = answer.settle(3)
-    assert settling.parent.id == renewed.round
-    assert (answer.settle(3).id, renewed.settle(3).id) == (settling.id, settling.id)
+    n = root.n
+    assert root.add(3, settle=answer).n == root.add(3, settle=renewed).n == n + 3
     assert not score.ran
     assert [stored.trials for stored in tree.questions(suggest=False).asked[0].answers] == [
         answer.trials,
         renewed.trials,
     ]
-    other.delete_round(settling.id)
-    with pytest.raises(NotFoundError, match="was removed"):
-        settling.run()
-    assert answer.settle(3).id == settling.id
-    assert not score.ran
 
 
 def test_a_question_about_a_tree_without_rounds_gives_an_error_and_stays(study, score):
@@ -73,10 +67,8 @@ def test_a_question_about_a_tree_without_rounds_gives_an_error_and_stays(study, 
     answer = tree.ask(QUESTION, epsilon=0.05)
     other.delete_round(tree.rounds[0].id, below=True)
     score.ran.clear()
-    calls = (answer.again, answer.settle, lambda: answer.settle_within(6))
-    for call in calls:
-        with pytest.raises(AnalysisError, match="has no round yet"):
-            call()
+    with pytest.raises(AnalysisError, match="has no round yet"):
+        answer.again()
     assert not score.ran
     assert len(tree) == 0
     assert tree.questions(suggest=False).asked[0].answers[-1].probability == answer.probability
@@ -91,26 +83,15 @@ def test_a_round_that_is_removed_while_a_question_is_settled_costs_no_trial(stud
     before = len(score.ran)
 
     def removing():
-        for refused in (other.rounds[-1].id, tree.rounds[0].id):
-            with pytest.raises(RoundBusyError, match="is being run"):
-                other.delete_round(refused, below=True)
+        with pytest.raises(RoundBusyError, match="is being run"):
+            other.delete_round(answer.round, below=True)
         other.delete_round(branch)
 
     score.act = removing
-    later = answer.settle_within(9)
-    assert len({*score.ran[before:]}) == len(score.ran) - before == len(tree.rounds[-1].trials) == 9
+    tree[answer.round].add(9, settle=answer).run()
+    later = answer.again()
+    assert len({*score.ran[before:]}) == len(score.ran) - before == 9
     configurations = [tuple(row) for r in tree.rounds for row in r.trials[list(SPACE)].to_numpy()]
     assert len(configurations) == later.trials == 24 + 12 + 9
-    assert not {*configurations[-9:]} & {*configurations[:-9]}
+    assert len({*configurations}) == len(configurations)
     assert answer.again().trials == later.trials
-
-
-@pytest.mark.slow
-def test_a_warning_counts_the_trials_that_ran_though_evidence_was_removed(study, score):
-    tree, other = study
-    answer = tree.ask(QUESTION, epsilon=0.05)
-    other.delete_round(tree.rounds[1].id)
-    tree.budget = tree.budget_state.spent + 3
-    with pytest.warns(RefineWarning) as warned:
-        answer.settle_within(6)
-    assert "open after 3 further trials: the budget is spent" in str(warned[-1].message)

@@ -24,7 +24,7 @@ CALLS = {
     "notebook": lambda tree, round_: round_._repr_mimebundle_(),
     "print": lambda tree, round_: str(round_),
     "run": lambda tree, round_: round_.run(n=40),
-    "replicate": lambda tree, round_: round_.replicate(),
+    "add": lambda tree, round_: round_.add(repeat=5),
     "branch": lambda tree, round_: round_.branch(round_.space, n=5),
     "exclude": lambda tree, round_: round_.exclude([0], "broken"),
     "set_epsilon": lambda tree, round_: round_.set_epsilon(0.1),

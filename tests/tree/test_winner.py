@@ -193,7 +193,7 @@ def test_repeats_below_0_of_a_positive_loss_leave_a_winner(tree):
     root.run()
     assert root.trials["value"].min() > 0
     assert root.analyze().noise.floor_source == "decades"
-    root.replicate(top=5, seeds=3).run()
+    root.add(repeat=5, seeds=3).run()
     winner = tree.winner()
     assert min(run for candidate in winner.candidates for run in candidate.replicates) < 0
     assert -0.1 < winner.expected < 0.2
@@ -225,7 +225,7 @@ def test_the_noise_of_retraining_in_folds_is_subtracted_once_as_luck():
         with refine.Tree(f"study {seed}", store="sqlite://") as tree:
             space = {"x": (0.0, 1.0, 41)}
             root = tree.add_round(space, loss, n=40, seed=seed, metric="loss", direction="minimize")
-            root.run().replicate(top=5, seeds=3).run()
+            root.run().add(repeat=5, seeds=3).run()
             winner = tree.winner()
         assert (winner.new_data.source, winner.new_data.n) == ("folds", 5)
         assert winner.new_data.low < truth_of(winner.params) < winner.new_data.high

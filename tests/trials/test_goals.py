@@ -239,7 +239,7 @@ def test_the_noise_of_each_goal_is_printed_under_its_name(tree):
 
     goals = [refine.Goal("loss", "minimize"), refine.Goal("size", "minimize")]
     root = tree.add_round({"a": (0.0, 8.0, 65)}, measured, metric=goals, n=30, seed=1)
-    root.run().replicate(top=5, seeds=3).run()
+    root.run().add(repeat=5, seeds=3).run()
     review = root.propose()
     loss = review.analysis.noise.sd
     size = review.analysis.others[0].noise.sd

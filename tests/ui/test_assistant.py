@@ -140,13 +140,17 @@ def test_a_client_looks_suggests_and_runs_within_the_budget(store, study):
 
 
 @pytest.mark.slow
-def test_an_assistant_grows_a_round_within_the_budget(store, study):
+def test_an_assistant_adds_trials_to_a_round_within_the_budget(store, study):
     first = study[1][0]
     assistant = assistant_on(store, budget=2)
-    assert "; 0 left" in assistant.grow(first, 2, exploit=1.0)
+    with pytest.raises(ReviewError, match="3 trials are more than the 2 left"):
+        assistant.add(first, 3)
+    assert "the tool run runs them" in assistant.add(first, 2, exploit=1.0)
+    assert assistant.ran == 0
+    assert "; 0 left" in assistant.run(first, 2)
     assert assistant.ran == 2
     with pytest.raises(ReviewError, match="0 left"):
-        assistant.grow(first, 1)
+        assistant.add(first, 1)
     assert assistant.proposal(first, renew=True)
     with refine.Tree("study", store=store) as tree:
         assert tree[first].trials["origin"].tolist()[-2:] == ["exploit", "exploit"]
@@ -544,37 +548,35 @@ def test_a_question_is_answered_or_refused_as_in_python(store):
 @pytest.mark.slow
 def test_an_assistant_settles_questions_and_tries_ideas_within_its_budget(store, study):
     assistant = assistant_on(store, budget=10, share=0.3)
-    question = {"question": "dropout >= 0.2", "epsilon": 0.03}
+    first = study[1][0]
 
     async def steps(call):
-        wrong, text = await call("settle", trials=6, **question)
+        wrong, text = await call("add", round_id=first, trials=6, settle="dropout >= 0.2")
         assert not wrong, text
-        ran = int(re.search(r"(\d+) trials? ran; (\d+) left of the budget", text)[1])
-        assert ran == assistant.ran <= 6
-        assert "Question: dropout >= 0.2" in text
-        assert (await call("settle", trials=11, **question))[0]
-        wrong, text = await call("settle", trials=0, **question)
+        assert (await call("add", round_id=first, trials=11, settle="dropout >= 0.2"))[0]
+        wrong, text = await call("add", round_id=first, trials=0, settle="dropout >= 0.2")
         assert wrong
         assert "number >= 1, got 0" in text
         values = {"lr": 1.05, "dropout": 0.0, "optimizer": "Adam", "junk": 1}
-        wrong, text = await call("try_out", round_id=study[1][0], configurations=[values])
+        wrong, text = await call("add", round_id=first, configurations=[values])
         assert not wrong, text
-        assert assistant.ran == ran + 1
+        wrong, text = await call("run", round_id=first, trials=7)
+        assert re.search(r"7 trials ran; 3 left of the budget", text)
         with pytest.warns(RefineWarning, match="ran already"):
-            wrong, text = await call("try_out", round_id=study[1][0], configurations=[values])
+            wrong, text = await call("add", round_id=first, configurations=[values])
         assert not wrong, text
-        assert (assistant.ran, assistant.chosen) == (ran + 1, 1)  # the share of own choices is as it was
+        assert "1 configuration ran already" in text
+        assert (assistant.ran, assistant.chosen) == (7, 1)  # the share of own choices is as it was
         too_many = [{**values, "lr": lr} for lr in (1.1, 1.2, 1.3)]
-        wrong, text = await call("try_out", round_id=study[1][0], configurations=too_many)
+        wrong, text = await call("add", round_id=first, configurations=too_many)
         assert "most 2 may" in text
-        wrong, text = await call("try_out", round_id=study[1][0], configurations=["lr"])
+        wrong, text = await call("add", round_id=first, configurations=["lr"])
         assert wrong
         assert "configurations" in text
 
     within(assistant, steps)
     with refine.Tree("study", store=store) as tree:
-        assert tree.questions(suggest=False).asked[0].answers[-1].author == "agent:assistant"
-        assert tree[study[1][0]].trials["origin"].tolist().count("given") == 1
+        assert tree[first].trials["origin"].tolist().count("given") == 7
 
 
 @pytest.mark.slow
@@ -600,8 +602,7 @@ def test_answers_to_questions_take_at_most_4_kb_with_long_and_hostile_names(tmp_
         for tool, arguments in {
             "ask": {"question": f"{name} == {choice!r}"},
             "questions": {},
-            "settle": {"question": f"{name} == {choice!r}", "trials": 2},
-            "try_out": {"round_id": "1", "configurations": [configuration]},
+            "add": {"round_id": "1", "configurations": [configuration]},
         }.items():
             wrong, text = await call(tool, **arguments)
             assert not wrong, (tool, text)
@@ -627,8 +628,8 @@ def test_texts_name_the_arguments_that_the_tools_take():
         Action("review.edit", optimizer="Adam"): ("preview", {"edits": {"optimizer": "Adam"}}),
         Action("round.branch", Symbol("round.space"), n=30): ("create_round", {"trials": 30}),
         Action("tree.confirm", budget=20): ("judge", {"seeds": 20}),
-        Action("round.try_out", [{"dropout": 0.2, "units": 8}]): (
-            "try_out",
+        Action("round.add", given=[{"dropout": 0.2, "units": 8}]): (
+            "add",
             {"configurations": [{"dropout": 0.2, "units": 8}]},
         ),
     }.items():

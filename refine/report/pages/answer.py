@@ -13,7 +13,7 @@ from refine.report.pages.reasons import judged_text, source_text, upper, whom
 from refine.tree.asking import EITHER, NO, OPEN, PROBABLY, PROBABLY_NOT, UNKNOWN, YES, Answer, Side, thin
 from refine.tree.questions import AskedQuestion, Questions
 from refine.trials.stored_answer import StoredAnswer
-from refine.utils.action import Action
+from refine.utils.action import Action, Symbol
 from refine.utils.display import Block, Cell, Fact, Facts, Fold, Grid, Items, Page, Row, Text
 from refine.utils.format import (
     by_over,
@@ -78,7 +78,7 @@ def answer_page(answer: Answer) -> Page:
         facts.append(("To settle", _settling_text(answer)))
     calls = []
     if answer.needed:
-        calls = [Action("answer.settle", n=answer.needed)]
+        calls = [Action(f"tree[{answer.round[:8]!r}].add", settle=Symbol("answer"))]
     lead = Cell(lead_text(answer), _TONES[answer.verdict])
     return Page(f"Question: {question_text(answer)}", [Facts(facts)], calls, [_fold(answer)], lead)
 

@@ -471,7 +471,7 @@ def optimism_page(optimism: Optimism) -> Page:
         facts.append(("Noise", noise_text(noise)))
     elif seeds is None:
         facts.append(("Replicates", "none yet"))
-        calls = [Action("round.replicate", top=5, seeds=3)]
+        calls = [Action("round.add", repeat=5, seeds=3)]
     else:
         runs = plural(seeds.runs, "repeat")
         if optimism.failed:

@@ -22,14 +22,12 @@ from refine.ui.cli.shared import (
     AuthorOption,
     Drawn,
     Execution,
-    Explained,
     InTree,
     Keywords,
     Limited,
     NoteOption,
     OfArgument,
     Output,
-    PerUnit,
     Program,
     QuietOption,
     Workers,
@@ -41,6 +39,7 @@ from refine.ui.cli.shared import (
     program_options,
     say,
     started,
+    typed_configuration,
 )
 from refine.ui.cli.spelling import quoted
 from refine.utils.action import Action
@@ -189,21 +188,40 @@ def run(
 
 
 @command(RUN)
-def grow(
+def add(
     target: AtNewest,
     out: Output,
-    execution: PerUnit,
-    n: Annotated[int, Option("-n", "--n", min=1, help="Add this many configurations.")],
+    n: Annotated[int | None, Option("-n", "--n", min=1, help="Add this many trials.")] = None,
     exploit: Annotated[
         float | None, Option(help="Set the share chosen by the model; default the round's own share.")
     ] = None,
-    quiet: QuietOption = False,
+    per: Annotated[
+        str,
+        Option(metavar="trial|second", help="Set the unit of the improvement by exploit trials."),
+    ] = "trial",
+    given: Annotated[
+        list[str] | None,
+        Option(help="Add a configuration: values as 'lr=0.1 units=64', or JSON as '{\"lr\": 0.1}'."),
+    ] = None,
+    repeat: Annotated[int | None, Option(help="Repeat this many of the best configurations.")] = None,
+    seeds: Annotated[int, Option(help="Repeat each under this many new seeds.")] = 3,
+    settle: Annotated[
+        str | None,
+        Option(metavar="QUESTION", help="Add trials near the bests of the two sides of a question."),
+    ] = None,
 ) -> None:
-    """Add configurations to a round and run them now, without a child."""
+    """Plan more trials in a round, without a child, for refine run."""
+    from refine.space.user_configurations import given_configuration  # numpy is not needed for --help
+
+    typed = {text: typed_configuration(text) for text in given or []}
     with target.round() as round_:
-        with out.alone():
-            round_.grow(n, exploit=exploit, **execution.on(round_, progress=not quiet))
-        out.put(chosen(round_))
+        configurations = [
+            given_configuration(round_.space, v, f"configuration {text!r}") for text, v in typed.items()
+        ]
+        chosen(round_).add(
+            n, exploit=exploit, per=per, given=configurations, repeat=repeat, seeds=seeds, settle=settle
+        )
+        out.put(round_, Action("round.run"))
 
 
 def _resumed(tree: refine.Tree, name: str | None, rerun: list[str] | None) -> Round:
@@ -222,22 +240,6 @@ def _resumed(tree: refine.Tree, name: str | None, rerun: list[str] | None) -> Ro
         f"tree {tree.name!r}: no round has trials left to run; name a round, extend one with --n, or "
         "create one with --space"
     )
-
-
-@command(RUN)
-def replicate(
-    target: AtRound,
-    out: Output,
-    execution: Limited,
-    top: Annotated[int, Option(help="Repeat this many of the best configurations.")] = 5,
-    seeds: Annotated[int, Option(help="Run each this many times.")] = 3,
-    quiet: QuietOption = False,
-) -> None:
-    """Repeat the best configurations under new seeds, to measure how far the best value is luck."""
-    with target.round() as round_:
-        with out.alone():
-            round_.replicate(top, seeds, **execution.on(round_, progress=not quiet))
-        Explained(as_json=out.as_json, everything=True).put(round_.optimism(), Action("round.checks"))
 
 
 @command(RUN)

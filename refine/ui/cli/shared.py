@@ -23,7 +23,16 @@ import typer
 from typer import Argument, Option
 from typer.core import TyperGroup
 
-from refine.errors import Hinted, NotFoundError, ObjectiveError, RefineError, RefineWarning, shown, unseen
+from refine.errors import (
+    Hinted,
+    NotFoundError,
+    ObjectiveError,
+    RefineError,
+    RefineWarning,
+    SpaceError,
+    shown,
+    unseen,
+)
 from refine.run.machine import Machine
 from refine.run.options import RunOptions
 from refine.ui.cli.spelling import (
@@ -37,6 +46,7 @@ from refine.ui.cli.spelling import (
     quoted,
     remember,
     remembered,
+    words_of,
 )
 from refine.utils.action import Action
 from refine.utils.display import Page, Shown, respelled, to_rich, to_text
@@ -494,17 +504,6 @@ class Limited(Workers):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerUnit(Limited):
-    """Objective, workers, limits, and the unit of improvement."""
-
-    per: str = option(
-        "Set the unit of the improvement by exploit trials: per trial, or per second.",
-        metavar="trial|second",
-        default="trial",
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Execution(Workers):
     """The objective, and all options of a run."""
 
@@ -795,3 +794,24 @@ def objective_for(round_: Round | None, place: str | None, program: str | None =
             say(f"importing {shown(name)}, which the store names", err=True)
         return {"objective": named_object(name)}
     return {"objective": found_object(place)}
+
+
+def typed_configuration(text: str) -> dict[str, Any]:
+    """A typed configuration: values by name, or a JSON object.
+
+    Raises:
+        ReviewError: A quote has no partner.
+        SpaceError: The text is neither.
+    """
+    from refine.space.literals import typed_pairs
+
+    if text.lstrip().startswith("{"):
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise SpaceError(
+                f"a configuration must be values as 'lr=0.1 units=64', or a JSON object, got {text!r:.80}: "
+                f"{error}"
+            ) from None
+        return dict(values)
+    return dict(typed_pairs(words_of(text), "add"))

@@ -11,7 +11,7 @@ from refine.errors import ReviewError
 from refine.utils.action import Action, Symbol
 
 _OF_TREE = ("report", "winner", "confirm", "judge", "export", "calibration", "repair")
-_OF_ROUND = ("run", "grow", "replicate", "analyze", "checks", "propose", "report", "failures", "branch")
+_OF_ROUND = ("run", "add", "analyze", "checks", "propose", "report", "failures", "branch")
 _OF_REVIEW = ("options", "accept", "decline")
 _COMMANDS = {
     **{f"tree.{name}": f"{name} STORE" for name in _OF_TREE},
@@ -33,8 +33,6 @@ _PLOT = "round.plot."
 # Commands that run trials: they need the objective.
 _RUNNING = (
     "round.run",
-    "round.grow",
-    "round.replicate",
     "tree.confirm",
     "tree.open_holdout",
 )
@@ -114,13 +112,10 @@ def _with_places(action: Action) -> str:
     words = list[str]()
     if on := re.fullmatch(r"tree\['(\w+)'\]\.(\w+)", name):
         name = f"round.{on[2]}"
-    if name == "round.try_out":
-        ((configuration,),) = action.arguments
-        return with_objective(f"refine try STORE {quoted(_one_word(configuration))}")
     start = f"plot STORE ROUND {name.removeprefix(_PLOT)}" if name.startswith(_PLOT) else _COMMANDS.get(name)
     if start is None:
         return str(action)
-    options = action.options
+    options = dict(action.options)
     arguments = action.arguments
     if name == "review.edit":
         arguments = (*arguments, options)
@@ -147,6 +142,8 @@ def _with_places(action: Action) -> str:
         if with_known != start:
             options = {n: v for n, v in options.items() if n != "objective"}
         start = with_known
+    for configuration in options.pop("given", ()) if name == "round.add" else ():
+        words += ["--given", _one_word(configuration)]
     for option, value in options.items():
         words += [f"--{option}", _FILL.get(option, option.upper()) if value is ... else _typed(value)]
     return " ".join(["refine", start, *map(quoted, words)])

@@ -29,13 +29,6 @@ _LISTED = 5
 _GROWTH = 6
 
 
-def tree_of(context: Context) -> TreeRecord:
-    """The tree of a context."""
-    tree = TreeRecord()
-    tree._context = context
-    return tree
-
-
 def answer_content(context: Context, message: Message) -> Content:
     """The answer to a question: verdict as a sentence with its tone, facts, and the trials that settle it.
 
@@ -61,20 +54,20 @@ def answer_content(context: Context, message: Message) -> Content:
 
 def _answer(context: Context, message: Message) -> Answer:
     options = {"given": message.get("given") or None, "better": message.get("better") or None}
-    return ask(tree_of(context), message["question"], epsilon=message.get("epsilon"), **options)
+    return ask(TreeRecord._of(context), message["question"], epsilon=message.get("epsilon"), **options)
 
 
 def settling_content(context: Context, message: Message) -> Content:
-    """Creates the round that settles a question; its id."""
+    """Plans the trials that settle a question; the id of their round."""
     answer = _answer(context, message)
     if not answer.needed:
         raise ReviewError(f"question {answer.question!r} is settled: no trial is needed")
-    return {"child": answer.settle(n=answer.needed).id}
+    return {"round": TreeRecord._of(context)[answer.round].add(settle=answer).id}
 
 
 def questions_content(context: Context, *, suggest: bool) -> Content:
     """Earlier questions, the newest first, and questions worth asking."""
-    listed = questions(tree_of(context), suggest=suggest)
+    listed = questions(TreeRecord._of(context), suggest=suggest)
     earlier = []
     for q in listed.asked[:_LISTED]:
         options = {"given": q.given, "better": q.better, "epsilon": q.answers[-1].tolerance}

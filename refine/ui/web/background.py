@@ -146,8 +146,8 @@ class Background:
             self._process = process
             self._round = round_.id
             self._planned = round_.n
-            if call == "grow":
-                self._planned += int(str(options["n"]))
+            if call == "add":
+                self._planned += int(str(options.get("n", 0)))
             self._asked = 0
             self._lines.clear()
             self._reader = threading.Thread(target=self._read, args=(process,), daemon=True)
@@ -247,14 +247,17 @@ def run_order(order: Mapping[str, Any]) -> str:
 
     with refine.Tree(order["tree"], order["store"], create=False) as tree:
         round_ = tree[order["round"]]
-        options = {**order["options"], **objective_for(round_, order["objective"], order["program"])}
+        objective = objective_for(round_, order["objective"], order["program"])
         tree.machine = refine.Machine(progress=False, **order["machine"])
         if order["call"] == "confirm":
-            confirmed = tree.confirm(**options)
+            confirmed = tree.confirm(**order["options"], **objective)
             race = next((cell.text for name, cell in confirmed.page().facts if name == "Race"), "not run")
             return f"Race: {race}"
         before = len(round_.trials) + len(round_.replicates)
-        getattr(round_, order["call"])(**options)
+        if order["call"] == "add":
+            round_.add(**order["options"]).run(**objective)
+        else:
+            round_.run(**order["options"], **objective)
         ended = len(round_.trials) + len(round_.replicates) - before
         remaining = round_.n - len(round_.trials)
         best = "none"

@@ -228,12 +228,12 @@ def _button(step: NextStep) -> Content:
         n = int(options["n"])
         title = f"Extends this round to {plural(n, 'configuration')} and runs them in the background"
         return {"do": "run", "n": n, "label": f"run {step.n:,} more", "title": title}
-    if name == "round.replicate":
-        top = int(options["top"])
+    if name == "round.add":
+        top = int(options["repeat"])
         seeds = int(options["seeds"])
         title = f"{terms()['Replicate'].plain} Runs the best {top} {seeds} times each, in the background."
         label_ = f"repeat the best {top}"
-        return {"do": "replicate", "top": top, "seeds": seeds, "label": label_, "title": title}
+        return {"do": "repeat", "repeat": top, "seeds": seeds, "label": label_, "title": title}
     return step_content(step.action)
 
 

@@ -78,19 +78,23 @@ MESSAGES: dict[str, Fields] = {
     "exclude": {**_ROUND, "number": int, "key": str, "excluded": bool, "reason?": str},
     # Differences from another round (with `across`, of the other study), or from the parent.
     "beside": {**_ROUND, "other?": str, "across?": bool},
-    "run": {  # runs the rest of a round, or repeats its best trials, in the background
+    "run": {  # runs the rest of a round in the background
         **_ROUND,
-        "do?": Literal["run", "replicate"],
         "n?": Count | None,
-        "top?": Count | None,
-        "seeds?": Count | None,
         **_BUDGET,
     },
     "questions": {**_ROUND, "suggest?": bool},  # earlier questions, and those worth asking
     "ask": _QUESTION,  # the answer to a question about a part of the space
-    "settle": _QUESTION,  # the round that settles a question
-    "try": {**_ROUND, "rows": list[dict[str, str]], **_BUDGET},  # runs configurations of the person now
-    "grow": {**_ROUND, "n": Count, "exploit?": float | None, **_BUDGET},  # adds trials to a round, run now
+    "settle": _QUESTION,  # plans trials that settle a question
+    "add": {  # adds trials to a round and runs them: a number, typed configurations, or repeats of the best
+        **_ROUND,
+        "n?": Count | None,
+        "exploit?": float | None,
+        "rows?": list[dict[str, str]],
+        "repeat?": Count | None,
+        "seeds?": Count | None,
+        **_BUDGET,
+    },
     "winner": _ROUND,  # the configuration to use, of the tree of a round
     "confirm": {**_ROUND, "budget?": Count | None, **_BUDGET},  # repeats the plausible winners
     "pause": {},  # ends the running trials in order, like Ctrl-C; a second pause ends them at once

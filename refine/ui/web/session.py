@@ -28,9 +28,10 @@ from refine.run.options import RunOptions
 from refine.space.literals import STARTED, page_form, page_value, python_symbols
 from refine.space.user_configurations import given_configuration
 from refine.tree import judging
-from refine.tree.growing import check_growth
+from refine.tree.additions import check_addition
 from refine.tree.names import names_of
 from refine.tree.overview import overview_of
+from refine.tree.tree_record import TreeRecord
 from refine.trials.round_record import path_to
 from refine.ui.web.asking import (
     answer_content,
@@ -39,7 +40,6 @@ from refine.ui.web.asking import (
     questions_content,
     settling_content,
     start_content,
-    tree_of,
 )
 from refine.ui.web.background import in_cells
 from refine.ui.web.content import (
@@ -413,27 +413,24 @@ class Session:
 
     def _run(self, message: Message) -> Content:
         round_ = self._found(message)
-        call = message.get("do", "run")
         if self.background is None:
             raise ReviewError(
                 f'a page in a notebook cannot run a round; run it in a cell: tree["{round_.id}"].run()'
             )
         machine, options = _running(message)
-        options |= _sent(message, *{"run": ("n",), "replicate": ("top", "seeds")}[call])
-        if call == "replicate" and (over := sorted({"hours", "trials"} & {**machine, **options}.keys())):
-            raise ReviewError(f"{over[0]} limits runs of new configurations; repeats take top and seeds")
-        return {"job": self.background.start(round_, call, options, machine)}
+        options |= _sent(message, "n")
+        return {"job": self.background.start(round_, "run", options, machine)}
 
     def _winner(self, _: Message) -> Content:
-        return winner_content(tree_of(self.shown.context))
+        return winner_content(TreeRecord._of(self.shown.context))
 
     def _confirm(self, message: Message) -> Content:
         """Repeats the plausible winners of the tree; the runner shows the round of the winner."""
-        winner = judging.winner(tree_of(self.shown.context))
+        winner = judging.winner(TreeRecord._of(self.shown.context))
         if winner is None:
             raise ReviewError("no finished trial may be best; run trials first")
         round_ = self._found({"round": winner.round})
-        return self._add(round_, Action("tree.confirm", **_sent(message, "budget")), message)
+        return self._launch(round_, Action("tree.confirm", **_sent(message, "budget")), message)
 
     def _pause(self, _: Message) -> Content:
         if self.background is None:
@@ -451,19 +448,20 @@ class Session:
     def _settle(self, message: Message) -> Content:
         return settling_content(self.shown.context, message)
 
-    def _grow(self, message: Message) -> Content:
+    def _add(self, message: Message) -> Content:
+        """Adds trials to a round and runs them: a number, configurations of the person, or repeats."""
         round_ = self._found(message)
-        check_growth(round_, message["n"], message.get("exploit"))
-        return self._add(round_, _called(round_, "grow", **_sent(message, "n", "exploit")), message)
+        options = _sent(message, "n", "exploit", "repeat", "seeds")
+        if "rows" in message:
+            given = configurations_of(round_.space, message["rows"])
+            for i, configuration in enumerate(given):
+                given_configuration(round_.space, configuration, f"configuration {i + 1}")
+            options["given"] = given
+        elif "n" in options:
+            check_addition(round_, options["n"], options.get("exploit"))
+        return self._launch(round_, Action(f'tree["{round_.id}"].add', **options), message)
 
-    def _try(self, message: Message) -> Content:
-        round_ = self._found(message)
-        configurations = configurations_of(round_.space, message["rows"])
-        for i, configuration in enumerate(configurations):
-            given_configuration(round_.space, configuration, f"configuration {i + 1}")
-        return self._add(round_, _called(round_, "try_out", configurations=configurations), message)
-
-    def _add(self, round_: Round, call: Action, message: Message) -> Content:
+    def _launch(self, round_: Round, call: Action, message: Message) -> Content:
         """Runs trials in addition to the plan of a round."""
         if self.background is None:
             raise ReviewError(f"a page in a notebook cannot run trials; run them in a cell: {call}")
@@ -644,11 +642,6 @@ def _sent(message: Message, *names: str) -> dict[str, Any]:
     return {name: message[name] for name in names if message.get(name) is not None}
 
 
-def _called(round_: Round, call: str, **options: object) -> Action:
-    """A call on a round."""
-    return Action(f'tree["{round_.id}"].{call}', **options)
-
-
 def _running(message: Message) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fields of the machine, and options of :meth:`refine.Round.run`, in a message beyond the defaults."""
     machine = _sent(message, "workers", "hours")
@@ -674,7 +667,8 @@ def _code(
     options = {"risk": review.proposal.risk}
     if claim.epsilon_source == "given":
         options["epsilon"] = claim.epsilon
-    lines = [f"review = {_called(review.round, 'propose', **options)}"]
+    propose = f'tree["{review.round.id}"].propose'
+    lines = [f"review = {Action(propose, **options)}"]
     if review.edits:
         lines.append(f"review = {Action('review.edit', python_symbols(review.edits))}")
     if review.rejected:

@@ -33,7 +33,7 @@ def grow(store, n=24):
     root = tree.add_round(SPACE, Sealed(), metric="acc", n=n, seed=2, note="naïve | <b> ✓").run()
     with pytest.raises(refine.errors.RoundStoppedError):  # all of them fail again, as a second attempt
         root.run(rerun="failed")
-    root.replicate(top=2, seeds=2)
+    root.add(repeat=2, seeds=2).run()
     root.open_holdout(top=1, seeds=2, note="why not")
     root.propose().decline("no")
     child = root.propose().edit(dropout=(0, 0.3)).accept("yes", n=10, exploit=0.2, audit=0.1, author="ann")
@@ -237,8 +237,8 @@ def other_seed(folder, root):
 
 BREAKS = {
     "newer format": (index(format=2), "its format must be 1, got '2'; a newer refine"),
-    "newer schema": (index(schema=99), "its schema must be from 1 to 2, got '99'; a newer"),
-    "no schema": (index(schema=None), "its schema must be from 1 to 2, got 'None'; a newer"),
+    "newer schema": (index(schema=99), "its schema must be from 1 to 3, got '99'; a newer"),
+    "no schema": (index(schema=None), "its schema must be from 1 to 3, got 'None'; a newer"),
     "no index": (lambda f, r: (f / "tree.json").unlink(), "is not an exported tree .tree.json is missing"),
     "traversal": (index(rounds=["../../etc"]), "named by 12 hexadecimal digits"),
     "twice": (lambda f, r: change(f / "tree.json", rounds=[r, r]), "stands there twice"),

@@ -97,7 +97,7 @@ def test_an_imported_study_exports_equal_trials(tree, study):
 @pytest.mark.slow
 def test_a_round_exports_all_its_trials_to_optuna(tree):
     root = tree.add_round(SPACE, exchanged.curves, metric="acc", n=60, seed=2).run()
-    root.replicate(top=2, seeds=2)
+    root.add(repeat=2, seeds=2).run()
     study = root.to_optuna()
     assert study.metric_names == ["acc"]
     states = root.trials["state"].value_counts()

@@ -1,4 +1,4 @@
-"""``refine ask``, ``questions``, ``settle`` and ``try``: as in Python."""
+"""``refine ask``, ``questions`` and ``add``: as in Python."""
 
 import shlex
 
@@ -32,13 +32,13 @@ def test_a_question_is_answered_as_in_python(store):
     assert (other["better"], other["verdict"]) == ("lr <= 2", "no")
 
 
-def test_a_question_is_settled_by_a_round(store):
+def test_a_question_is_settled_by_trials_of_its_round(store):
     words = ["ask", store, "dropout >= 0.2", "--epsilon", "0.03"]
     text = good(*words)
     if "To settle" in text:  # the shell spells the call with all that was typed
-        assert f"refine settle {store} 'dropout >= 0.2' --epsilon 0.03 --within" in text
-    child = data(*words, "--settle", 4)
-    assert (child["n"], child["note"]) == (4, "settles: dropout >= 0.2")
+        assert f"refine ask {store} 'dropout >= 0.2' --epsilon 0.03 --settle" in text
+    assert data(*words, "--settle", 4)["n"] == 44
+    assert data("add", store, "-n", "4", "--settle", "dropout >= 0.2")["n"] >= 44
 
 
 @pytest.mark.parametrize(
@@ -68,32 +68,24 @@ def test_questions_are_listed_with_calls_to_ask(store):
     assert "mia" in good("questions", store)
 
 
-def test_a_question_is_settled_within_a_number_of_trials(store):
-    answer = data(f"settle {store} 'dropout >= 0.2' --epsilon 0.03 --within 6 -q")
-    assert answer["trials"] <= 46
-    with refine.Tree("study", store=store) as tree:
-        answers = tree.questions(suggest=False).asked[0].answers
-        assert answers[-1].trials == answer["trials"]
-
-
 @pytest.mark.parametrize(
     "configuration", ["lr=1.05 dropout=0 optimizer=Adam", '{"lr": 1.05, "dropout": 0.0, "optimizer": "Adam"}']
 )
-def test_a_configuration_of_ones_own_runs_now(store, configuration):
-    shown = good("try", store, configuration, "-q")
+def test_a_configuration_of_ones_own_is_planned_and_run(store, configuration):
+    assert f"refine run {store} " in good("add", store, "--given", configuration)
+    good("run", store, "--objective", "objectives:bowl", "-q")
     with refine.Tree("study", store=store) as tree:
         last = tree["root"].trials.iloc[-1]
-        assert f"lr 1.05, dropout 0, optimizer Adam: value {last['value']:.3}" in shown
         assert (last["lr"], last["origin"]) == (1.05, "given")
 
 
 def test_a_wrong_configuration_is_one_line(store):
-    result = run("try", store, "lr=1", "-q")
+    result = run("add", store, "--given", "lr=1")
     assert result.exit_code == 1
     line = result.stderr.splitlines()[-1]
     assert "missing: dropout, optimizer" in line
-    assert "'{\"lr\": 1'" in refused("try", store, '{"lr": 1', "-q")
-    assert "name=value" in refused("try", store, "lr", "-q")
+    assert "'{\"lr\": 1'" in refused("add", store, "--given", '{"lr": 1')
+    assert "name=value" in refused("add", store, "--given", "lr")
 
 
 @pytest.mark.slow
@@ -103,9 +95,11 @@ def test_printed_calls_of_a_command_study_run_as_printed(tmp_path, monkeypatch):
     good("run c.db --space x.toml -n 12 -q --noise retraining --command 'echo {x}'")
     assert "refine confirm c.db --command 'echo {x}'" in good("winner c.db")
     printed_answer = good("ask c.db 'x <= 0.9' --epsilon 0.1").splitlines()
-    settle = next(line[line.index("refine settle") :] for line in printed_answer if "refine settle" in line)
-    assert settle.endswith("--command 'echo {x}'")
-    good(f"{settle.removeprefix('refine ')} -q")
+    settle = next(line[line.index("refine ask") :] for line in printed_answer if "refine ask" in line)
+    planned = good(settle.removeprefix("refine ")).splitlines()
+    resumed = next(line[line.index("refine run") :] for line in planned if "refine run" in line)
+    assert resumed.endswith("--command 'echo {x}'")
+    good(f"{resumed.removeprefix('refine ')} -q")
 
 
 def test_your_own_questions_are_asked_by_you(store):

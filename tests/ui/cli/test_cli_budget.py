@@ -53,7 +53,8 @@ def test_a_new_study_gets_its_budget_from_the_first_run(tmp_path, monkeypatch):
 def test_the_reserve_counts_earlier_repeats(store):
     good("budget", store, "60")
     good("run", store, "--quiet")
-    good("replicate", store, *["last", "--top", "1", "--seeds", "2", "--quiet"])
+    good("add", store, "last", "--repeat", "1", "--seeds", "2")
+    good("run", store, "last", "--quiet")
     spent = data("budget", store)
     repeats = spent["spent"] - 10
     assert spent["reserve"] == 9 - repeats
@@ -65,10 +66,11 @@ def test_the_reserve_counts_earlier_repeats(store):
 def test_a_round_grows_in_the_shell_and_its_proposal_is_renewed(store):
     objective = ("--objective", "objectives:bowl")
     good("run", store, *objective, "-q")
-    assert data("grow", store, *["-n", "2", "--exploit", "1", "--per", "second", "-q"], *objective)["n"] == 12
+    assert data("add", store, *["-n", "2", "--exploit", "1", "--per", "second"])["n"] == 12
+    good("run", store, *objective, "-q")
     first = data("propose", store)
     good("accept", store, "-n", "3")
     good("run", store, *objective, "-q")
     assert data("propose", store, "root")["digest"] == first["digest"]
     assert data("propose", store, "root", "--renew")["n"] > first["n"]
-    assert "per" in refused("grow", store, *["-n", "1", "--per", "hour"], *objective)
+    assert "per" in refused("add", store, *["-n", "1", "--per", "hour"])

@@ -103,7 +103,7 @@ SPELLED = {
     Action("tree.tag", Symbol("round"), "paper"): "refine tag STORE ROUND paper",
     Action("round.note", ...): "refine tag STORE ROUND --note NOTE",
     Action("round.run", n=...): "refine run STORE ROUND --n N",
-    Action("round.replicate", top=5, seeds=3): "refine replicate STORE ROUND --top 5 --seeds 3",
+    Action("round.add", repeat=5, seeds=3): "refine add STORE ROUND --repeat 5 --seeds 3",
     Action(
         "round.branch", Symbol("space"), previous=...
     ): "refine branch STORE ROUND --edit NAME=VALUE --previous NAME=VALUE",
@@ -149,7 +149,8 @@ def test_a_suggested_command_runs_in_sh_whatever_its_values_are(tmp_path, value)
         ["sh", "-c", f"refine() {{ printf '%s\\0' \"$@\"; }}\n{fix}"], capture_output=True, check=True
     )
     words = printed.stdout.decode().split("\0")[:-1]
-    good(words[0], *words[1:], "--objective", f"{__file__}:strange", "--quiet")
+    good(*words)
+    good("run", path, "last", "--objective", f"{__file__}:strange", "--quiet")
     with refine.Tree("it's a tree", store=path) as tree:
         trials = tree.rounds[0].trials
     assert configuration in trials[list(configuration)].to_dict("records")
@@ -275,11 +276,13 @@ def unfinished(tmp_path):
 
 
 def test_a_message_names_the_options_of_its_command_in_place_of_keywords(unfinished):
-    assert " --n 18 " in run("grow", unfinished, "-n", 30).stderr
+    assert " --n 18 " in run("add", unfinished, "-n", 30).stderr
     assert "; leave --timeout out for no limit" in run("run", unfinished, "--timeout", 0).stderr
     assert ", --budget 18, " in run("confirm", unfinished, "--budget", 99).stderr
-    assert "; --settle 18, or raise the budget" in run("ask", unfinished, "x <= 0.5", "--settle", 40).stderr
-    assert "'n=1 workers=3'" in run("try", unfinished, "n=1 workers=3").stderr  # typed words stay
+    assert (
+        "; plan 18 or fewer, or raise the budget" in run("ask", unfinished, "x <= 0.5", "--settle", 40).stderr
+    )
+    assert "'n=1 workers=3'" in run("add", unfinished, "--given", "n=1 workers=3").stderr  # typed words stay
 
 
 @pytest.mark.slow
@@ -294,7 +297,7 @@ def test_the_command_of_an_error_names_a_round_that_exists(tmp_path):
     path = str(tmp_path / "refine.db")
     with refine.Tree("new", store=path) as tree:
         root = tree.add_round({"x": (0.0, 1.0, 21), "kind": ["a", "b", "c"]}, fragile, n=16)
-    for words in (["ask", path, "x <= 0.5"], ["settle", path, "x <= 0.5"]):
+    for words in (["ask", path, "x <= 0.5"], ["add", path, "--settle", "x <= 0.5"]):
         assert refused(*words).endswith(f": refine run {path} {root.id}")
     for words in (["confirm", path], ["judge", path]):
         assert refused(*words).endswith(f": refine run {path} last")

@@ -38,7 +38,7 @@ def stored(store, name):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
-    ["run", *(nightly(c) for c in ("replicate", "replay"))],
+    ["run", nightly("replay")],
 )
 def test_a_shell_imports_nothing_from_the_working_folder(share, tmp_path, command):
     store = stored(tmp_path / "s.db", "evilfile.boom")

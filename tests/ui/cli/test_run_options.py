@@ -21,7 +21,7 @@ def test_every_declared_option_of_a_run_is_an_option_of_refine_run(name):
 
 
 def test_commands_that_repeat_trials_take_workers_and_limits():
-    shared = DECLARED.keys() & options_of("replicate").keys()
+    shared = DECLARED.keys() & options_of("confirm").keys()
     assert shared == {"workers", "threads", "timeout", "memory"}
 
 

@@ -116,7 +116,7 @@ def test_a_round_ends_in_order_with_the_server(round_of, background):
 def test_the_page_repeats_the_best_trials_and_logs_the_reason_of_a_failure(round_of, background):
     round_ = round_of(n=12).run()
     session = Session(round_, background=background)
-    session.handle({"type": "run", "round": round_.id, "do": "replicate", "top": 2, "seeds": 3})
+    session.handle({"type": "add", "round": round_.id, "repeat": 2, "seeds": 3})
     assert ended(session)["text"] == "ended"
     assert len(round_.replicates) == 6
     failing = round_of(n=12, name="objectives_here.broken")
@@ -170,7 +170,7 @@ def test_own_configurations_run_in_the_background_and_count_as_given(round_of, b
     round_ = round_of(n=3, pause=0.0)
     round_.run()
     session = Session(round_, background=background)
-    session.handle({"type": "try", "round": round_.id, "rows": [{"x": "0.123"}]})
+    session.handle({"type": "add", "round": round_.id, "rows": [{"x": "0.123"}]})
     ended(session)
     last = round_.trials.iloc[-1]
     assert (last["x"], last["origin"]) == (0.123, "given")
@@ -182,7 +182,7 @@ def test_a_round_grows_in_the_background_without_a_child(tree, round_of, backgro
     session = Session(round_, background=background)
     content = session.handle({"type": "round", "round": round_.id})
     assert content["grow"] == {"n": 6, "text": "", "chooses": True}
-    session.handle({"type": "grow", "round": round_.id, "n": 5, "exploit": 0.4, "workers": 2})
+    session.handle({"type": "add", "round": round_.id, "n": 5, "exploit": 0.4, "workers": 2})
     assert session.handle({"type": "pulse"})["progress"][round_.id]["planned"] == 17
     ended(session)
     assert sorted(round_.trials["origin"]) == ["exploit"] * 2 + ["space_filling"] * 15
@@ -195,7 +195,7 @@ def test_a_round_does_not_grow_beyond_the_budget(tree, round_of, background):
     tree.budget = 16
     session = Session(round_, background=background)
     assert session.handle({"type": "round", "round": round_.id})["grow"]["n"] == 4
-    wrong = session.handle({"type": "grow", "round": round_.id, "n": 5})
+    wrong = session.handle({"type": "add", "round": round_.id, "n": 5})
     assert " n=4 " in wrong["error"]
     assert session.handle({"type": "pulse"})["job"] is None
     tree.budget = 12
@@ -204,8 +204,8 @@ def test_a_round_does_not_grow_beyond_the_budget(tree, round_of, background):
 
 def test_the_page_of_a_notebook_names_the_call_that_adds_trials(round_of):
     round_ = round_of(n=12, pause=0.0)
-    alone = Session(round_).handle({"type": "grow", "round": round_.id, "n": 5, "exploit": 1.0})
-    assert alone["error"].endswith(f'tree["{round_.id}"].grow(n=5, exploit=1.0)')
+    alone = Session(round_).handle({"type": "add", "round": round_.id, "n": 5, "exploit": 1.0})
+    assert alone["error"].endswith(f'tree["{round_.id}"].add(n=5, exploit=1.0).run()')
 
 
 def test_the_page_repeats_the_plausible_winners(tree, round_of, background):

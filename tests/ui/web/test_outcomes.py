@@ -131,7 +131,8 @@ def test_the_share_of_claims_that_held_is_that_of_the_benchmarks():
     assert 100 * (tested - n_held) / tested == pytest.approx(failed, abs=0.05)
 
 
-def test_a_question_is_answered_and_settled_by_a_round(tree, root):
+def test_a_question_is_answered_and_settled(tree, root):
+    n = root.n
     session = Session(root)
     request = {"round": root.id, "question": "units <= 8"}
     answer = session.handle({"type": "ask", **request})
@@ -144,7 +145,7 @@ def test_a_question_is_answered_and_settled_by_a_round(tree, root):
     settled = session.handle({"type": "settle", **request})
     assert ("error" in settled) == (not answer["needed"])
     if answer["needed"]:
-        assert tree[settled["child"]].n == answer["needed"]
+        assert tree[settled["round"]].n == n + answer["needed"]
 
 
 def test_a_question_on_the_page_keeps_its_tolerance_and_its_second_region(root):
@@ -184,7 +185,7 @@ def test_own_configurations_are_checked_before_they_run(session, family):
     start = session.handle({"type": "round", "round": root.id})["start"]
     assert start["optimizer"] == root.best["optimizer"]
     assert float(start["lr"]) == root.best["lr"]
-    wrong = session.handle({"type": "try", "round": root.id, "rows": [start, {**start, "lr": "fast"}]})
+    wrong = session.handle({"type": "add", "round": root.id, "rows": [start, {**start, "lr": "fast"}]})
     assert wrong["error"].startswith("configuration 2: lr: ")
-    alone = session.handle({"type": "try", "round": root.id, "rows": [{**start, "lr": "1.23"}]})
-    assert f'tree["{root.id}"].try_out' in alone["error"]  # a notebook's page runs nothing
+    alone = session.handle({"type": "add", "round": root.id, "rows": [{**start, "lr": "1.23"}]})
+    assert f'tree["{root.id}"].add' in alone["error"]  # a notebook's page runs nothing

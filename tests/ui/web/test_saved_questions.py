@@ -21,13 +21,14 @@ def test_nothing_runs_on_a_copy_with_hostile_names_notes_and_questions(browser, 
         root.run()
         answer = tree.ask("x >= 5", given=f"kind == {EVIL!r}", author=EVIL)
         assert "<script>" in answer.given
-        child = answer.settle(4, author=EVIL).run()
-        noted = tree.ask("x <= 4").settle(3, note=EVIL).run()
+        child = root.branch(space, n=4, note=EVIL, author=EVIL).run()
+        root.add(4, settle=answer).run()
+        tree.ask("x <= 4")
         tree.ask("kind == 'b'", better=f"kind == {EVIL!r}", author=EVIL)
         assert len(tree.questions(suggest=False).asked) == 3
         written = tree.export_page(tmp_path / "study.html")
         with visit(browser, written.as_uri(), offline=True, folds=(*FOLDS, "trials", "ask")) as page:
-            for round_ in (root, child, noted):
+            for round_ in (root, child):
                 page.locator(f'[data-round="{round_.id}"]').click()
                 page.wait_for_selector(f"text={round_.id}")
                 page.wait_for_selector(".refine-list tbody tr[data-number]")

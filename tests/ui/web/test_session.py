@@ -363,7 +363,7 @@ def test_runs_again_are_other_evidence(tree, root, way):
     if way == "rerun":
         round_.run(rerun=["failed"])
     else:
-        round_.replicate(5, 3)
+        round_.add(repeat=5, seeds=3).run()
     assert session.handle({"type": "pulse"})["versions"] != pulse["versions"]
     assert round_.id in session.handle(message)["error"]
     assert round_.decisions == ()

@@ -1,98 +1,42 @@
-"""Runs configurations of a person at once, in an existing round."""
+"""Configurations of a person that a round has not run yet."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from refine.analysis.pooling import Bridge, added_since, bridges_beside
-from refine.errors import DesignError, SpaceError
-from refine.run.machine import Machine
-from refine.run.protocols import Objective
-from refine.run.runner import TaskSource
+from refine.errors import SpaceError
 from refine.space.categorical import surface
 from refine.space.encoding import label
-from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration
-from refine.space.user_configurations import given_configurations
+from refine.space.space import Space, configuration_key, decode_configuration
 from refine.tree.round_record import RoundRecord
-from refine.tree.running import run_extended
 from refine.trials.replicates import best_keys
-from refine.trials.round_record import StoredNode
 from refine.trials.trial import FAILED, State
 from refine.utils.action import Action
 from refine.utils.warning import warn
 
-R = TypeVar("R", bound=RoundRecord)
 
+def untried(round_: RoundRecord, configurations: Sequence[Mapping[str, object]]) -> list[Mapping[str, Any]]:
+    """The configurations of a person that a round may run; warns of those that ran before.
 
-def try_out(
-    self: R,
-    configurations: Sequence[Mapping[str, object]],
-    *,
-    objective: Objective | None = None,
-    machine: Machine | None = None,
-) -> R:
-    """Runs configurations of your own now, in addition to the plan of the round.
-
-    They count as given: they may be best and inform the posterior, but enter no test, because they are not a
-    random sample. A configuration that ran in this round is not repeated; a warning names the call to repeat
-    the configuration, if there is one: not if values repeat exactly, or the trial may not be called best.
-    A configuration inside the space that completed in another round, and is evidence here, runs again with a
-    warning, or is skipped if values are declared to repeat exactly.
-
-    Args:
-        configurations: Values by name, inside or outside the space, on a level or between levels.
-        objective: As ``machine``: see :meth:`run`.
-
-    Returns:
-        This round.
-
-    Raises:
-        DesignError: ``configurations`` is empty, exceeds the budget of the tree, or the round was imported.
-        RoundBusyError: The round is being run; nothing was planned.
-        SpaceError: A configuration misses a parameter, or has a value that the parameter cannot have.
-
-    Examples:
-        >>> tried = root.try_out([{"lr": 1.4, "dropout": 0.0}])
-        >>> tried.trials[["lr", "origin"]].tail(1).to_dict("records")
-        [{'lr': 1.4, 'origin': 'given'}]
+    A configuration with a trial in the round is left out; a warning names the call to repeat the
+    configuration, if there is one: not if values repeat exactly, or the trial may not be called best. A
+    configuration inside the space that completed in another round, and is evidence here, stays with a
+    warning, or is left out if values are declared to repeat exactly.
     """
-    asked = given_configurations(self.space, configurations, "configurations")
-    if not asked:
-        raise DesignError("configurations must hold at least one configuration, got none; write [{...}]")
-    untried = _untried(self, {configuration_key(c): c for c in asked})
-    if not untried:
-        return self
-    elsewhere = _ended_before(self, untried)
+    to_run = _without_trial(round_, {configuration_key(c): c for c in configurations})
+    elsewhere = _ended_before(round_, to_run)
     if elsewhere:
-        untried = _without_repeats(self, untried, elsewhere)
-    if not untried:
-        return self
-    self._budget.check(len(untried), f"round {self.id}", "try out {left} or fewer")
-    keys: set[str] = set()
-
-    def extend() -> StoredNode:
-        # Another process may have run a configuration before this process had the lease.
-        new = _untried(self, untried)
-        given = [("given", encode_configuration(c)) for c in new.values()]
-        self.context.store.add_node(self.context.tree, self.node, self.n, given=given)
-        keys.update(new)
-        return self._stored
-
-    return run_extended(
-        self,
-        TaskSource(extend=extend, only=keys),
-        self.context.machine(machine),
-        objective=objective,
-        check_noise=False,
-    )
+        to_run = _without_repeats(round_, to_run, elsewhere)
+    return list(to_run.values())
 
 
 # Hash of a configuration -> its values.
 _Configurations = Mapping[str, Mapping[str, Any]]
 
 
-def _untried(round_: RoundRecord, configurations: _Configurations) -> _Configurations:
+def _without_trial(round_: RoundRecord, configurations: _Configurations) -> _Configurations:
     """The configurations without a trial in a round; warns of the others."""
     columns = round_.context.store.records([round_._stored.pk]).columns
     states = dict(zip(columns["key"], columns["state"], strict=True))
@@ -176,7 +120,7 @@ def _warn_of_ended(round_: RoundRecord, configurations: _Configurations, ended: 
     key, state = next(iter(ended.items()))
     values = {name: surface(value) for name, value in _varied(round_, configurations[key])}
     text = _shown(round_, configurations, list(ended))
-    ran = f"round {round_.id}: {text} ran already ({state}) and did not run now"
+    ran = f"round {round_.id}: {text} ran already ({state}) and is not planned again"
     if state == State.COMPLETE and round_.declared.noise == "none":
         warn(f"{ran}; values are declared to repeat exactly")
         return
@@ -187,7 +131,7 @@ def _warn_of_ended(round_: RoundRecord, configurations: _Configurations, ended: 
         warn(f"{ran}; the trial may not be called best, so no repeat counts")
         return
     elif key == ranked[0]:
-        repeat = Action("round.replicate", top=1, seeds=3)
+        repeat = Action("round.add", repeat=1, seeds=3)
     else:
         repeat = Action("tree.judge", values, "best", budget=6)
     warn(f"{ran}; repeat the trial", repeat)

@@ -1,7 +1,6 @@
-"""A round grows in steps, without a child: by even trials and by trials that the model chooses."""
+"""More trials are planned in a round: even ones, trials chosen by the model, and repeats."""
 
 import time
-from contextlib import ExitStack, suppress
 
 import pandas as pd
 import pytest
@@ -26,7 +25,7 @@ def origins(round_):
 
 
 def test_even_trials_continue_the_design(root, tree):
-    root.grow(6)
+    root.add(6).run()
     planned_at_once = tree.add_round(SPACE, smooth, n=26, seed=7)
     assert planned_at_once.id == root.id
     assert origins(root) == {"space_filling": 26}
@@ -35,7 +34,7 @@ def test_even_trials_continue_the_design(root, tree):
 
 def test_learning_trials_are_added_to_the_round(root):
     review = root.propose()
-    root.grow(6, exploit=1.0)
+    root.add(6, exploit=1.0).run()
     assert origins(root) == {"space_filling": 20, "exploit": 6}
     assert root.n == 26
     assert not root.children
@@ -45,8 +44,8 @@ def test_learning_trials_are_added_to_the_round(root):
 
 
 @pytest.mark.slow
-def test_a_grown_round_grows_again_and_has_nothing_left_to_run(root):
-    root.grow(4, exploit=0.5).grow(4, exploit=0.5)
+def test_a_larger_round_grows_again_and_has_nothing_left_to_run(root):
+    root.add(4, exploit=0.5).run().add(4, exploit=0.5).run()
     assert origins(root) == {"space_filling": 24, "exploit": 4}
     assert len(root.run().trials) == root.n == 28
     assert len(root.trials["cell"].dropna().unique()) == 24
@@ -54,41 +53,41 @@ def test_a_grown_round_grows_again_and_has_nothing_left_to_run(root):
 
 def test_a_child_grows_by_the_asked_number_of_trials(root):
     child = root.branch({"lr": (0.5, 2.5, 5), "dropout": (0.0, 0.5, 6)}, n=5)
-    child.run().grow(3, exploit=1.0)
+    child.run().add(3, exploit=1.0).run()
     assert origins(child) == {"space_filling": 5, "exploit": 3}
-    child.grow(2)
+    child.add(2).run()
     assert origins(child) == {"space_filling": 7, "exploit": 3}
 
 
 def test_a_child_with_a_share_of_learning_trials_keeps_its_share(root):
     child = root.branch(SPACE, n=8, exploit=0.5).run()
-    child.grow(4)
+    child.add(4).run()
     assert origins(child) == {"space_filling": 6, "exploit": 6}
-    child.grow(4, exploit=1.0)
+    child.add(4, exploit=1.0).run()
     assert origins(child) == {"space_filling": 6, "exploit": 10}
 
 
 def test_a_wrong_number_and_a_wrong_share_are_refused(root):
     with pytest.raises(DesignError, match="^n must"):
-        root.grow(0)
+        root.add(0).run()
     with pytest.raises(ReviewError, match="^exploit must"):
-        root.grow(6, exploit=2)
+        root.add(6, exploit=2).run()
     assert len(root.trials) == 20
 
 
 @pytest.mark.parametrize("exploit", [None, 1.0])
 def test_more_trials_than_configurations_left_are_refused_before_one_runs(root, exploit):
     with pytest.raises(DesignError, match="left"):
-        root.grow(41, exploit=exploit)
+        root.add(41, exploit=exploit).run()
     assert root.n == len(root.trials) == 20
 
 
 def test_a_refused_growth_or_idea_is_not_planned_while_the_round_runs(tree):
     def interrupting(params):
         with pytest.raises(RoundBusyError):
-            tree.rounds[0].grow(2)
+            tree.rounds[0].add(2).run()
         with pytest.raises(RoundBusyError):
-            tree.rounds[0].try_out([{"lr": 1.3, "dropout": 0.0}])
+            tree.rounds[0].add(given=[{"lr": 1.3, "dropout": 0.0}]).run()
         return smooth(params)
 
     root = tree.add_round(SPACE, interrupting, n=6, seed=3, noise="retraining").run()
@@ -105,14 +104,14 @@ def test_learning_trials_per_second_prefer_fast_configurations(tree):
     rates = {}
     for per in ("trial", "second"):
         root = tree.add_round(SPACE, slow_at_high_rates, n=20, seed=7, name=per, noise="retraining")
-        root.run().grow(6, exploit=1.0, per=per)
+        root.run().add(6, exploit=1.0, per=per).run()
         rates[per] = root.trials["lr"][root.trials["origin"] == "exploit"].mean()
     assert rates["second"] < rates["trial"]
 
 
 def test_a_wrong_unit_is_refused_before_anything_is_planned(root):
     with pytest.raises(DesignError, match="per"):
-        root.grow(2, per="hour")
+        root.add(2, per="hour").run()
     assert root.n == 20
 
 
@@ -121,79 +120,89 @@ def test_growing_beyond_the_space_names_the_number_left(tree):
     with pytest.raises(
         DesignError, match="got 2, but 4 exist and 3 ran or are planned; ask for n=1 or fewer"
     ):
-        root.grow(2)
-
-
-class Contested:
-    """An objective whose data is looked up twice; another call takes the round at the second time."""
-
-    def __init__(self):
-        self.looks = None
-        self.take = None
-
-    @property
-    def fingerprint(self):
-        if self.looks is not None:
-            self.looks += 1
-            if self.looks == 2:
-                self.take()
-        return "data"
-
-    def __call__(self, params):
-        return smooth(params)
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda r, o: r.grow(2, objective=o),
-        lambda r, o: r.grow(2, exploit=1.0, objective=o),
-        lambda r, o: r.try_out([{"lr": 1.3, "dropout": 0.0}], objective=o),
-    ],
-    ids=["grow evenly", "grow by the model", "try_out"],
-)
-def test_a_round_that_another_call_takes_in_that_moment_gets_no_plan(tree, call):
-    objective = Contested()
-    root = tree.add_round(SPACE, objective, n=20, seed=7, noise="retraining")
-    root.run()
-    with ExitStack() as stack:
-        objective.looks = 0
-        objective.take = lambda: stack.enter_context(tree._context.store.lease(root._stored.pk, "round"))
-        with suppress(RoundBusyError):
-            call(root, objective)
-        objective.looks = None
-    assert root.n == len(root.trials)
+        root.add(2).run()
 
 
 def test_a_larger_size_is_not_planned_while_another_call_runs_the_round(root, tree):
-    with tree._context.store.lease(root._stored.pk, "round"), pytest.raises(RoundBusyError):
-        root.run(n=25)
+    with tree._context.store.lease(root._stored.pk, "round"):
+        for call in (lambda: root.run(n=25), lambda: root.add(5), lambda: root.add(repeat=1)):
+            with pytest.raises(RoundBusyError):
+                call()
     assert root.n == 20
 
 
 def test_progress_of_an_addition_is_one_bar(root, capsys):
-    root.grow(5, exploit=0.6, machine=refine.Machine())
+    root.add(5, exploit=0.6).run(machine=refine.Machine())
     lines = capsys.readouterr().err.splitlines()
     assert "20/25" in lines[0]
     assert "25/25" in lines[-1]
     assert sum("100%" in line for line in lines) == 1
 
 
-def test_progress_of_an_addition_counts_the_infeasible_trials_of_all_batches(tree, capsys):
-    tree.machine = refine.Machine()  # shows progress
+def test_planned_trials_of_all_kinds_run_after_reopening(tmp_path):
+    store = tmp_path / "t.db"
+    with refine.Tree("t", store=store) as tree:
+        root = tree.add_round(SPACE, smooth, n=12, seed=7, noise="retraining").run()
+        assert root.add(2).add(3, exploit=1.0).add(given=[{"lr": 1.41, "dropout": 0.0}]).add(repeat=2) is root
+        assert (root.n, len(root.trials), len(root.replicates)) == (18, 12, 0)
+    with refine.Tree("t", store=store) as tree:
+        root = tree["root"].run(objective=smooth, trials=2)
+        assert len(root.trials) + len(root.replicates) == 14
+        root.run(objective=smooth, trials=5)
+        assert (len(root.trials), len(root.replicates)) == (18, 1)
+        root.run(objective=smooth)
+        assert origins(root) == {"space_filling": 14, "exploit": 3, "given": 1}
+        assert len(root.replicates) == 6
+        assert len(root.run(objective=smooth).replicates) == 6
 
-    def outgrown(params):
-        return {"value": params["x"], "size": 9.0 * (len(root.trials) >= 12)}
 
-    root = tree.add_round(
-        {"x": (0.0, 1.0, 40)}, outgrown, n=12, seed=3, subject_to=["size <= 5"], noise="retraining"
-    )
-    root.run()
-    root.grow(3, exploit=1.0)
-    assert "3 infeasible" in capsys.readouterr().err.splitlines()[-1]
+def test_learning_trials_are_planned_before_the_first_trial_and_drawn_evenly_without_evidence(tree):
+    root = tree.add_round(SPACE, smooth, n=2, seed=7, noise="retraining").add(3, exploit=1.0)
+    assert root.n == 5
+    assert origins(root.run()) == {"space_filling": 2, "exploit": 3}
+    assert not root.trials.duplicated(list(SPACE)).any()
 
 
-@pytest.mark.parametrize("call", [lambda round_: round_.run(n=100), lambda round_: round_.grow(100)])
+def test_a_call_plans_trials_of_one_kind(root):
+    for options, named in (
+        ({}, "none"),
+        ({"given": []}, "none"),
+        ({"n": 3, "repeat": 2}, "repeat= and n="),
+        ({"given": [{"lr": 1.0, "dropout": 0.0}], "repeat": 2}, "given= and repeat="),
+        ({"settle": "lr <= 1", "exploit": 0.5}, "settle= and exploit="),
+        ({"given": [{"lr": 1.0, "dropout": 0.0}], "exploit": 1.0}, "given= and exploit="),
+    ):
+        with pytest.raises(DesignError, match=named):
+            root.add(**options)
+    assert root.n == 20
+
+
+def test_repeats_beyond_the_budget_are_refused(tree):
+    root = tree.add_round(SPACE, smooth, n=12, seed=7, budget=15, noise="retraining").run()
+    with pytest.raises(DesignError, match="got 6; plan fewer repeats, or raise the budget"):
+        root.add(repeat=2)
+    assert len(root.add(repeat=1).run().replicates) == 3
+    assert tree.budget_state.left == 0
+
+
+def test_additions_are_exported_and_loaded(root, tree, tmp_path):
+    root.add(4, exploit=1.0, per="second").add(repeat=1)
+    tree.export(tmp_path / "folder")
+    with refine.Tree.load(tmp_path / "folder", store=tmp_path / "other.db") as loaded:
+        assert loaded["root"]._stored.additions == root._stored.additions
+        assert len(loaded["root"]._stored.additions) == 2
+        reloaded = loaded["root"].run(objective=smooth)
+        assert origins(reloaded) == {"space_filling": 20, "exploit": 4}
+        assert len(reloaded.replicates) == 3
+
+
+def test_repeats_of_imported_trials_run(tree):
+    rows = pd.DataFrame({"x": [1.0, 2.0, 3.0], "value": [0.1, 0.2, 0.3]})
+    imported = tree.add_runs(rows, space={"x": (0.0, 9.0, 19)}).add(repeat=1)
+    assert imported.run(objective=lambda p: p["x"]).replicates["x"].tolist() == [3.0] * 3
+
+
+@pytest.mark.parametrize("call", [lambda round_: round_.run(n=100), lambda round_: round_.add(100)])
 def test_a_larger_size_of_an_imported_round_is_refused_as_such(tree, call):
     rows = pd.DataFrame({"x": [1.0, 2.0, 3.0], "value": [0.1, 0.2, 0.3]})
     imported = tree.add_runs(rows, space={"x": (0.0, 9.0, 19)})
