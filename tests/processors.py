@@ -90,7 +90,7 @@ def draws(seed):
     if seed == 0:  # equal eigenvalues: the values say nothing about two of the parameters
         positions[:, :2] = 0.0
     values = -np.sum((positions - 0.4) ** 2 * np.arange(dimensions), axis=1)
-    model = stats.MixedPosterior(process_draws=160, power_draws=160, kernels=3, upper_half=float(seed == 0))
+    model = stats.MixedPosterior(process_draws=160, power_draws=160, kernels=3)
     posterior = model(positions, values, cells, [0] * dimensions, exact=seed == 2)
     axes = [stats.Axis(np.arange(8) / 7)] * dimensions
     path = stats.RiskPath()(posterior, cells, axes, epsilon=0.01)

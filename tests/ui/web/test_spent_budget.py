@@ -57,23 +57,13 @@ def test_a_round_chosen_by_results_shows_where_its_best_trials_lie(spent):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
-def test_the_head_states_the_blind_spot_and_a_check_without_enough_trials_and_leads_to_them(
-    browser, spent, size
-):
+def test_the_head_states_the_blind_spot(browser, spent, size):
     root = spent["root"]
-    review = root.propose(keep=False)
-    assert review.checks()["enough"].verdict == "unknown"
     viewport = {"width": size[0], "height": size[1]}
     with served(root) as running, visit(browser, running.url, folds=(), viewport=viewport) as page:
         settled(page)
-        head = page.locator(".refine-header")
         blind_spot = page.locator('[data-fact="Blind spot"]').first
         assert "missed" in blind_spot.inner_text()
-        link = head.get_by_role("link", name="1 check needs more trials: too few good trials")
-        assert not page.locator('[data-check="enough"]').is_visible()
-        link.click()
-        assert page.locator('[data-check="enough"]').is_visible()
-        assert page.url == running.url
 
 
 @pytest.mark.browser
