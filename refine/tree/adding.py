@@ -93,7 +93,7 @@ def add_round(
         pruner: Rule for stopping trials early: ``"median"``, a :class:`refine.Pruner`, or, with
             ``workers=1``, a pruner of Optuna.
         name: Name of the objective in the identity of the round; default its qualified name.
-        epsilon: Tolerance, in units of the metric: see :meth:`Round.set_epsilon`.
+        epsilon: Tolerance, in units of the metric: see :attr:`Round.epsilon`.
         noise: ``"none"`` declares that repeats give identical values: refine repeats no configuration on its
             own, and copies the result of an equal configuration that the same code completed in the tree.
             ``"retraining"`` declares that repeats differ; refine then repeats nothing on its own either.

@@ -11,7 +11,7 @@ from typing import TypeVar
 from refine.analysis.analysis import LEAST, Analysis
 from refine.analysis.optimism import Optimism
 from refine.errors import AnalysisError, ReviewError
-from refine.proposal.proposal import Proposal, check_epsilon, check_risk
+from refine.proposal.proposal import Proposal, check_risk
 from refine.proposal.proposal import propose as proposed
 from refine.review.checks import Checks
 from refine.review.next_step import trials_for_rounds
@@ -45,25 +45,6 @@ def optimism(self: RoundRecord, seed: int = 0, analysis: Analysis | None = None)
         with contextlib.suppress(AnalysisError):  # too few trials for an estimate of the noise
             analysis = analyze(snapshot, seed=seed)
     return read_optimism(snapshot.context.reader, snapshot._stored.pk, snapshot.goal, analysis, seed)
-
-
-def set_epsilon(self: R, epsilon: float | None) -> R:
-    """Sets the tolerance: a smaller loss counts as none in proposals on this round and later children.
-
-    Args:
-        epsilon: In units of the metric; ``None`` returns to the default: see
-            :attr:`refine.stats.NoiseEstimate.epsilon`.
-
-    Raises:
-        AnalysisError: No number >= 0.
-
-    Examples:
-        >>> root.set_epsilon(0.01).propose().claim.epsilon
-        0.01
-    """
-    self.context.stored(self.id)
-    self.context.store.set_epsilon(self.context.tree, self.id, check_epsilon(epsilon))
-    return self
 
 
 def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Proposal | None = None) -> Checks:
@@ -124,7 +105,7 @@ def propose(
 
     Args:
         risk: Accepted probability of losing more than the tolerance.
-        epsilon: Loss that counts as none, in units of the metric; default that of :meth:`set_epsilon`, else
+        epsilon: Loss that counts as none, in units of the metric; default that of :attr:`Round.epsilon`, else
             the smallest difference that the trials can resolve, at least 5 % of (best - median). With several
             goals, a mapping from metrics to losses.
         seed: Seed of every random draw of the analysis.

@@ -10,7 +10,7 @@ from refine.tree.exchange.optuna import to_optuna
 from refine.tree.exchange.talos import to_talos
 from refine.tree.excluding import exclude, include
 from refine.tree.lineage import analyze
-from refine.tree.proposing import checks, optimism, propose, review, set_epsilon
+from refine.tree.proposing import checks, optimism, propose, review
 from refine.tree.running import best_model, open_holdout, replay, run
 from refine.tree.winner import recommend
 from refine.utils.keywords import helped_methods
@@ -51,7 +51,6 @@ class Round(DecidedRound):
     branch = branch
     choose = choose
 
-    set_epsilon = set_epsilon
     exclude = exclude
     include = include
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from refine.proposal.proposal import Proposal
+from refine.proposal.proposal import Proposal, check_epsilon
 from refine.review.decision import Decision, check_note
 from refine.run.holdout import HoldoutResult, holdout_result_of
 from refine.run.plan import planned_cells
@@ -97,8 +97,25 @@ class RoundRecord(Shown):
 
     @property
     def epsilon(self) -> float | None:
-        """Tolerance set by a person, in units of the metric, or ``None``; see :meth:`set_epsilon`."""
+        """Tolerance of proposals on this round and later children, in units of the metric.
+
+        A smaller loss counts as none. Assign a number to set the tolerance; ``None`` stands for the default:
+        see :attr:`refine.stats.NoiseEstimate.epsilon`.
+
+        Raises:
+            AnalysisError: No number >= 0.
+
+        Examples:
+            >>> root.epsilon = 0.01
+            >>> root.propose().claim.epsilon
+            0.01
+        """
         return self._stored.node.epsilon
+
+    @epsilon.setter
+    def epsilon(self, epsilon: float | None) -> None:
+        self.context.stored(self.id)
+        self.context.store.set_epsilon(self.context.tree, self.id, check_epsilon(epsilon))
 
     @property
     def declared(self) -> Declared:
@@ -227,7 +244,7 @@ class RoundRecord(Shown):
         return frame[~frame["state"].isin(("complete", "excluded"))].reset_index(drop=True)
 
     @property
-    def damaged(self) -> tuple[str, ...]:
+    def _damaged(self) -> tuple[str, ...]:
         """A sentence per stored trial that cannot be read; :attr:`trials` leaves these out."""
         return self._records().damaged
 

@@ -14,14 +14,12 @@ METHODS = {
         "budget add_round add_runs add_runs round tag diff best winner confirm judge ask log calibration "
         "report export export_page"
     ),
-    "Round": (
-        "run add trials best recommend analyze checks propose optimism set_epsilon exclude branch report"
-    ),
+    "Round": ("run add trials best recommend analyze checks propose optimism epsilon exclude branch report"),
     "Review": "edit reject options at worth preview accept decline",
 }
 NAMES = [*refine.__all__, *(f"{kind}.{method}" for kind in METHODS for method in METHODS[kind].split())]
 WRITES = re.compile(
-    r"\.(run|add|add_\w+|accept|decline|branch|tag|exclude|confirm|set_epsilon)\("
+    r"\.(run|add|add_\w+|accept|decline|branch|tag|exclude|confirm)\("
     r"|autopilot|budget ="
 )
 

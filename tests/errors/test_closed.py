@@ -41,7 +41,7 @@ CALLS = {
     "Round.report": lambda r, p: r.report(FOLDER),
     "Round.review": lambda r, p: r.review(p.proposal),
     "Round.run": lambda r, p: r.run(),
-    "Round.set_epsilon": lambda r, p: r.set_epsilon(0.1),
+    "Round.epsilon": lambda r, p: setattr(r, "epsilon", 0.1),
     "Round with more": lambda r, p: r.run(n=40),
     "Review.accept": lambda v, p: v.accept(n=5),
     "Review.decline": lambda v, p: v.decline(),

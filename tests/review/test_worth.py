@@ -43,7 +43,9 @@ def ran(tree, objective, n, seed=3, **options):
 def coarse():
     """A review after 30 trials of a bowl."""
     with refine.Tree("coarse", store="sqlite://") as opened:
-        yield ran(opened, bowl, 30, seed=5).set_epsilon(0.004).propose()
+        root = ran(opened, bowl, 30, seed=5)
+        root.epsilon = 0.004
+        yield root.propose()
 
 
 @pytest.mark.slow

@@ -99,7 +99,7 @@ def test_damaged_trials_are_left_out_named_and_removed(spoil, tmp_path):
         repaired = tree.repair(note="a broken disk", author="ann")
         assert repaired.removed
         assert len(tree.damage()) == 0
-        assert root.damaged == ()
+        assert root._damaged == ()
         entry = tree.log().iloc[-1]
         assert (entry["event"], entry["round"], entry["author"]) == ("repaired", root.id, "ann")
         assert entry["note"].startswith("a broken disk (trial: ")

@@ -330,7 +330,7 @@ def test_a_value_that_the_objective_does_not_read_costs_nothing(tree):
 
 
 def test_the_tolerance_is_that_of_the_round_unless_given(bowl_tree):
-    bowl_tree["root"].set_epsilon(0.5)
+    bowl_tree["root"].epsilon = 0.5
     assert (bowl_tree.ask("layers <= 1").epsilon, bowl_tree.ask("layers <= 1").verdict) == (0.5, "either")
     strict = bowl_tree.ask("layers <= 1", epsilon=0.0)
     assert strict.epsilon == 0
@@ -711,7 +711,7 @@ def test_a_cut_that_loses_with_one_choice_of_an_uncut_parameter_is_suggested(tre
 
     space = {"lr": SPACE["lr"], "m": ["a", "b"], "u": (0.0, 1.0, 11)}
     tree.add_round(space, crossed, n=30, seed=1, name="crossed", noise="retraining").run()
-    tree["root"].set_epsilon(0.05)
+    tree["root"].epsilon = 0.05
     (interaction,) = [q for q in tree.questions().suggested if q.kind == "interaction"]
     assert interaction.parameters == ("lr", "m")
     assert interaction.given in ("m == 'a'", "m == 'b'")

@@ -27,7 +27,7 @@ CALLS = {
     "add": lambda tree, round_: round_.add(repeat=5),
     "branch": lambda tree, round_: round_.branch(round_.space, n=5),
     "exclude": lambda tree, round_: round_.exclude([0], "broken"),
-    "set_epsilon": lambda tree, round_: round_.set_epsilon(0.1),
+    "set_epsilon": lambda tree, round_: setattr(round_, "epsilon", 0.1),
     "change_note": lambda tree, round_: setattr(round_, "note", "late"),
     "autopilot": lambda tree, round_: refine.autopilot(round_, rounds=1),
     "tag": lambda tree, round_: tree.tag(round_, "paper"),

@@ -101,7 +101,7 @@ def _damaged(tree: Tree, overview: Overview) -> list[Text]:
     messages += [
         f"round {entry.id}: {plural(len(bad), 'stored trial')} can't be read"
         for entry in overview.rounds
-        if not entry.round._large and (bad := entry.round.damaged)
+        if not entry.round._large and (bad := entry.round._damaged)
     ]
     if messages:
         return [Text("; ".join(messages), "bad", Action("tree.damage"))]
@@ -168,7 +168,7 @@ def round_page(round_: Round) -> Page:
         if reason is not None:
             lines.append(sentence(reason))
     blocks: list[Block] = [Text(line) for line in lines if line]
-    if bad := round_.damaged:
+    if bad := round_._damaged:
         unread = f"{plural(len(bad), 'stored trial')} can't be read and {inflected(len(bad), 'is', 'are')}"
         text = f"{unread} left out: {bad[0]}{', ...' * (len(bad) > 1)}"
         blocks.append(Text(text, "bad", Action("tree.repair")))

@@ -308,7 +308,7 @@ class Session:
         """Stores the tolerance with the round, and answers with the round."""
         round_ = self._found(message)
         check_risk(message.get("risk", self.risk))  # before the setting changes
-        round_.set_epsilon(message.get("value"))
+        round_.epsilon = message.get("value")
         if round_.id == self.shown.id:
             self._given_epsilon = None  # the latest setting counts
         self._drawn = [drawn for drawn in self._drawn if drawn[1].round.id != round_.id]

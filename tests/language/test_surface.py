@@ -1,0 +1,33 @@
+"""The number of members that a person meets may only fall."""
+
+import pytest
+
+import refine
+
+# Members without an underscore, and the number wanted by the issue "Less to learn".
+MEMBERS = {"Tree": (36, 24), "Round": (50, 26)}
+
+
+def members_of(name, tree):
+    tree.add_round({"x": (0.0, 1.0, 11)}, abs, n=4)
+    shown = {"Tree": tree, "Round": tree.rounds[0]}[name]
+    return [member for member in dir(shown) if not member.startswith("_")]
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_the_members_of_a_class_only_become_fewer(name, tree):
+    today, target = MEMBERS[name]
+    members = members_of(name, tree)
+    assert len(members) == today, f"refine.{name}: {len(members)} members, record it here if fewer: {members}"
+    assert today >= target
+
+
+def test_trials_of_a_round_are_spent_by_few_calls():
+    spending = {"add", "confirm", "grow", "judge", "replay", "replicate", "run", "settle", "try_out"}
+    assert spending & {*dir(refine.Tree), *dir(refine.Round), *dir(refine.Review)} == {
+        "add",
+        "confirm",
+        "judge",
+        "replay",
+        "run",
+    }
