@@ -296,7 +296,7 @@ class _Search:
 
     def _noisy(self, last: Round) -> bool:
         """True if the noise is large, compared with the best value minus the median of the first round."""
-        if last.declared.noise is None:
+        if last._declared.noise is None:
             last.run(machine=rest_of(self.machine, self.started))  # its best runs again
         analysis = last.analyze()
         even = np.median(self.first.trials["value"].dropna())

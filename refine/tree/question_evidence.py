@@ -217,7 +217,7 @@ def _fingerprint(round_: Round) -> str:
     snapshot = round_._at_once()
     reader = snapshot.context.reader
     curves = snapshot._metric.curves
-    settings = (snapshot.id, snapshot._judged_by, snapshot.declared, snapshot.belief)
+    settings = (snapshot.id, snapshot._judged_by, snapshot._declared, snapshot._belief)
     hashed = hashlib.sha256(repr(settings).encode())
     hashed.update(str(id(snapshot._metric.function)).encode())
     for stored in snapshot.context.nodes.values():

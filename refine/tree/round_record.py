@@ -118,12 +118,12 @@ class RoundRecord(Shown):
         self.context.store.set_epsilon(self.context.tree, self.id, check_epsilon(epsilon))
 
     @property
-    def declared(self) -> Declared:
+    def _declared(self) -> Declared:
         """Noise, limits and scale as declared on this round or an ancestor: see :meth:`Tree.add_round`."""
         return declared_for([above.node for above in self.context.path(self.node)])
 
     @property
-    def belief(self) -> Belief | None:
+    def _belief(self) -> Belief | None:
         """Belief about the place of the best value, declared on this round or an ancestor."""
         declared = believed_on(self.path)
         if declared is None or not declared.belief:
@@ -372,7 +372,7 @@ class RoundRecord(Shown):
     def _data(self, paths: Mapping[str, str] | None = None) -> dict[str, Any]:
         snapshot = self._at_once()
         node = snapshot.node
-        belief = snapshot.belief
+        belief = snapshot._belief
         nodes = snapshot.context.nodes
         paths = paths or paths_of({key: stored.node.parent for key, stored in nodes.items()})
         return {
@@ -392,7 +392,7 @@ class RoundRecord(Shown):
             "design": node.method,
             "seed": node.seed,
             "objective": node.objective,
-            "declared": snapshot.declared.to_json(),
+            "declared": snapshot._declared.to_json(),
             "note": snapshot.note,
             "author": node.author,
             "decisions": [d.to_json() for d in snapshot.decisions],

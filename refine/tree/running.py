@@ -166,7 +166,7 @@ def run_extended(
                 limit = None if trials is None else trials - ended
                 remaining = replace(running, machine=rest_of(machine, started), trials=limit)
                 run_repeats(context.store, stored, chosen, self.goal, remaining, after_run=ended > 0)
-            if check_noise and not only_repeats and trials is None and self.declared.noise is None:
+            if check_noise and not only_repeats and trials is None and self._declared.noise is None:
                 measure_noise(context.store, context.path(node), chosen, self.goal, running)
     finally:
         if begun:
@@ -195,7 +195,7 @@ def _of_round(round_: RoundRecord, source: TaskSource, running: RunOptions, per:
 
     if node.steered:
         source = replace(source, steer=steer)
-    if round_.declared.noise == "none":
+    if round_._declared.noise == "none":
         source = replace(source, equal=equal_rounds(round_))
     return source
 

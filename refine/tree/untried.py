@@ -95,7 +95,7 @@ def _without_repeats(
     """
     text = _shown(round_, configurations, list(rounds))
     ran = f"round {round_.id}: {text} ran already in round {next(iter(rounds.values()))}, and counts here too"
-    if round_.declared.noise != "none":
+    if round_._declared.noise != "none":
         warn(f"{ran}; the new trial is a repeat, which the budget pays")
         return configurations
     warn(f"{ran}; values are declared to repeat exactly, so nothing is repeated")
@@ -121,7 +121,7 @@ def _warn_of_ended(round_: RoundRecord, configurations: _Configurations, ended: 
     values = {name: surface(value) for name, value in _varied(round_, configurations[key])}
     text = _shown(round_, configurations, list(ended))
     ran = f"round {round_.id}: {text} ran already ({state}) and is not planned again"
-    if state == State.COMPLETE and round_.declared.noise == "none":
+    if state == State.COMPLETE and round_._declared.noise == "none":
         warn(f"{ran}; values are declared to repeat exactly")
         return
     ranked = best_keys(round_.context.store.records([round_._stored.pk], curves=True), round_.goal)

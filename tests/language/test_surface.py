@@ -5,7 +5,7 @@ import pytest
 import refine
 
 # Members without an underscore, and the number wanted by the issue "Less to learn".
-MEMBERS = {"Tree": (36, 24), "Round": (50, 26)}
+MEMBERS = {"Tree": (36, 24), "Round": (48, 26)}
 
 
 def members_of(name, tree):

@@ -346,7 +346,7 @@ def test_an_answer_follows_marks_and_declarations(bowl_tree):
     root.include([0, 1])
     assert bowl_tree.ask("lr <= 1") == before
     bowl_tree.add_round(SPACE, bowl, n=60, seed=1, noise="none")
-    assert bowl_tree["root"].declared.noise == "none"
+    assert bowl_tree["root"]._declared.noise == "none"
     declared = bowl_tree.ask("lr <= 1")
     assert declared.trials == before.trials
     assert declared.epsilon <= before.epsilon

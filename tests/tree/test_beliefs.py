@@ -85,12 +85,12 @@ def test_a_belief_is_inherited_until_it_is_replaced_or_removed(tree):
     child = review.accept(n=20, exploit=0.5)
     other = review.accept(n=20, exploit=0.5, belief={"dropout": refine.Near(0, within=0.1)})
     without_belief = review.accept(n=20, exploit=0.5, belief={})
-    assert (child.belief, child.node.belief) == (root.belief, None)
-    assert (list(other.belief), without_belief.belief) == (["dropout"], None)
+    assert (child._belief, child.node.belief) == (root._belief, None)
+    assert (list(other._belief), without_belief._belief) == (["dropout"], None)
     assert len({child.id, other.id, without_belief.id}) == 3
     planned = [{b.key for b in tree._context.store.beside(r._stored.pk)} for r in (child, without_belief)]
     assert planned[0] != planned[1]
-    assert root.branch({"units": [8, 16], "lr": (1e-4, 1e-2)}, n=5).belief == root.belief
+    assert root.branch({"units": [8, 16], "lr": (1e-4, 1e-2)}, n=5)._belief == root._belief
 
 
 @pytest.mark.slow
@@ -99,7 +99,7 @@ def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
     assert "believed by" in str(root)
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
-        assert back[root.id].belief == root.belief
+        assert back[root.id]._belief == root._belief
         assert str(back[root.id].trials) == str(root.trials)
     written = reproduce(root).replace("from your_script import found as objective", "")
     code = written.replace('"again.db"', '"sqlite://"').replace("round.run()", "")
@@ -166,8 +166,8 @@ def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tr
         assert (
             tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=belief, name="new").id == root.id
         )
-    assert list(root.belief) == ["lr", "optimizer", "units"]
-    suggested = dict(root.belief.of)
+    assert list(root._belief) == ["lr", "optimizer", "units"]
+    suggested = dict(root._belief.of)
     assert 3e-4 <= suggested["lr"].value <= 3e-3
     assert suggested["lr"].within_factor > 2.5  # another study: 15 % of the range at least
     assert dict(suggested["optimizer"])["adam"] > 0.6
@@ -175,7 +175,7 @@ def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tr
     assert old.name in str(root)
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
-        assert back[root.id].belief == root.belief
+        assert back[root.id]._belief == root._belief
     with pytest.raises(refine.errors.AnalysisError, match="to learn from"):
         tree.add_round(new, lambda p: 0.0, n=20, like=[root], name="new")
     with pytest.raises(refine.errors.AnalysisError, match="^like must"):

@@ -86,11 +86,11 @@ def test_the_baseline_of_a_deterministic_objective_runs_once(tree):
 def test_descendants_share_declarations_and_an_export_keeps_them(tree, tmp_path):
     root = declared_root(tree, limits=(None, 25), scale="linear").run()
     child = root.branch({"x": (3, 8), "y": (0, 5)}, n=10)
-    assert child.declared == root.declared == Declared("none", (None, 25.0), "linear")
+    assert child._declared == root._declared == Declared("none", (None, 25.0), "linear")
     assert child.to_dict()["declared"] == {"noise": "none", "limits": [None, 25.0], "scale": "linear"}
     tree.export(tmp_path / "folder")
     with refine.Tree.load(tmp_path / "folder", store=tmp_path / "loaded.db") as loaded:
-        assert loaded[child.id].declared == child.declared
+        assert loaded[child.id]._declared == child._declared
         assert loaded[root.id].analyze().limits.high == 25
     assert not tree.damage()
 
@@ -99,9 +99,9 @@ def test_an_existing_round_keeps_its_declarations_unless_others_are_given(tree):
     root = declared_root(tree)
     same_round = tree.add_round(SPACE, slope, metric="gain", n=30, seed=3, limits=(0, 30))
     assert same_round.id == root.id
-    assert root.declared == Declared("none", (0.0, 30.0))
+    assert root._declared == Declared("none", (0.0, 30.0))
     assert (
-        tree.add_round(SPACE, slope, metric="gain", n=30, seed=3, noise="retraining").declared[0]
+        tree.add_round(SPACE, slope, metric="gain", n=30, seed=3, noise="retraining")._declared[0]
         == "retraining"
     )
 
@@ -156,14 +156,14 @@ def test_a_round_without_declarations_is_stored_as_before(tree):
     with tree._context.store.engine.connect() as connection:
         stored = connection.exec_driver_sql("SELECT goals FROM node WHERE goals IS NOT NULL").scalar()
     assert json.loads(stored) == {"goals": [], "declared": {"noise": "none"}}
-    assert root.declared == Declared()
+    assert root._declared == Declared()
 
 
 def test_imported_runs_can_be_declared_free_of_noise(tree):
     runs = declared_root(tree).run().trials[["x", "y", "gain"]]
     old = tree.add_runs(runs, SPACE, value="gain", noise="none", objective=slope)
-    assert old.declared.noise == "none"
+    assert old._declared.noise == "none"
     assert old.analyze().noise.deterministic
-    assert tree.add_runs(runs, SPACE, value="gain", objective=slope).declared.noise == "none"
+    assert tree.add_runs(runs, SPACE, value="gain", objective=slope)._declared.noise == "none"
     with pytest.raises(AnalysisError, match="^noise must"):
         tree.add_runs(runs, SPACE, value="gain", noise="nothing")

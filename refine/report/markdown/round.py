@@ -684,5 +684,5 @@ def gather(round_: Round, proposal: Proposal | None = None) -> RoundReportInputs
         checks=checks,
         winner=round_.recommend(),
         glance=None if review is None else review.page(),
-        declared=round_.declared,
+        declared=round_._declared,
     )

@@ -159,7 +159,7 @@ def round_page(round_: Round) -> Page:
         goals = join([f"{g.metric}, {g.direction}" for g in round_.goals[1:]])
         lines.append(f"further goals: {goals}; {_front(round_)}")
     lines += [_baseline(round_), _believed(round_)]
-    if declared := declared_text(round_.declared, node.metric):
+    if declared := declared_text(round_._declared, node.metric):
         lines.append(f"declared: {declared}")
     if node.method == IMPORTED and not trials.empty:
         origin = str(trials["origin"].iloc[0])

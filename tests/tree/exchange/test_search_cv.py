@@ -132,5 +132,5 @@ def test_refine_search_passes_the_checks_of_scikit_learn(estimator, check):
 def test_equal_repeats_of_a_search_are_declared(tree):
     search = GridSearchCV(TREE, {"max_depth": [1, 2, 3, 4], "min_samples_leaf": [1, 5, 25]}, cv=3).fit(X, Y)
     added = tree.add_runs(search, noise="none")
-    assert added.declared.noise == "none"
+    assert added._declared.noise == "none"
     assert added.analyze().noise.deterministic

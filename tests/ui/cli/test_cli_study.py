@@ -110,7 +110,7 @@ def test_the_shell_takes_a_baseline(study_folder):
 def test_the_shell_takes_declared_facts(study_folder):
     root = data(f"{MAKE} -n 12 --noise none --limits :1 --scale linear")["id"]
     with refine.Tree(store=study_folder / "s.db") as tree:
-        assert tree[root].declared == ("none", (None, 1.0), "linear")
+        assert tree[root]._declared == ("none", (None, 1.0), "linear")
         assert not len(tree[root].replicates)
     assert "--limits must" in refused(MAKE, "-n", 12, "--limits", "1")
     assert "noise" in refused(MAKE, "-n", 12, "--noise", "no")
@@ -124,9 +124,9 @@ def test_the_shell_takes_a_belief(study_folder):
     assert data("calibration s.db") == []
     child = data(f"branch s.db {root} --edit 'lr=(1, 2)' -n 5 --belief none")
     with refine.Tree(store=study_folder / "s.db") as tree:
-        assert tree[root].belief.code() == "{'lr': refine.Near(1.5, within=0.5), 'optimizer': {'Adam': 0.8}}"
+        assert tree[root]._belief.code() == "{'lr': refine.Near(1.5, within=0.5), 'optimizer': {'Adam': 0.8}}"
         assert (tree[root].trials["origin"] == "exploit").sum() == 6
-        assert tree[child["id"]].belief is None
+        assert tree[child["id"]]._belief is None
     assert "--belief: got" in refused(MAKE, "-n", 24, "--belief", "lr")
     assert "--belief defines" in refused("run s.db", root, *options)
 
@@ -191,7 +191,8 @@ def test_a_whole_study_runs_in_the_shell(study_folder):
     assert "l2" in dict(branched["space"]["parameters"])
     data("propose s.db paper")
     assert data("decline s.db paper --note enough")["decisions"][-1]["note"] == "enough"
-    assert data("replicate s.db paper --top 2 --seeds 4 -q")["seeds"]["runs"] == 4
+    good("add s.db paper --repeat 2 --seeds 4")
+    good("run s.db paper -q")
 
 
 @pytest.mark.slow
@@ -276,7 +277,7 @@ def test_every_command_that_runs_takes_a_program(study_folder):
     (study_folder / "train.py").write_text("import sys\nprint('{\"value\": %s}' % sys.argv[1])\n")
     (study_folder / "x.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0, levels = 11 }\n")
     good("run c.db --space x.toml -n 3 -q --command", program)
-    assert f"again: --command '{program}'" in refused("replicate c.db last")
+    assert f"again: --command '{program}'" in refused("run c.db last")
     assert "3 equal" in good("replay c.db last --all --command", program)
     assert "one of them" in refused("replay c.db last --objective a:b --command", program)
 
@@ -383,7 +384,7 @@ def test_doctor_judges_packages_store_and_file(study_folder, root):
     verdicts = {c["what"]: c for c in data("doctor s.db --quick")}
     assert verdicts["packages"]["verdict"] == "good"
     assert "scikit-learn" in verdicts["packages"]["says"]
-    assert verdicts["store"]["says"].endswith("schema 2")
+    assert verdicts["store"]["says"].endswith("schema 3")
     assert verdicts["file"]["verdict"] == "good"
     assert not {"Keras", "workers"} & set(verdicts)
     missing = run("doctor no.db --quick --json")

@@ -230,7 +230,7 @@ def test_a_point_of_the_front_is_chosen_on_the_page(browser, several, tree):
     assert chosen.chosen["units"] == several.front["units"].iloc[1]
     child = tree[accepted.child]
     assert child.node.exploit == 0.5
-    assert child.belief == several.belief  # it goes on
+    assert child._belief == several._belief  # it goes on
 
 
 def chooses_from_the_front(page, several):
