@@ -38,6 +38,7 @@ from tables import DOCS, embed, markdown, parser
 import refine
 from refine.tree.asking import Answer
 from refine.utils.format import CHANCE_STEPS, chance_cell
+from refine.utils.provided import provided
 
 QUIET = refine.Machine(progress=False)
 
@@ -227,7 +228,10 @@ def answers(study: str, table: Grid, evidence: str, questions: int, more: bool) 
             if stage == EVEN:
                 root.branch(root.space, n=MORE, seed=1000 + number).run(machine=QUIET)
             else:
-                answer.settle(n=answer.needed if stage == NAMED else MORE).run(machine=QUIET)
+                n = answer.needed if stage == NAMED else MORE
+                # in a child, which is then deleted
+                given = provided("round.settling")(root, answer, n)
+                root.branch(root.space, n=len(given), given=given).run(machine=QUIET)
             yield asked(answer.again(), stage)
             for child in tree.rounds[start_rounds:]:
                 tree.delete_round(child, note="the next question starts from the same trials")

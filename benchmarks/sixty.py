@@ -158,6 +158,8 @@ def answered(call: ast.Call | None, review: refine.Review, tree: refine.Tree) ->
     """The round to look at after a call; ``None`` if the study ends with the call."""
     if call is None:
         return None
+    if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Call):
+        call = call.func.value  # round.add(...).run()
     options = {
         keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg != "space"
     }
@@ -172,8 +174,8 @@ def answered(call: ast.Call | None, review: refine.Review, tree: refine.Tree) ->
         return round_.run(**options, machine=QUIET)
     if name == "round.branch":
         return round_.branch(round_.space, **options).run(machine=QUIET)
-    if name == "round.replicate":
-        round_.add(repeat=5, **options).run(machine=QUIET)
+    if name == "round.add":
+        round_.add(**options).run(machine=QUIET)
     return None
 
 

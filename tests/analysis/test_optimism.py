@@ -31,7 +31,7 @@ def test_luck_of_seeds_and_luck_of_rows_are_estimated_separately(tree, space, tm
     assert optimism.examples.best == pytest.approx(optimism.best)
     assert optimism.examples.low <= 0.8 <= optimism.examples.high
     assert optimism.examples.value < 0.83
-    assert [call.name for call in optimism.page().calls] == ["round.replicate"]
+    assert [call.name for call in optimism.page().calls] == ["round.add"]
     round_.add(repeat=5, seeds=3).run()
     optimism = round_.optimism()
     replicates = round_.replicates.loc[round_.replicates["cell"] == round_.best["cell"], "value"]
