@@ -61,7 +61,7 @@ def test_import_a_study(tmp_path):
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
     assert "3 complete" in good(f"import {url} {tmp_path / 'r.db'} --tree q --study-name mine")
     into = ("import", url, tmp_path / "r.db", "--tree", "q")
-    assert "--value, unless" in refused(*into, "--value", "x")
+    assert "--value 0" in refused(*into, "--value", "x")
     assert "'mine'" in refused(*into, "--study-name", "mein")
 
 
