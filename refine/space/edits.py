@@ -165,18 +165,19 @@ def _edited_choices(old: Categorical, value: Any, *, bounds: bool) -> Parameter:
 
 
 def new_choices(old: Parameter, value: object, edited_to: Parameter) -> list[str]:
-    """Labels of the choices that an edit adds, without numbers; none if a parameter declares the choices.
+    """Choices in words that an edit adds; none if a parameter declares the choices.
 
     Args:
         old: The parameter before the edit.
         value: The edit in the notation of the person.
         edited_to: The parameter after the edit.
     """
-    if isinstance(value, Parameter) or not isinstance(edited_to, Categorical) or edited_to.numeric:
+    if isinstance(value, Parameter) or not isinstance(edited_to, Categorical):
         return []
     if not isinstance(old, Categorical):
         return []
-    return [label for label in edited_to.labels if old.labelled(label) is None]
+    words = [choice for choice in edited_to.grid if isinstance(choice, str)]
+    return [word for word in words if old.labelled(word) is None]
 
 
 def _with_bounds(old: Range, value: tuple[Any, ...], replaced: Parameter | None) -> Parameter:
