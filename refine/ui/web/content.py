@@ -289,7 +289,7 @@ def page_terms() -> dict[str, str]:
     words = {
         "risk": "Risk",
         "epsilon": "Tolerance",
-        "best": "Good trial",
+        "best": "Top trials",
         "checks": "Check",
         "coupled": "Coupled",
         "exploit": "Exploit trial",

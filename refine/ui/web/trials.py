@@ -51,7 +51,7 @@ _ORIGINS = {
     "audit": "Audit trial",
     "probe": "Audit trial",
     "adaptive": "Adaptive trial",
-    "imported": "Imported trial",
+    "imported": "Adaptive trial",
 }
 
 
