@@ -157,7 +157,7 @@ def in_turns(jobs: list[list[tuple[str, str, int]]]) -> list[tuple[str, str, int
 
 
 def report(seeds: range, minutes: float) -> str:
-    """The section for docs/benchmarks/winners.md."""
+    """The section for docs/benchmarks/proposals.md."""
     parts = []
     real = in_turns([[(f, name, s) for s in seeds for name in names(f)] for f in FAMILIES])
     made = in_turns([[(k, str(i), 0) for i in range(COUNT)] for k in KINDS])
