@@ -94,7 +94,9 @@ class Region(NamedTuple):
 
 def region(table: Grid, rng: np.random.Generator, without: str = "") -> Region:
     """An interval, or some choices, of a parameter that every configuration has."""
-    name = str(rng.choice([p for p in table.levels if p != without and "_" not in p]))
+    names = [p for p in table.levels if p != without]
+    # Parameters of a choice carry its name; a question about one would be about the choice as well.
+    name = str(rng.choice([p for p in names if "_" not in p] or names))
     levels = table.levels[name]
     if name in table.unordered:
         count = int(rng.integers(1, max(1, len(levels) // 3) + 1))

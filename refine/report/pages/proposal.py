@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refine.proposal.alternatives import Offer
+from refine.proposal.chance import judged_like
 from refine.proposal.change import Change, reaches_beyond
 from refine.proposal.proposal import Claim, Proposal
 from refine.report.pages.reasons import (
@@ -495,7 +496,19 @@ def _row(c: Change) -> Row:
 def claim_sentence(proposal: Proposal) -> str:
     """The claim, the regions that the claim does not cover, and a caution if nothing was tested."""
     untested = "Untested: the model alone proposes." * (not proposal.tested)
-    return " ".join(filter(None, (_claimed(proposal), _scope_sentence(proposal), untested)))
+    sentences = (_claimed(proposal), _judged_sentence(proposal), _scope_sentence(proposal), untested)
+    return " ".join(filter(None, sentences))
+
+
+def _judged_sentence(proposal: Proposal) -> str:
+    """How often such claims were lost where the truth is known; empty without a chance."""
+    stated = 1 - proposal.claim.probability
+    if math.isnan(stated) or proposal.claim.certain or not cuts_off(proposal.old, proposal.space):
+        return ""
+    counted = judged_like(stated)
+    if counted is None:
+        return ""
+    return f"In benchmark studies, {counted.lost} of {counted.claims} such claims were wrong."
 
 
 def _scope_sentence(proposal: Proposal) -> str:
