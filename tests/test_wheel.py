@@ -210,9 +210,10 @@ refine run budget.db --space space.toml --objective train.py:score --budget 60 -
 refine budget budget.db
 refine ask budget.db 'dropout <= 0.2'
 refine ask budget.db "optimizer == 'Adam'" --given 'lr <= 3' --guess 0.3
-refine settle budget.db 'dropout <= 0.2' --within 4 --objective train.py:score
+refine add budget.db -n 4 --settle 'dropout <= 0.2'
 refine questions budget.db
-refine try budget.db 'lr=2.5 dropout=0.05 optimizer=Adam' --objective train.py:score
+refine add budget.db --given 'lr=2.5 dropout=0.05 optimizer=Adam'
+refine run budget.db --objective train.py:score
 refine propose budget.db
 refine accept budget.db
 refine run budget.db --objective train.py:score

@@ -45,7 +45,7 @@ test("trials of the second study are followed as its own, and its decisions lead
   await transport.ask({ type: "start" });
   const { id, decided } = await transport.ask({ type: "round", round: "other:a" });
   assert.deepEqual([id, decided[0].child], ["other:a", "other:b"]);
-  await transport.ask({ type: "grow", round: "other:a", n: 3 });
+  await transport.ask({ type: "add", round: "other:a", n: 3 });
   await transport.ask({ type: "pause" });
   assert.deepEqual(asked.at(-1), { type: "pause", study: "other" });
 });

@@ -70,11 +70,11 @@ class Judged(NamedTuple):
 
 @cache
 def judged() -> tuple[Judged, ...]:
-    """The counts that come with refine, smallest chances first: see ``benchmarks/said.py``."""
+    """Counts of judged claims by ``benchmarks/said.py``, smallest chances first."""
     content = json.loads(files("refine.proposal").joinpath("judged.json").read_text(encoding="utf-8"))
     return tuple(Judged(*step) for step in content["steps"])
 
 
 def judged_like(chance: float) -> Judged | None:
-    """The judged claims whose stated chance of a loss is of the same step; ``None`` without any."""
+    """Judged claims in the step of a stated chance of a loss; ``None`` without any."""
     return next((step for step in judged() if chance <= step.chance), None)

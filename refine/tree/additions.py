@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from refine.design.space_filling import design_named
 from refine.errors import DesignError
@@ -21,8 +21,14 @@ from refine.trials.round_record import Addition, Encoded, repeats_of
 from refine.utils.numbers import is_whole
 from refine.utils.provided import provided
 
-if TYPE_CHECKING:
-    from refine.tree.asking import Answer
+
+class Answered(Protocol):
+    """An answer of ``tree.ask``."""
+
+    @property
+    def question(self) -> str:
+        """The question in the words of a call."""
+
 
 R = TypeVar("R", bound=RoundRecord)
 
@@ -36,7 +42,7 @@ def add(
     given: Sequence[Mapping[str, object]] = (),
     repeat: int | None = None,
     seeds: int = 3,
-    settle: str | Answer | None = None,
+    settle: str | Answered | None = None,
 ) -> R:
     """Plans more trials in the round and returns the round, so that ``root.add(20).run()`` runs them.
 

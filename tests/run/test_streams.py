@@ -27,7 +27,7 @@ tree = refine.Tree("q", store="refine.db")
 space = {"x": (0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
 root = tree.add_round(space, objective, n=30, seed=1)
 root.run(workers=int(sys.argv[1]), trials=12)
-root.run(workers=int(sys.argv[1]), hours=0.5)
+root.run(machine=refine.Machine(workers=int(sys.argv[1]), hours=0.5))
 print(root.propose())
 print(root.propose().details)
 root.add(repeat=1, seeds=2).run()

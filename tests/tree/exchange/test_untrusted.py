@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+import objectives
 import refine
 from refine.store.rows import parts_of
 from refine.ui.cli import app
@@ -48,7 +49,7 @@ def test_a_stored_import_path_is_followed_by_a_run_only(tree, tmp_path, monkeypa
         refine.Tree.load(tmp_path / "out", tmp_path / "l.db").close()
         assert "side_effect" not in sys.modules
         assert not mark.exists()
-        child.run(objective=lambda p: p["x"] + p["f"]())
+        child.run(objective=objectives.named(lambda p: p["x"] + p["f"](), "f"))
         assert mark.read_text() == "ran"
         assert set(child.trials["state"]) == {"complete"}
 

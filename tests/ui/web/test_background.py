@@ -42,7 +42,7 @@ def round_of(tree, tmp_path, monkeypatch):
 
     def make(n=6, pause=0.0, name="objectives_here.score", space=None):
         searched = space or {"x": (0.0, 1.0, 101), "pause": pause}
-        tree.add_round(searched, lambda p: p["x"], n=n, name=name)
+        tree.add_round(searched, lambda p: p["x"], n=n, name=name, noise="retraining")
         return tree.rounds[-1]
 
     return make
@@ -95,7 +95,7 @@ def test_a_round_runs_pauses_and_resumes_in_the_background(round_of, background)
 
 def test_a_round_ends_in_order_with_the_server(round_of, background):
     round_ = round_of(n=40, pause=0.1)
-    background.start(round_, "run", {})
+    background.start(round_, "run", {}, {})
     until(lambda: len(round_.trials) >= 1)
     # No list of processes shows where the store is.
     listing = ["ps", "-ww", "-o", "args=", "-p", str(background._process.pid)]
@@ -139,7 +139,7 @@ def test_a_round_that_cannot_run_says_why_and_shows_the_command(round_of, tree, 
     elsewhere = round_of(name="nowhere_to_be_found.score")
     assert "nowhere_to_be_found" in background.runnable(elsewhere)["why"]
     with pytest.raises(ReviewError, match="nowhere_to_be_found"):
-        background.start(elsewhere, "run", {})
+        background.start(elsewhere, "run", {}, {})
     assert background.job() is None
     session = Session(script)  # as in a notebook
     run = session.handle({"type": "round", "round": script.id})["run"]
@@ -217,4 +217,4 @@ def test_the_page_repeats_the_plausible_winners(tree, round_of, background):
     assert [value["name"] for value in winner["values"]] == ["x"]
     session.handle({"type": "confirm", "round": round_.id, "budget": 4})
     assert "Race: " in ended(session)["log"]
-    assert len(round_.replicates) == 4
+    assert 0 < len(round_.replicates) <= 4  # the race may be decided earlier

@@ -9,7 +9,8 @@ import pytest
 from pages import SPACE, score
 
 import refine
-from refine.report.pages.calibration import HELD_IN_BENCHMARKS, held_count_text, record_text
+from refine.proposal.chance import judged
+from refine.report.pages.calibration import held_count_text, held_in_benchmarks, record_text
 from refine.review.calibration import Calibration
 from refine.ui.web.outcomes import expected_content
 from refine.ui.web.session import Session
@@ -125,10 +126,12 @@ def test_a_tile_counts_the_claims_that_held_from_ten_checked_claims_on(confirmed
 
 
 def test_the_share_of_claims_that_held_is_that_of_the_benchmarks():
-    n_held, tested = HELD_IN_BENCHMARKS
-    text = (DOCS / "benchmarks" / "proposals.md").read_text(encoding="utf-8")
-    failed = float(re.search(r"Risk 0\.05: wanted .* to fail, got ([\d.]+)", text).group(1))
-    assert 100 * (tested - n_held) / tested == pytest.approx(failed, abs=0.05)
+    lost, claims = judged()[0].lost, judged()[0].claims
+    text = (DOCS / "benchmarks" / "said.md").read_text(encoding="utf-8")
+    row = re.search(r"^\| 0 to 0\.05 \| (\d+) \| [\d.]+ \| ([\d.]+) ", text, re.MULTILINE)
+    assert int(row.group(1)) == claims
+    assert 100 * lost / claims == pytest.approx(float(row.group(2)), abs=0.05)
+    assert held_in_benchmarks() == f"{claims - lost} of {claims}"
 
 
 def test_a_question_is_answered_and_settled(tree, root):

@@ -206,7 +206,7 @@ def test_the_code_makes_the_same_child(session, root, tree):
     code = session.handle({"type": "preview", **message})["code"]
     child = tree[session.handle({"type": "decide", "kind": "accept", **message})["child"]]
     calls, last = code.rsplit("\n", 1)
-    assert last == "child.run(workers=2, hours=0.5, trials=30)"
+    assert last == "child.run(trials=30, machine=refine.Machine(workers=2, hours=0.5))"
     namespace = {"tree": tree, "refine": refine}
     exec(calls, namespace)
     assert namespace["child"].id == child.id == session.child.id
