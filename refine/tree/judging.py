@@ -184,10 +184,12 @@ def judge(
     """
     if not is_whole(budget, 0):
         raise DesignError(f"budget must be a whole number >= 0, got {budget!r}")
-    conflicting = [name for name, v in (("objective", objective), ("machine", machine)) if v is not None]
+    conflicting = [
+        f"{name}=" for name, v in (("objective", objective), ("machine", machine)) if v is not None
+    ]
     if not budget and conflicting:
         raise DesignError(
-            f"judge runs nothing without budget=, so {join(conflicting)}= has no effect; give budget= as well"
+            f"judge runs nothing without budget=; leave {join(conflicting)} out, or give budget= as well"
         )
     check_epsilon(epsilon)
     pair: list[Which] = []

@@ -136,8 +136,7 @@ def test_one_changed_part_of_a_proposal_reaches_every_surface(review, unchanged,
     changed = change(review)
     (part,) = parts(changed.original) - parts(review.original)
     assert word in part
-    assert part not in unchanged(surface)
-    assert part in SURFACES[surface](changed)
+    assert SURFACES[surface](changed).count(part) > unchanged(surface).count(part)
 
 
 def with_an_offer(review):

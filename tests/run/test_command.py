@@ -114,7 +114,7 @@ import signal, sys, refine
 signal.signal(signal.SIGINT, signal.default_int_handler)
 tree = refine.Tree("q", store=sys.argv[1] + "/r.db")
 found = tree.add_round({"x": (0.0, 1.0, 9)}, refine.Command(sys.argv[1] + "/t.sh {x}"), n=6, seed=1)
-limits = {{"grace": 0.5, "timeout": float(sys.argv[3]) or None}}
+limits = {"grace": 0.5, "timeout": float(sys.argv[3]) or None}
 found.run(machine=refine.Machine(workers=int(sys.argv[2]), progress=False, **limits))
 """
 

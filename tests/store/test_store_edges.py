@@ -242,7 +242,7 @@ def test_a_server_that_restarts_ends_no_round_and_loses_no_trial(server, capsys,
         return add(*arguments) if len(starts) > 2 else stop() or add(*arguments)
 
     with refine.Tree("restarted", store=server.url) as tree:
-        root = tree.add_round(SPACE, stops, n=8).run()
+        root = tree.add_round(SPACE, stops, n=8).run(machine=refine.Machine())
         assert (len(root.trials), len(configurations)) == (8, 8)
         assert list(root.trials["value"]) == [p["x"] for p in configurations]
         output = capsys.readouterr().err

@@ -288,4 +288,4 @@ def test_every_trial_of_many_rounds_is_evidence_for_the_first_and_for_the_last(t
         review = round_.propose()
         assert round_.propose().proposal.claim == review.proposal.claim
     answer = tree.ask("x <= 6")
-    assert (answer.verdict, answer.trials, answer.earlier) == ("yes", total, total - 5)
+    assert (answer.verdict, answer.trials, answer.earlier) == ("yes", total, total - 10)

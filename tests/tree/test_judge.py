@@ -69,7 +69,12 @@ def test_a_judgement_takes_configurations_by_name_or_values(tree):
         (("nothing",), {}, NotFoundError, "no round or tag 'nothing'"),
         ((), {"budget": -1}, DesignError, "budget must be a whole number >= 0, got -1"),
         ((), {"epsilon": -1}, AnalysisError, "epsilon must be"),
-        ((), {"objective": noisy, "workers": 2}, DesignError, "would say nothing; give budget="),
+        (
+            (),
+            {"objective": noisy, "machine": refine.Machine(workers=2)},
+            DesignError,
+            "judge runs nothing without budget=",
+        ),
     ):
         with pytest.raises(error, match=pattern):
             tree.judge(*candidates, **options)

@@ -237,7 +237,7 @@ def test_a_missing_round_and_a_wrong_folder_are_refused(study, tmp_path):
 
 
 COMMANDS = (
-    "run replicate confirm holdout replay tree log show analyze checks diff winner front judge "
+    "run add confirm holdout replay tree log show analyze checks diff winner front judge "
     "calibration report plot failures propose options preview accept decline branch tag "
     "repair delete exclude include export import load backup doctor"
 )

@@ -59,7 +59,7 @@ def test_the_exit_code_is_the_verdict(store):
 @pytest.mark.slow
 def test_a_refusal_has_exit_code_1(store):
     for arguments, message in (
-        (["x=3.21"], "no trial ran x = 3.21; run it first: refine try "),
+        (["x=3.21"], "no trial ran x = 3.21; run it first: refine add "),
         (["x='3"], "quotes must be closed"),
         (["--workers", "2"], "add --budget, or leave them out"),
         (["--objective", "a:b"], "add --budget, or leave them out"),

@@ -28,7 +28,7 @@ def widths_of(page):
 
 
 def test_the_page_is_as_wide_as_the_screen_with_and_without_edits(browser, grown):
-    with served(grown.rounds[1]) as running, visit(browser, running.url) as page:
+    with served(grown.rounds[0]) as running, visit(browser, running.url) as page:
         settled(page)
         assert widths_of(page) == {width: width for width in WIDTHS}
         page.locator('[data-parameter="optimizer"] .refine-chip').nth(0).click()
