@@ -9,7 +9,7 @@ import pytest
 import refine
 from refine import datasets
 from refine.errors import AnalysisError, DesignError, ReviewError
-from refine.report.pages.checks import figure, outlook_text, says, verdict_sentence
+from refine.report.pages.checks import figure, outlook_text, verdict_sentence
 from refine.report.pages.proposal import CLAIMED_DATA
 from refine.review.worth import verdict_of
 from refine.utils.format import difference
@@ -72,8 +72,7 @@ def test_a_bowl_that_was_searched_well_is_over_and_noise_is_not_worth_a_round(tr
         check = review.checks()["worth"]
         verdict = "pass" if worth.verdict == "CONTINUE" else "warn"
         assert (check.verdict, check.code) == (verdict, worth.verdict.lower())
-        assert verdict_sentence(worth).startswith(f"{figure(check)}: ")
-        assert outlook_text(worth) in says(check).lower()
+        assert verdict_sentence(worth).startswith(figure(check))
 
 
 @pytest.mark.slow
