@@ -100,11 +100,11 @@ def test_a_store_of_a_release_opens_prints_and_continues(released, tmp_path):
     assert 'ann: "units from 16"' in text
     proposal, digest, stored = stored_proposal(released)
     assert proposal.digest == digest
-    now = json.loads(proposal.dumps())
-    now["advice"].pop("judge", None)  # a number of trials that no proposal states any more
-    before = json.loads(stored)
-    before["advice"].pop("judge")
-    assert now == before
+    written = json.loads(proposal.dumps())
+    written["advice"].pop("judge", None)  # a number of trials that no proposal states any more
+    content = json.loads(stored)
+    content["advice"].pop("judge")
+    assert written == content
     shutil.unpack_archive(HOME / "study.zip", tmp_path / "unpacked")
     with refine.Tree.load(tmp_path / "unpacked", tmp_path / "loaded.db") as loaded:
         assert identities(loaded) == identities(released)
