@@ -33,6 +33,7 @@ def check_steps(all_claims):
             assert low <= PRINTED[step], f"{step}: {false} of {total} were false, on {', '.join(wrong)}"
 
 
+@pytest.mark.slow
 def test_printed_chances_hold_on_two_surfaces():
     check_surfaces(list(SURFACES)[::7])
 
