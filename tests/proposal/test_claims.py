@@ -38,6 +38,7 @@ def test_printed_chances_hold_on_two_surfaces():
     check_surfaces(list(SURFACES)[::7])
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_printed_chances_hold_on_the_other_surfaces():
     check_surfaces([name for i, name in enumerate(SURFACES) if i % 7])

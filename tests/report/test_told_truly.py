@@ -303,6 +303,7 @@ def test_a_decision_is_not_called_worse_if_both_spaces_held_the_best():
     assert outcome_text(lost) == "the decision cut off the best value, the proposal kept it"
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_proposal_to_narrow_is_not_called_one_that_cannot_be_judged(tmp_path):
     with words.three_rounds(tmp_path) as study:

@@ -133,6 +133,7 @@ def test_all_questions_of_a_study_have_one_tolerance(tree):
     assert wide.epsilon == narrow.epsilon == tree.rounds[-1].propose().claim.epsilon
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_intervals_of_the_cost_hold_the_truth_after_learning_trials():
     """Trials that learn crowd near the best, and the ranks of a region far from it with them."""

@@ -256,6 +256,7 @@ def narrow_peaks(params):
     return float(value)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_given_configurations_near_a_worse_peak_rarely_drop_the_better_choice():
     tuned = {"model": "svr", "scaler": "standard", "gamma": 0.1}

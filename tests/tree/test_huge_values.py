@@ -3,6 +3,7 @@
 import pytest
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.parametrize(("huge", "direction"), [(1.7e308, "maximize"), (1.7e308, "minimize")])
 @pytest.mark.filterwarnings(

@@ -460,6 +460,7 @@ class Listed(Shown):
         return {"page": {}}
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_answers_take_at_most_4_kb_unless_details_are_asked_for(wide_study):
     arguments = {"preview": {"edits": {f"{LONG}1": [0, 0.5]}}, "ask": {"question": f"{LONG}1 <= 0.5"}}

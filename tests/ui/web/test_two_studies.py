@@ -60,6 +60,7 @@ def compare(page, first, second):
     until(page, "document.querySelector('[data-fold=studies]').textContent.includes('second study')")
 
 
+@pytest.mark.nightly
 @pytest.mark.browser
 def test_two_studies_are_side_by_side_and_each_is_acted_on_in_its_store(browser, studies, tmp_path):
     first, second = studies
