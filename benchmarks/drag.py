@@ -67,7 +67,7 @@ def drag_times(n: int) -> np.ndarray:
             browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
             page = browser.new_page(viewport={"width": 1440, "height": 900})
             page.goto(server.url)
-            page.locator(".refine-deciding dd").first.wait_for(timeout=120_000)
+            page.locator(".refine-strip dd").first.wait_for(timeout=120_000)
             page.wait_for_timeout(1000)
             times = page.evaluate(f"({DRAG})({MOVES})")
             browser.close()

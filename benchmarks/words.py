@@ -142,7 +142,7 @@ def first_screen(found: refine.Round) -> str | None:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": SCREEN[0], "height": SCREEN[1]})
         page.goto(server.url)
-        tiles = page.locator(".refine-deciding dd")
+        tiles = page.locator(".refine-strip dd")
         tiles.first.wait_for(timeout=120_000)  # it waits for an analysis
         seen: str = page.evaluate(SEEN)
         browser.close()

@@ -85,6 +85,15 @@ export function fold(name, title, about, ...children) {
   return element;
 }
 
+/**
+ * Opens a fold and the folds around it, and scrolls to it.
+ * @param {HTMLDetailsElement} element @param {ScrollLogicalPosition} block
+ */
+export function reveal(element, block = "center") {
+  for (let part = element; part; part = part.parentElement?.closest("details")) part.open = true;
+  element.scrollIntoView({ block });
+}
+
 // Control characters and letters that change the writing direction can disguise a text.
 const OBEYED = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 

@@ -1,4 +1,4 @@
-// The proposal in one sentence, or another next step, with its button.
+// The next thing to do in a few words, the reason below, and the button that does it.
 import { h, once, replace } from "./dom.js";
 
 export class Headline {
@@ -7,28 +7,20 @@ export class Headline {
     this.text = h("p", { class: "refine-next" });
     this.button = h("button", { type: "button", class: "refine-do", hidden: true, onclick: (event) => once(event, () => act(this.step)) });
     this.call = h("code", { class: "refine-call" });
-    this.outlook = h("p", { class: "refine-outlook", "data-fact": "Recommendation" });
-    this.element = h("div", { class: "refine-headline" }, this.text, this.call, this.button, this.outlook);
+    this.reason = h("p", { class: "refine-outlook", "data-fact": "Recommendation" });
+    this.element = h("div", { class: "refine-headline" }, this.text, this.call, this.button, this.reason);
     this.step = null;
   }
 
-  // There is no step if the round cannot be analysed yet, or if the step is to accept. An advice comes first, and the text
-  // after it is smaller.
-  show(text, step = null, call = "", advice = "") {
+  // There is no step if the round cannot be analysed yet, or if the foot's button accepts.
+  show({ text, reason = "", step = null, call = "" }, pending = false) {
     this.step = step;
-    replace(this.text, advice ? [h("strong", {}, `${advice}.`), " ", h("span", {}, text)] : text);
+    this.text.textContent = text;
+    this.reason.textContent = pending ? "computing for your edits …" : reason;
+    this.reason.classList.toggle("pending", pending);
     this.call.textContent = step?.do === "" ? call : ""; // the call of a step without a button
     this.button.hidden = !step?.do;
     this.button.textContent = step?.label ?? "";
-  }
-
-  // The recommendation on another round; null while it is computed. An advice in the headline is not repeated.
-  recommend(outlook, leads) {
-    const full = outlook?.fact?.text ?? "";
-    this.outlook.classList.toggle("pending", outlook === null);
-    this.outlook.textContent = outlook === null ? "Another round: computing for your edits …" : leads ? outlook.text : full;
-    this.outlook.title = full;
-    this.outlook.hidden = outlook !== null && full === "";
   }
 
   // `why` is the reason why nothing can be started now.

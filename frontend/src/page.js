@@ -2,7 +2,7 @@
 import { Ask } from "./ask.js";
 import { drawChecks, drawPairs } from "./checks.js";
 import { Choices, proposes } from "./choices.js";
-import { fold, h, link, once, replace, seen } from "./dom.js";
+import { fold, h, link, once, replace, reveal, seen } from "./dom.js";
 import { Front } from "./front.js";
 import { drawFacts, drawTiles, Headline } from "./headline.js";
 import { Hover } from "./hover.js";
@@ -27,9 +27,10 @@ const NEWS = 8000; // milliseconds for which a success message is shown
 const LONG = 400; // milliseconds after which the page says that it is computing
 
 const MORE_RISK = "more risk, smaller space";
+const STOPS = ["STOP", "CONFIRM"]; // verdicts against another round
 const UNJUDGED = "of the proposal, without your edits";
 
-const NO_OUTLOOK = { verdict: "", fact: null, number: "", text: "" };
+const NO_OUTLOOK = { verdict: "" };
 
 const WIDE = 380; // smallest width of a card with a change, in pixels
 const NARROW = 330; // smallest width of a card of an unchanged parameter
@@ -116,10 +117,8 @@ export class Page {
     this.headline = new Headline((step) => this.act(step));
     this.unjudged = h("p", { class: "refine-unjudged", role: "status", hidden: true }, "For the proposal, without your edits (not judged here).");
     this.facts = h("dl", { class: "refine-facts" });
-    // The two main numbers. Further numbers are next to them, on a small screen below the cards.
-    this.deciding = h("dl", { class: "refine-tiles refine-deciding" });
+    this.tiles = h("dl", { class: "refine-tiles refine-strip" });
     this.track = new Track(this);
-    this.further = h("dl", { class: "refine-tiles refine-further" });
     this.failing = link(() => this.openChecks());
     this.failed = h("dl", { class: "refine-facts refine-failing", hidden: true }, h("div", { class: "bad" }, h("dt", {}, "Checks"), h("dd", {}, this.failing)));
     this.header = h(
@@ -130,7 +129,7 @@ export class Page {
       this.headline.element,
       this.failed,
       this.facts,
-      (this.strip = h("div", { class: "refine-strip" }, this.deciding, this.further)),
+      this.tiles,
       this.fresh,
     );
     this.suggested = h("section", { "aria-label": "Suggestions" });
@@ -215,23 +214,21 @@ export class Page {
     this.questions = new Ask(this);
     this.attempts = new Try(this);
     this.winner = new Winner(this);
+    this.evidence = fold("evidence", "Evidence and risk", h("span", { class: "refine-faint" }, "risk level, checks, track record"), this.sure, this.checked, this.coupled, this.track.fold);
+    const explored = [this.questions, this.attempts, this.views, this.list, this.winner].map(({ element }) => element);
+    this.explore = fold("explore", "Trials and questions", h("span", { class: "refine-faint" }, "ask, add trials, views, every trial, the winner"), ...explored);
     this.bar = h("footer", { class: "refine-bar" }, this.said, this.decideRow);
-    // On a small screen the note is in the page, so the foot is one line, and further numbers are below the cards.
+    // On a small screen the note is in the page, so the foot is one line.
     this.small = window.matchMedia("screen and (max-width: 900px), screen and (max-height: 540px)");
     this.placeNote = () => {
-      if (this.small.matches) {
-        this.others.before(this.note, this.further);
-      } else {
-        this.undoButton.before(this.note);
-        this.strip.append(this.further);
-      }
+      (this.small.matches ? this.others : this.undoButton).before(this.note);
     };
     this.small.addEventListener("change", this.placeNote);
     this.main = h(
       "main",
       { class: "refine-main" },
       ...[this.header, this.live.element, this.suggested, this.studies.element, h("h2", { class: "refine-unseen" }, "Parameters, the most important first"), this.legend, this.grid, this.front.element, this.others],
-      ...[this.questions.element, this.attempts.element, this.sure, this.checked, this.coupled, this.views.element, this.list.element, this.winner.element, this.track.fold, this.more, this.bar],
+      ...[this.evidence, this.explore, this.more, this.bar],
     );
     this.placeNote();
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
@@ -247,8 +244,7 @@ export class Page {
   }
 
   openChecks() {
-    this.checked.open = true;
-    this.checked.scrollIntoView({ block: "center" });
+    reveal(this.checked);
   }
 
   // Messages to the session.
@@ -377,7 +373,7 @@ export class Page {
     this.panels = panels.map((panel) => new Panel(panel, this));
     for (const panel of this.panels) panel.why.open = unfolded.has(panel.panel.name);
     const nothing = this.review === null;
-    for (const part of [this.others, this.legend, this.sure, this.checked, this.coupled, this.facts, this.strip, this.further, this.decideRow, this.note, this.planning, this.python, this.suggested]) part.hidden = nothing;
+    for (const part of [this.others, this.legend, this.evidence, this.coupled, this.facts, this.tiles, this.decideRow, this.note, this.planning, this.python, this.suggested]) part.hidden = nothing;
     this.place();
     this.bar.classList.toggle("empty", nothing);
     this.failed.hidden = nothing || this.review.failed === "";
@@ -386,10 +382,9 @@ export class Page {
       else this.options.append(this.runner.budget);
     }
     this.more.hidden = nothing;
-    this.runner.needed = nothing || ["run", "repeat"].includes(this.review.step.do);
+    this.runner.needed = nothing || ["run", "repeat"].includes(this.review.outlook.step.do);
     if (nothing) {
-      this.headline.show(this.waiting);
-      this.headline.recommend(NO_OUTLOOK, false);
+      this.headline.show({ text: this.waiting });
       this.runner.update();
       return;
     }
@@ -398,9 +393,7 @@ export class Page {
     this.slider.show(review.options, review.option);
     this.epsilon.value = review.epsilon_given ?? "";
     this.epsilon.placeholder = review.epsilon_text;
-    this.accepts = review.step.do === "accept";
-    this.advised = null;
-    this.headline.show(this.accepts ? "" : review.next, this.accepts ? null : review.step, review.call);
+    this.advised = review.outlook;
     this.claim.textContent = review.claim;
     this.prunerLabel.hidden = !review.pruner;
     if (another) this.pruner.checked = true;
@@ -653,19 +646,16 @@ export class Page {
   // The recommendation and the numbers. A recommendation for other bounds is never shown next to the risk
   // of these bounds.
   drawDecision() {
-    const { tiles, further_tiles, risks, chance: chanceText } = this.preview;
+    const { tiles, risks, chance: chanceText } = this.preview;
     const outlook = this.outlooks.get(this.outlook);
-    const advised = outlook === undefined || !["STOP", "CONFIRM"].includes(outlook.verdict);
+    const advised = outlook === undefined || !STOPS.includes(outlook.verdict);
     this.unjudged.hidden = !this.preview.unjudged;
     this.sureAbout.textContent = this.preview.unjudged ? UNJUDGED : MORE_RISK;
     this.drawHeadline(outlook);
     this.acceptButton.classList.toggle("plain", !advised || this.same);
-    drawTiles(this.deciding, tiles);
-    const { brought } = this.round.expected;
-    drawTiles(this.further, [...(brought ? [{ name: "Brought", ...brought }] : []), ...further_tiles]);
-    this.further.append(this.track.tile);
+    drawTiles(this.tiles, tiles);
     const stated = ["Risk", "Kept", "Blind spot", "Noise"];
-    drawFacts(this.facts, [...risks.filter(({ name }) => !stated.includes(name)), ...(this.review.budget ?? []), ...this.review.facts]);
+    drawFacts(this.facts, [...risks.filter(({ name }) => !stated.includes(name)), ...this.review.facts]);
     const [chance, kept] = tiles;
     this.chance.textContent = chanceText;
     this.chance.title = `${chance.full}. Kept: ${kept.full}`;
@@ -675,20 +665,13 @@ export class Page {
     this.chance.className = "refine-chance";
   }
 
-  // The changes, after the advice if the advice is to stop or to confirm.
+  // While the recommendation is computed, the headline names the edited round, unless the last advice was to stop.
   drawHeadline(outlook) {
-    const known = this.outlook === "" ? NO_OUTLOOK : (outlook ?? null);
-    const edited = this.choices.changed && !this.preview.unjudged;
-    if (!this.accepts && !edited) {
-      this.headline.recommend(known, false);
-      return;
-    }
-    const { sentence, change } = this.preview;
-    if (this.outlook === "") this.advised = null;
-    if (outlook) this.advised = ["STOP", "CONFIRM"].includes(outlook.verdict) ? outlook : null;
-    if (sentence && this.advised) this.headline.show(`If you go on${edited ? ", with your edits" : ""}: ${change}`, this.allowed(this.advised.step), "", this.advised.number);
-    else this.headline.show(sentence || this.review.next);
-    this.headline.recommend(known, Boolean(sentence && this.advised));
+    const known = outlook?.text ? outlook : null;
+    if (known) this.advised = known;
+    const held = STOPS.includes(this.advised.verdict) ? this.advised : { text: this.preview.pending };
+    const { text, reason, call, step } = known ?? held;
+    this.headline.show({ text, reason, call, step: this.allowed(step) }, outlook === undefined);
     this.headline.update(this.runner.barred);
   }
 
@@ -731,9 +714,10 @@ export class Page {
     if (this.live.round === this.round) this.live.progress(this.live.last);
   }
 
-  // A step with a button on this page; a saved page can only show the winner.
+  // The step with a button in the headline: a saved page can only show the winner, and the foot accepts.
   allowed(step) {
-    return step?.do && (step.do === "winner" || this.transport.home === "browser") ? step : null;
+    if (!step || step.do === "accept") return null;
+    return step.do === "winner" || this.transport.home === "browser" ? step : { do: "" };
   }
 
   // The action of the headline's button.

@@ -96,7 +96,7 @@ export class Studies {
     const { review, id } = round;
     const none = { edits: {}, rejected: [], note: "" };
     const preview = review && (await this.page.transport.ask({ type: "preview", round: id, risk: review.risk, proposal: review.proposal, ...none }));
-    const recommended = review?.outlook.fact ? [review.outlook.fact] : [];
+    const recommended = review ? [{ name: "Recommendation", text: `${review.outlook.text}. ${review.outlook.reason}` }] : [];
     return { round, trials, facts: [...recommended, ...(preview?.risks ?? []), ...(review?.facts ?? [])] };
   }
 

@@ -1,5 +1,5 @@
 // The track record: the claims that held so far, in this study and in the benchmarks.
-import { fold, h, link, replace } from "./dom.js";
+import { fold, h, replace } from "./dom.js";
 import { drawFacts } from "./headline.js";
 
 export class Track {
@@ -11,15 +11,7 @@ export class Track {
     this.table = h("div", { class: "refine-wide" });
     this.elsewhere = h("p", { class: "refine-faint" });
     this.fold = fold("track", "Track record", (this.about = h("span", { class: "refine-faint" })), this.facts, this.table, this.elsewhere);
-    this.link = link(() => this.open());
-    this.words = h("dd", { class: "refine-faint" });
-    this.tile = h("div", { class: "refine-track", hidden: true }, h("dt", {}, "Track record"), h("dd", {}, this.link), this.words);
     this.fold.hidden = true;
-  }
-
-  open() {
-    this.fold.open = true;
-    this.fold.scrollIntoView({ block: "center" });
   }
 
   /** Asks again if the rounds of the study, or their trials, have changed. */
@@ -31,11 +23,7 @@ export class Track {
     const found = await page.transport.ask({ type: "track", round: page.round.id });
     if (found.error || key !== this.key) return;
     const text = [found.text ? `this study: ${found.text}` : "", `benchmarks: ${found.elsewhere} held`].filter(Boolean).join("; ");
-    const { held } = found;
-    this.link.textContent = held || found.elsewhere;
-    this.words.textContent = held ? `claims of this study held; in benchmarks ${found.elsewhere}` : `claims held in benchmarks; in this study ${found.text}`;
     this.about.textContent = text;
-    this.tile.hidden = false;
     this.fold.hidden = false;
     drawFacts(this.facts, found.facts);
     replace(this.table, found.rows.length ? table(found) : null);

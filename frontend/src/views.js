@@ -1,6 +1,6 @@
 // Views of the whole round, each created when first opened: history, learning curves, pairs, and
 // the comparison of the round with its parent.
-import { fold, h, replace } from "./dom.js";
+import { fold, h, replace, reveal } from "./dom.js";
 import { showFigure } from "./figures.js";
 import { sameTrials } from "./hover.js";
 import { idOf } from "./transport.js";
@@ -52,9 +52,8 @@ export class Views {
 
   /** Opens a view and scrolls to it. */
   open(name) {
-    this.element.open = true;
     this.choose(this.views.findIndex((view) => view.name === name));
-    this.element.scrollIntoView({ block: "start" });
+    reveal(this.element, "start");
   }
 
   choose(i) {

@@ -1,5 +1,5 @@
 // The winner, requested when its fold is opened, because the posterior takes a moment.
-import { fold, h, once, replace } from "./dom.js";
+import { fold, h, once, replace, reveal } from "./dom.js";
 import { drawFacts } from "./headline.js";
 
 export class Winner {
@@ -15,8 +15,7 @@ export class Winner {
   }
 
   open() {
-    this.element.open = true;
-    this.element.scrollIntoView({ block: "center" });
+    reveal(this.element);
   }
 
   /** Asks again if the trials of the study have changed; waits while trials run. */

@@ -90,18 +90,14 @@ class BudgetState:
         return min(self.left, max(0, round(CONFIRM_SHARE * total) - self.repeats))
 
     def reserve_text(self, *, noisy: bool = True) -> str:
-        """The reserve as the end of a sentence on the budget; empty without a reserve.
+        """The reserve as the end of a sentence on the budget: ``; 8 kept to confirm the winner``.
 
-        Repeats so far are counted in, because ``budget=`` of :meth:`refine.Tree.confirm` counts them too:
-        ``; 8 kept to confirm the winner (9 repeats, 1 so far)``.
+        Empty without a reserve.
         """
         reserved = self.reserve(noisy=noisy)
         if not reserved:
             return ""
-        text = f"; {reserved:,} kept to confirm the winner"
-        if self.repeats:
-            text += f" ({plural(reserved + self.repeats, 'repeat')}, {self.repeats:,} so far)"
-        return text
+        return f"; {reserved:,} kept to confirm the winner"
 
     def for_rounds(self, *, noisy: bool = True) -> int | None:
         """Trials left for rounds: without the reserve for confirming the winner."""

@@ -101,6 +101,7 @@ class Grid(_Part):
         right: Columns of figures, which stand at the right.
         wide: Columns of sentences: they take the remaining width, or follow the table if it is too small.
         title: A line above the table. A table with a title is printed without column titles.
+        bare: Whether a table without a title is printed without column titles too.
     """
 
     head: Sequence[str]
@@ -108,6 +109,12 @@ class Grid(_Part):
     right: Sequence[int] = ()
     wide: Sequence[int] = ()
     title: str = ""
+    bare: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """True if the rows are printed without column titles."""
+        return bool(self.title) or self.bare
 
 
 def without_sentences(grid: Grid) -> Grid:
@@ -509,8 +516,9 @@ def _grid(block: Grid, console: Console, width: int) -> Iterator[RenderableType]
     from rich.constrain import Constrain
     from rich.padding import Padding
 
-    if block.title:  # set off from the margin
-        yield _styled(line(block.title), "")
+    if block.plain:  # set off from the margin
+        if block.title:
+            yield _styled(line(block.title), "")
         yield Padding(_table(block, width), (0, 0, 0, 2))
         return
     short = _table(without_sentences(block), width)
@@ -543,7 +551,7 @@ def _table(block: Grid, width: int) -> Table:
     fits = sum(max(len(head), length) + 3 for head, length, one_line in columns if one_line) <= width + 3
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    if block.title:
+    if block.plain:
         table = Table.grid(padding=(0, 1, 0, 0))
     for j, head in enumerate(block.head):
         side: Any = "right" if j in block.right else "left"
@@ -551,8 +559,8 @@ def _table(block: Grid, width: int) -> Table:
         table.add_column(line(head), justify=side, ratio=ratio, overflow="fold", no_wrap=short[j] and fits)
     for row in block.rows:
         cells = [*map(_cell, row)]
-        # A table with a title has two spaces between columns, but one before an arrow.
-        spaces = [" " if block.title and not c.text.startswith("->") else "" for c in cells[1:]] + [""]
+        # A table without column titles has two spaces between columns, but one before an arrow.
+        spaces = [" " if block.plain and not c.text.startswith("->") else "" for c in cells[1:]] + [""]
         table.add_row(*(_styled(c.text + s, c.tone) for c, s in zip(cells, spaces, strict=True)))
     return table
 
@@ -657,6 +665,8 @@ def _html_grid(block: Grid) -> str:
     rows = [_row(zip(cells, styles, strict=True)) for cells in block.rows]
     if block.title:
         return _paragraph(_escaped(line(block.title))) + _html_table(rows)
+    if block.bare:
+        return _html_table(rows)
     return _html_table(rows, f"<thead>{_row(zip(block.head, styles, strict=True), 'th')}</thead>")
 
 

@@ -20,6 +20,7 @@ from refine.proposal.proposal import Claim
 from refine.report.markdown.rendering import rendered
 from refine.report.markdown.round import _header, gather
 from refine.report.pages.analysis import COUPLED, shared_facts
+from refine.report.pages.headline import headline_of
 from refine.report.pages.preview import kept_view
 from refine.report.pages.proposal import risk_view
 from refine.report.pages.review import risk_of, short_facts
@@ -189,7 +190,9 @@ def test_the_review_page_shows_every_fact_of_the_printed_review(review):
     for label, cell in review.page().facts:
         if label not in ("Unchanged", ""):
             assert json.dumps(cell.text, ensure_ascii=False) in text, label
-    assert review.page().lead.text in text
+    headline = headline_of(review)
+    assert headline.text in text
+    assert headline.reason in text
 
 
 def test_a_space_that_loses_no_value_has_no_risk(review):
@@ -238,7 +241,7 @@ def test_a_tile_shortens_the_printed_top_trials(review, lost):
     """The best trial lost is stated without a verb; the tile has the count, so the text has none."""
     expected = Expected(low=0.71, high=0.79, inside=0.68, loss=0.1, exact=False)
     preview = replace(review.preview(), lost=lost, best=0.8, best_kept=0.7, expected=expected)
-    cell, fraction, brief = kept_view(preview)
+    cell, fraction, brief, _ = kept_view(preview)
     best = ["0.8000", "0.7000"] if 1 in lost else []
     values = ["0.71", "0.79", "0.68"]
     assert numbers_in(cell.text) == [*best, "10", str(len(lost)), *values]
@@ -249,7 +252,7 @@ def test_a_tile_shortens_the_printed_top_trials(review, lost):
 
 def test_the_top_trials_are_counted_if_fewer_than_ten_may_be_best(review):
     preview = replace(review.preview(), top=4, lost=(2, 3), expected=None)
-    cell, fraction, _ = kept_view(preview)
+    cell, fraction, *_ = kept_view(preview)
     assert numbers_in(cell.text) == ["4", "2", "2", "3"]
     assert fraction == "2 of 4"
 
@@ -257,7 +260,7 @@ def test_the_top_trials_are_counted_if_fewer_than_ten_may_be_best(review):
 def test_the_tiles_of_the_page_are_the_short_facts_of_the_review(review):
     for edited in (review, review.edit(lr=(0.5, 5.0), dropout=(0.0, 0.5)), review.edit(lr=4.0)):
         shown = decision_content(edited)
-        tiles = [*shown["tiles"], *shown["further_tiles"]]
+        tiles = shown["tiles"]
         short = short_facts(edited)
         assert [tile["text"] for tile in tiles] == [fact.text for fact in short]
         facts = {fact["name"]: fact["text"] for fact in shown["risks"]}

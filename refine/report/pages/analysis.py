@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from refine.analysis import finding as f
@@ -119,11 +121,14 @@ _CAUTIONS = {
 }
 
 
-def shared_facts(analysis: Analysis) -> list[Fact]:
-    """The facts of an analysis that its review states too: the cautions, in short if possible."""
+def shared_facts(analysis: Analysis, without: Sequence[str] = ()) -> list[Fact]:
+    """The facts of an analysis that its review states too: the cautions, in short if possible.
+
+    ``without`` lists codes of cautions to leave out.
+    """
     facts: list[Fact] = []
     for caution in analysis.cautions:
-        if caution.code != "sampled":
+        if caution.code not in ("sampled", *without):
             even = plural(caution.values.get("n", 0), "evenly drawn trial")
             count = len(caution.values.get("codes", ()))
             short = _CAUTIONS.get(caution.code, "").format(count=count, even=even)

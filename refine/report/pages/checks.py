@@ -284,9 +284,9 @@ def outlook_text(outlook: Any) -> str:
 
 
 def _outlook_of_check(v: Any) -> str:
-    """The forecast for another round, after the trials left if they alone speak for the round."""
+    """The forecast for another round; the trials left if they alone speak for the round."""
     if _budget_decides(v):
-        return f"{v.budget}. By the model alone, {outlook_text(v)}"
+        return f"{v.budget}: {v.n:,} for another round"
     return outlook_text(v)
 
 
@@ -298,33 +298,6 @@ def _budget_decides(outlook: Any) -> bool:
 
 # Verdict -> its advice.
 _ADVICE: dict[str, str] = {CONTINUE: "Go on", CONFIRM: "Confirm first", STOP: "Stop here"}
-
-
-def verdict_cell(outlook: Any) -> Cell:
-    """The verdict as the lead of a review."""
-    return Cell(verdict_sentence(outlook), TONES[outlook.verdict])
-
-
-def verdict_sentence(outlook: Any) -> str:
-    """The verdict as advice.
-
-    For example ``Stop here: another 57 trials are unlikely to gain more than 0.0076`` and a full stop.
-    """
-    return f"{': '.join(verdict_parts(outlook))}."
-
-
-def verdict_parts(outlook: Any) -> tuple[str, str]:
-    """The advice of a verdict, and the forecast behind the advice."""
-    advice = _ADVICE[outlook.verdict]
-    text = outlook_text(outlook)
-    if _budget_decides(outlook):
-        return advice, f"{outlook.budget}. By the model alone, {text}"
-    paid = bool(outlook.budget) or math.isfinite(outlook.cost)
-    if outlook.verdict == CONFIRM and not outlook.n:
-        text += ", so only repeats of the best can help"
-    elif outlook.verdict == CONTINUE and outlook.probability < PROBABLE and not paid:
-        advice += " if cheap"
-    return advice, text
 
 
 def _little_luck(v: Any) -> str:
@@ -517,7 +490,7 @@ def worth_page(outlook: Worth) -> Page:
 def worth_sentence(outlook: Worth) -> str:
     """The verdict, its forecast, and the chance of a gain or the hit rate of the advice."""
     if _budget_decides(outlook):
-        return f"{CONTINUE}: {outlook.budget}. By the model alone, {outlook_text(outlook)}."
+        return f"{CONTINUE}: {_outlook_of_check(outlook)}."
     rate = ""
     if outlook.n and not math.isfinite(outlook.cost):
         if outlook.verdict == STOP:

@@ -78,7 +78,8 @@ class KeptView(NamedTuple):
 
     cell: Cell
     fraction: str  # ``3 of 10``
-    brief: str  # ``with the best trial. Cut off, but no better (0.902 to 0.970)``
+    brief: str  # ``with the best trial; none cut off is better``
+    sentence: str  # ``3 of the top 10, with the best trial; none cut off is better``
 
 
 def kept_view(preview: Preview) -> KeptView:
@@ -87,27 +88,31 @@ def kept_view(preview: Preview) -> KeptView:
     Red if the best value is lost.
     """
     top = min(10, preview.top)
-    fraction = f"{top - len(preview.lost)} of {top}"
+    n_kept = top - len(preview.lost)
+    fraction = f"{n_kept} of {top}"
     warning = preview.warning
     if warning is None:
-        addition = f" and all of the top {top}" * (top > 1)
-        return KeptView(Cell(f"the best trial{addition}", "good"), fraction, "with the best trial")
+        text = f"the best trial{f' and all of the top {top}' * (top > 1)}"
+        return KeptView(Cell(text, "good"), fraction, "with the best trial", text)
     tone = "warn" * (warning.code != "some_outside")
     if preview.throws:
         tone = "bad"
     if math.isnan(preview.best_kept) and not preview.no_value:
         none_kept = f"no trial; the best had {score(preview.best)}"
-        return KeptView(Cell(none_kept, tone), fraction, none_kept)
+        return KeptView(Cell(none_kept, tone), fraction, none_kept, none_kept)
     best = _best_text(preview, warning)
     lost = warning.code == "best_lost"
-    compared = ""
-    if preview.expected is not None and preview.expected.loss <= 0:  # the values name a tie
-        compared = ", but no better"
     cell = Cell(f"{best}. {top_trials_cut(warning.values, bare=lost)}", tone)
-    brief = f"{best}. Cut off{compared}{values_cut(warning.values, bare=lost)}"
-    if not lost:
-        brief = f"with {brief}"
-    return KeptView(cell, fraction, brief)
+    if lost:
+        return KeptView(cell, fraction, f"{best}{values_cut(warning.values, bare=True)}", cell.text)
+    counted = f"{n_kept} of the top {top}, with {best}"
+    if preview.expected is None:
+        return KeptView(cell, fraction, f"with {best}", counted)
+    if preview.expected.loss <= 0:
+        ending = "; none cut off is better"
+        return KeptView(cell, fraction, f"with {best}{ending}", f"{counted}{ending}")
+    cut = f"; cut off{values_cut(warning.values, bare=True)}"
+    return KeptView(cell, fraction, f"with {best}{cut}", cell.text)
 
 
 def _best_text(preview: Preview, warning: Reason) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from refine.proposal.alternatives import Offer
 from refine.proposal.chance import judged_like
-from refine.proposal.change import Change, reaches_beyond
+from refine.proposal.change import Change
 from refine.proposal.proposal import Claim, Proposal
 from refine.report.pages.reasons import (
     QUIET,
@@ -120,7 +120,7 @@ def change_view(change: Change, epsilon: float = math.nan, caution: str = "") ->
 
 
 def changes_grid(rows: Sequence[Row], heading: str) -> Grid:
-    """The first changes, one a line, and a line with the number of other changes."""
+    """The first changes, one a line, and a line with the number of other changes; without column titles."""
     lines = list(rows[:MOST])
     widths = [max(len(as_cell(cell).text) for cell in column) for column in zip(*lines, strict=True)]
     # Two columns between cells and at the left, one before the arrow.
@@ -129,7 +129,7 @@ def changes_grid(rows: Sequence[Row], heading: str) -> Grid:
     if hidden := len(rows) - len(lines):
         lines.append((Cell(f"and {hidden} more", "faint"), "", "", "", ""))
     head = ("parameter", "now", "next", "main reason", "risk")
-    return Grid(head, lines, title=heading)
+    return Grid(head, lines, title=heading, bare=True)
 
 
 def _briefly(row: Row) -> Row:
@@ -198,49 +198,6 @@ def next_text(old: Parameter, new: Parameter, longest: int = _LONGEST) -> str:
             return f"without {without}"
         return f"{new.size} of {old.size} choices"
     return choices
-
-
-class ChangesText(NamedTuple):
-    """The changes of the next round in one line; empty texts without any."""
-
-    sentence: str  # ``Next round: lr 1 to 1.5.`` or ``Extend lr, narrow units.``
-    clause: str  # to follow other words: ``lr 1 to 1.5.`` or ``extend lr, narrow units.``
-
-
-def changes_text(old: Space, new: Space) -> ChangesText:
-    """Changes of the next round with bounds, or by kind if bounds need too much room, or as counts."""
-    named = []
-    names: dict[str, list[str]] = {}
-    for name, parameter in new.items():
-        before = old.get(name)
-        if parameter == before:
-            continue
-        kind = "extend"
-        text = bounds_text(parameter)
-        if before is not None:
-            text = next_text(before, parameter)
-            if not _reaches_beyond(before, parameter):
-                kind = "narrow"
-        named.append(f"{name} {text}")
-        names.setdefault(kind, []).append(name)
-    if not named:
-        return ChangesText("", "")
-    kinds = sorted(names.items())
-    clauses = ", ".join(f"{kind} {join(of_kind)}" for kind, of_kind in kinds)
-    counts = ", ".join(f"{kind} {plural(len(of_kind), 'parameter')}" for kind, of_kind in kinds)
-    texts = [
-        ChangesText(f"Next round: {join(named)}.", f"{join(named)}."),
-        ChangesText(f"{upper(clauses)}.", f"{clauses}."),
-        ChangesText(f"{upper(counts)}.", f"{counts}."),
-    ]
-    return next((text for text in texts if len(text.sentence) <= _ONE_LINE), texts[-1])
-
-
-def _reaches_beyond(old: Parameter, new: Parameter) -> bool:
-    """True if a parameter has new values."""
-    if isinstance(old, Range) and isinstance(new, Range):
-        return reaches_beyond(old, new)
-    return _loses_values(new, old)
 
 
 def _loses_values(old: Parameter, new: Parameter) -> bool:

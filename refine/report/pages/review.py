@@ -12,7 +12,8 @@ from refine.analysis.conditions import as_read, declared, unread_in
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.change import Change
 from refine.report.pages.analysis import best_clause, shared_facts, trials_clause, weak_text
-from refine.report.pages.checks import failed_text, verdict_cell, worth_page
+from refine.report.pages.checks import failed_text, worth_page
+from refine.report.pages.headline import Headline, budget_text, headline_of
 from refine.report.pages.preview import kept_view
 from refine.report.pages.proposal import (
     ChangeView,
@@ -42,7 +43,6 @@ from refine.report.pages.reasons import (
     sentence,
 )
 from refine.report.pages.space import as_choices
-from refine.review.checks import worth as worth_check
 from refine.review.decision import Suggestion
 from refine.review.next_step import accept_action
 from refine.review.review import Review
@@ -52,18 +52,22 @@ from refine.space.literals import python_text
 from refine.space.parameters import Range, levels_text
 from refine.trials.frame import front_rows
 from refine.utils.action import Action, Symbol
-from refine.utils.display import Block, Cell, Fact, Facts, Fold, Grid, Page, Row, Text
+from refine.utils.display import Block, Cell, Fact, Facts, Fold, Grid, Page, Row, Text, as_cell
 from refine.utils.format import chance_cell, join, percent
 from refine.utils.provided import page_for
 
 _ALL_RUN = ("exhausted", "all_known")  # codes of next steps after which no configuration is left
-_IN_BUDGET = ("search_on", "last_repeats", "spent")  # codes of next steps whose numbers the line Budget has
+_FEW = 2  # most changes with a line each under a budget
 
 
 @page_for(Review)
 def review_page(review: Review) -> Page:
-    """The verdict, the changes with your edits, their risk, and the next calls."""
+    """The headline, the changes with your edits, their risk, and the next calls.
+
+    With a budget the page has few lines: what is left out is in the folds.
+    """
     proposal = review.original
+    budgeted = review.budget.left is not None
     followed = {c.name: c for c in review.followed}
     decided = {*review.edited, *review.rejected}
     unread = unread_in(review.space, review.analysis.parameters)
@@ -73,32 +77,27 @@ def review_page(review: Review) -> Page:
         c for c in proposal.changes if c.name in decided or (c.kind != "keep" and c.name not in used_again)
     ]
     views = change_views(review)
-    worth = review._worth
-    lead = None
-    heading = "Search next:"
-    if worth is not None:
-        lead = verdict_cell(worth)
-        if worth.verdict != CONTINUE:
-            heading = "If you go on anyway, search only:"
-    all_run = _all_run(review)
-    if all_run:
-        heading = "Nothing is left to run here. The evidence would keep:"
-    elif _over(review) and review.budget.left is not None:
-        heading = "With more trials, search only:"
-    reason = review.next_step.reasons[0]
+    headline = headline_of(review)
     facts: list[Fact] = []
-    if reason.code not in _ALL_RUN:
-        facts.append(("", nothing_cell(proposal)))
-    if reason.code not in _IN_BUDGET or review.budget.left is None:
-        facts.append(("", sentence(reason)))
     blocks: list[Block] = []
-    if touched:
-        if any(c.kind in ("widen", "reopen") for c in touched):
-            heading = heading.replace(" only", "")
-        rows = [_row(review, views[c.name], followed.get(c.name)) for c in touched]
-        blocks = [changes_grid(rows, heading)]
-        facts = [*unchanged_facts(proposal, touched), *risk_facts(review)]
-    if all_run:
+    if _over(review) and budgeted and not decided:
+        touched = []  # a change that no trial is left for
+    elif touched:
+        shown = touched
+        if budgeted and not decided:
+            shown = [c for c in touched if c.kind != "leave"]
+        rows = [_row(review, views[c.name], followed.get(c.name)) for c in shown]
+        if budgeted and not decided and len(rows) > _FEW:
+            facts.append(("Search", "; ".join(_brief_change(*row) for row in rows)))
+        else:
+            blocks.append(changes_grid(rows, _heading(review, touched)))
+        if budgeted:
+            facts += _brief_risk_facts(review)
+        else:
+            facts += [*unchanged_facts(proposal, touched), *risk_facts(review)]
+    elif review.next_step.reasons[0].code not in _ALL_RUN:
+        facts.append(("", nothing_cell(proposal)))
+    if _all_run(review):
         text = "To go on, extend the space or add levels between those run:"
         facts.append(("", Cell(text, call=Action("review.edit", Symbol("name=...")))))
     facts += standing_facts(review)
@@ -110,35 +109,50 @@ def review_page(review: Review) -> Page:
         text = f"{s.decision.author} suggests {_suggested_text(s)}:"
         facts.append(("", Cell(text, call=Action("review.take", i))))
     title = f"Round {review.round.id[:8]}: {trials_clause(review.analysis)}, {best_clause(review.analysis)}."
-    budget = _budget_text(review)
     evidence = proposal_folds(proposal, views, limit_texts(review.analysis))
     folds = [fold for fold in evidence if fold.about not in used_again]
-    if budget:  # instead of a size that ignores the budget
+    if budgeted:  # instead of a size that ignores the budget
         folds = [fold for fold in folds if fold.about != "n"]
-        folds.append(Fold("Size", [Text(f"{budget}.")], "n"))
+        folds.append(Fold("Size", [Text(_size_text(review))], "n"))
     folds += _folds(review)
-    return Page(title, [*blocks, Facts(facts)], _calls(review, touched), folds, lead)
+    lead = Cell(headline.sentence, headline.tone)
+    return Page(title, [*blocks, Facts(facts)], _calls(review, headline, touched), folds, lead)
 
 
-def _calls(review: Review, touched: Sequence[Change]) -> list[Action]:
-    """The next calls: the call advised by the verdict comes first."""
+def _heading(review: Review, touched: Sequence[Change]) -> str:
+    """The line above the changes; empty if the headline names them already."""
+    worth = review._worth
+    extended = any(c.kind in ("widen", "reopen") for c in touched)
+    only = " only" * (not extended)
+    if _all_run(review):
+        return "Nothing is left to run here. The evidence would keep:"
+    if review.budget.left is not None and _over(review):
+        return f"With more trials, search{only}:"
+    if worth is not None and worth.verdict != CONTINUE:
+        return f"If you go on anyway, search{only}:"
+    return ""
+
+
+def _brief_change(name: str | Cell, _: str | Cell, new: str | Cell, *__: str | Cell) -> str:
+    """A row of the changes in a few words: ``lr 0.001 to 0.01``."""
+    return f"{as_cell(name).text} {as_cell(new).text.removeprefix('-> ')}"
+
+
+def _calls(review: Review, headline: Headline, touched: Sequence[Change]) -> list[Action]:
+    """The next calls: the call of the headline comes first."""
     edits = _example(review, [c.name for c in touched if c.kind != "leave" and c.name not in review.rejected])
     if review.original.calls:  # a search without a tree: its caller knows the next call
         return [*review.original.calls, *edits, Action("review.why")]
     go_on = review.next_step.action
-    if touched and not _over(review) and review.advised_round.n:
+    if touched and review.advised_round.n:
         go_on = accept_action(review.advised_round)
-    advised = review._worth and worth_check(review._worth).action
-    calls = [go_on, *edits, Action("review.options")]
-    searches_on = review._worth and review._worth.verdict == CONTINUE
-    if searches_on and not touched and review.next_step.reasons[0].code == "more":
-        calls.insert(0, accept_action(review.advised_round))  # the trials that the first line is about
-    if advised:
-        calls = [advised, go_on, *edits]
-    if _over(review):
-        calls = [call for call in calls if call.name != "review.accept"]
-    if _all_run(review):  # an edit of the proposed changes leaves nothing to run either
-        calls = [call for call in calls if call not in edits]
+    calls = [headline.action]
+    if go_on.name != "review.accept" or not _over(review):
+        calls.append(go_on)
+    if not _all_run(review):  # else an edit of the proposed changes leaves nothing to run either
+        calls += edits
+    if headline.action.name == "review.accept" and review.budget.left is None:
+        calls.append(Action("review.options"))
     return list(dict.fromkeys([*calls, Action("review.why")]))
 
 
@@ -228,43 +242,56 @@ def risk_facts(review: Review) -> list[Fact]:
     """The facts Risk, Front, Kept, Blind spot and Noise of a review as it stands."""
     top_trials = kept_view(review.preview()).cell
     facts: list[Fact] = [("Risk", Cell(risk_of(review).text, top_trials.tone))]
-    if len(review.round.goals) > 1:
-        analysis = review.analysis
-        front = front_rows(analysis.table, review.round.goals, analysis.space)
-        kept_points = np.count_nonzero(
-            review.space.contains(as_read(review.space, analysis.parameters, front))
-        )
-        facts.append(("Front", f"{kept_points:,} of {len(front):,} points kept"))
+    facts += _front_facts(review)
     facts += [("Kept", top_trials), *unseen_facts(review.proposal.claim)]
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_of_goals(review.analysis)))
     return facts
 
 
+def _brief_risk_facts(review: Review) -> list[Fact]:
+    """The facts Risk, Front and Kept, a line each."""
+    risk = risk_of(review)
+    text = risk.text
+    if risk.headline != risk.text:
+        text = f"{risk.headline} {risk.loss}"
+    top_trials = kept_view(review.preview())
+    tone = top_trials.cell.tone
+    return [("Risk", Cell(text, tone)), *_front_facts(review), ("Kept", Cell(top_trials.sentence, tone))]
+
+
+def _front_facts(review: Review) -> list[Fact]:
+    """The points of the front that are kept; empty with a single goal."""
+    if len(review.round.goals) == 1:
+        return []
+    analysis = review.analysis
+    front = front_rows(analysis.table, review.round.goals, analysis.space)
+    kept_points = np.count_nonzero(review.space.contains(as_read(review.space, analysis.parameters, front)))
+    return [("Front", f"{kept_points:,} of {len(front):,} points kept")]
+
+
 def standing_facts(review: Review) -> list[Fact]:
-    """The facts that no edit changes: budget, belief and cautions."""
-    facts = [*belief_facts(review.analysis.belief), *shared_facts(review.analysis)]
-    if budget := _budget_text(review):
-        return [("Budget", budget), *facts]
-    return facts
+    """The facts that no edit changes: belief and cautions."""
+    facts = belief_facts(review.analysis.belief)
+    if review.budget.left is None:
+        return [*facts, *shared_facts(review.analysis)]
+    # Under a budget most trials are chosen by results, as advised.
+    return [*facts, *shared_facts(review.analysis, without=("few_even", "untested"))]
 
 
-def _budget_text(review: Review) -> str:
-    """The remaining trials, the next round and the reserve; empty without a budget."""
-    budget = review.budget
-    if budget.left is None:
-        return ""
+def _size_text(review: Review) -> str:
+    """The uses of the trials left in the budget, and the kinds of trials of the next round."""
     planned = review.advised_round
-    text = str(budget)
-    if planned.n and not _over(review):
-        counts = {
-            "even": planned.even,
-            "exploit": round(planned.exploit * planned.n),
-            "audit": round(planned.audit * planned.n),
-        }
-        shares = join([f"{count} {kind}" for kind, count in counts.items() if count])
-        text += f"; next: {planned.n} ({shares})"
-    return text + budget.reserve_text(noisy=not review.analysis.noise.deterministic)
+    uses = budget_text(review.budget, planned.n, noisy=not review.analysis.noise.deterministic)
+    counts = {
+        "even": planned.even,
+        "exploit": round(planned.exploit * planned.n),
+        "audit": round(planned.audit * planned.n),
+    }
+    shares = join([f"{count} {kind}" for kind, count in counts.items() if count])
+    if not shares:
+        return f"{uses}."
+    return f"{uses}. The next round has {shares} trials."
 
 
 def notes_on_edits(review: Review) -> list[Cell]:

@@ -26,11 +26,10 @@ from refine.report.pages.checks import (
     passed_text,
     question,
     says,
-    verdict_cell,
-    verdict_parts,
 )
+from refine.report.pages.headline import headline_of
 from refine.report.pages.preview import options_page, preview_page, too_many_text
-from refine.report.pages.proposal import ChangeView, changes_text, evidence_numbers
+from refine.report.pages.proposal import ChangeView, evidence_numbers
 from refine.report.pages.reasons import upper
 from refine.report.pages.review import (
     chance_text,
@@ -44,7 +43,6 @@ from refine.report.pages.review import (
 )
 from refine.report.pages.space import beats_sentence, comparison_page, front_text
 from refine.report.plots import Plots
-from refine.review.checks import worth as worth_check
 from refine.space.edits import bounds_text
 from refine.space.encoding import label
 from refine.space.literals import page_form
@@ -88,20 +86,15 @@ def review_content(review: Review[Round]) -> Content:
     claim = proposal.claim
     views = change_views(review)
     names = [e.name for e in analysis.parameters]
-    step = review.next_step
-    next_text, *further = view.texts("next")
     return {
         "proposal": proposal.digest,
-        "next": next_text,
         "best": upper(best_clause(analysis)),
         "best_value": best_value_text(analysis),
         "facts": _facts(standing_facts(review)),
-        "call": str(step.action),
         "first_call": str(view.calls[0]),
         "plan": plan_content(review.advised_round),
         "outlook": outlook_content(review, review.advised_round, review._worth),
-        "step": _button(step),
-        "claim": " ".join([*view.texts("claim"), *further]),
+        "claim": " ".join([*view.texts("claim"), *view.texts("next")]),
         "risk": proposal.risk,
         "epsilon": plain(claim.epsilon),
         "epsilon_given": plain(claim.epsilon) if claim.epsilon_source == "given" else None,
@@ -157,7 +150,7 @@ def _checks_content(checks: Checks) -> Content:
 
 
 def decision_content(review: Review) -> Content:
-    """The facts on the risk of accepting a review; risk, top trials and blind spot in short."""
+    """The facts on the risk of accepting a review, and the tiles with risk, top trials and blind spot."""
     tiles = [
         {
             "about": fact.about,
@@ -169,14 +162,10 @@ def decision_content(review: Review) -> Content:
         }
         for fact in short_facts(review)
     ]
-    changes = changes_text(review.proposal.old, review.space)
     return {
-        "tiles": tiles[:2],
+        "tiles": tiles,
         "chance": chance_text(review).replace("<=", AT_MOST),
-        "further_tiles": tiles[2:],
         "risks": _facts(risk_facts(review)),
-        "sentence": changes.sentence,
-        "change": changes.clause,
     }
 
 
@@ -196,17 +185,16 @@ def outlook_key(review: Review, planned: NextRound) -> str:
 
 
 def outlook_content(review: Review, planned: NextRound, worth: Worth | None) -> Content:
-    """The recommendation on a planned round with its verdict; no fact if the evidence misses the space."""
-    key = outlook_key(review, planned)
-    if worth is None:
-        return {"key": key, "verdict": "", "fact": None, "number": "", "text": "", "step": {"do": ""}}
-    lead = verdict_cell(worth)
-    advice, forecast = verdict_parts(worth)
-    # The button accepts if the advice is to go on, so there is no call.
-    action = worth_check(worth).action
-    (fact,) = _facts([("Recommendation", lead._replace(call=action))])
-    content = {"key": key, "verdict": worth.verdict, "fact": fact, "number": advice}
-    return {**content, "text": f"{upper(forecast)}.", "step": step_content(action)}
+    """The headline on a planned round, with the verdict, and the call or the button that takes the step."""
+    headline = headline_of(review, planned, worth)
+    return {
+        "key": outlook_key(review, planned),
+        "verdict": "" if worth is None else worth.verdict,
+        "text": headline.text,
+        "reason": headline.reason,
+        "call": str(headline.action),
+        "step": _button(headline.action, review.next_step),
+    }
 
 
 def _facts(facts: Iterable[tuple[str, str | Cell]]) -> list[dict[str, str]]:
@@ -218,23 +206,22 @@ def _facts(facts: Iterable[tuple[str, str | Cell]]) -> list[dict[str, str]]:
     ]
 
 
-def _button(step: NextStep) -> Content:
-    """The button of a next step, with its numbers and label; empty if no button can take the step."""
-    name = step.action.name
-    options = step.action.options
-    if name == "review.accept":
+def _button(action: Action, step: NextStep) -> Content:
+    """The button of a call, with its numbers and label; empty if no button can make the call."""
+    options = action.options
+    if action.name == "review.accept":
         return {"do": "accept"}
-    if name == "round.run":
+    if action.name == "round.run":
         n = int(options["n"])
         title = f"Extends this round to {plural(n, 'configuration')} and runs them in the background"
         return {"do": "run", "n": n, "label": f"run {step.n:,} more", "title": title}
-    if name == "round.add":
+    if action.name == "round.add":
         top = int(options["repeat"])
         seeds = int(options["seeds"])
         title = f"{terms()['Replicate'].plain} Runs the best {top} {seeds} times each, in the background."
         label_ = f"repeat the best {top}"
         return {"do": "repeat", "repeat": top, "seeds": seeds, "label": label_, "title": title}
-    return step_content(step.action)
+    return step_content(action)
 
 
 # Form of a suggested edit that bounds or levels cannot express.

@@ -16,7 +16,6 @@ from refine.review.calibration import Calibration
 from refine.space.edits import bounds_text
 from refine.tree import judging
 from refine.tree.track_record import entries_of
-from refine.trials.goal import sign_of
 from refine.ui.web.messages import Content
 from refine.utils.display import Grid, Text, as_cell
 from refine.utils.format import score
@@ -53,12 +52,10 @@ def decision_behind(round_: Round) -> Decision | None:
     return next((d for d in reversed(parent.decisions) if d.child == round_.id), None)
 
 
-def expected_content(round_: Round, best: pd.Series | None, parent_best: pd.Series | None) -> Content:
+def expected_content(round_: Round, parent_best: pd.Series | None) -> Content:
     """The best values that were forecast for a round and that its parent had, as numbers and as text.
 
-    ``forecast`` is a tile with the forecast; ``None`` without one. ``brought`` is a tile with the round's own
-    best value next to both: ``None`` for a first round, and without a value. Its ``tone`` is a warning if the
-    round brought less than its parent had.
+    ``forecast`` is a tile with the forecast; ``None`` without one.
     """
     decision = decision_behind(round_)
     content: Content = {"low": None, "high": None, "before": None}
@@ -73,29 +70,15 @@ def expected_content(round_: Round, best: pd.Series | None, parent_best: pd.Seri
         interval = f"{score(low)} to {score(high)}"
         even = "of evenly drawn trials" * bool(round_.node.exploit)
         texts.append(" ".join(filter(None, ("forecast", even, interval))))
-    compared_with = texts.copy()
-    tone = ""
     if parent_best is not None:
         before = float(parent_best["value"])
         content["before"] = before
         parent_text = f"its parent had {score(before)}"
         texts.append(parent_text)
-        if best is not None:
-            gain = sign_of(round_.direction) * (float(best["value"]) - before)
-            compared = "the same as"
-            if gain > 0:
-                compared = "better than"
-            elif gain < 0:
-                compared = "worse than"
-                tone = "warn"
-            compared_with.insert(0, f"{compared} the {score(before)} of its parent")
     forecast = None
     if interval:
         forecast = {"number": interval, "text": "; ".join(filter(None, (even, parent_text)))}
-    brought = None
-    if best is not None and compared_with:
-        brought = {"number": score(float(best["value"])), "text": "; ".join(compared_with), "tone": tone}
-    return {**content, "text": "; ".join(texts), "forecast": forecast, "brought": brought}
+    return {**content, "text": "; ".join(texts), "forecast": forecast}
 
 
 def space_content(round_: Round) -> list[Content]:

@@ -100,8 +100,8 @@ def _answers(session: Session) -> dict[str, Any]:
                 shown = keep("round", key, proposal_risk, **keys, risk=proposal_risk)["review"]
             for panel in (p for p in shown["panels"] if p["kind"] == "choice"):
                 panel["spelt"] = [python_text(value) for value in round_.space[panel["name"]].grid]
-            if shown["step"]["do"] not in ("accept", "winner"):
-                shown["step"] = {"do": ""}  # the call is printed instead of a button
+            if shown["outlook"]["step"]["do"] not in ("accept", "winner"):
+                shown["outlook"]["step"] = {"do": ""}  # the call is printed instead of a button
             keep("preview", key, proposal_risk, **keys, risk=proposal_risk, proposal=shown["proposal"])
     return answers
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, NotFoundError, RefineError, RefineWarning, ReviewError, did_you_mean
 from refine.proposal.proposal import check_risk
+from refine.report.pages.headline import round_text
 from refine.report.pages.reasons import everybody, judged_text, whom
 from refine.review.next_step import NextRound, accept_action
 from refine.review.review import Review
@@ -291,10 +292,8 @@ class Session:
         """The best values that were forecast for a round and that its parent had."""
         parent = round_.parent
         if parent is None:
-            return expected_content(round_, None, None)
-        evidence = _evidence(round_.context)
-        best = self._top(round_, evidence[round_.id])
-        return expected_content(round_, best, self._top(parent, evidence[parent.id]))
+            return expected_content(round_, None)
+        return expected_content(round_, self._top(parent, _evidence(round_.context)[parent.id]))
 
     def _points(self, message: Message) -> Content:
         return points_content(self._sheet(message))
@@ -379,6 +378,7 @@ class Session:
             **decision_content(review),
             "plan": plan_content(planned),
             "outlook": outlook_key(review, planned),
+            "pending": round_text(review, planned.n),
             "code": _code(review, options, running),
         }
 

@@ -8,8 +8,6 @@ import time
 import numpy as np
 
 import refine
-from refine.report.pages.checks import verdict_sentence
-from refine.report.pages.proposal import changes_text
 from refine.ui.web.server import Server
 from refine.ui.web.session import Session
 
@@ -26,6 +24,8 @@ ARGUMENTS = [
 ]
 FOLDS = ("others", "sure", "more", "key", "checks", "coupled")
 """What a person has left open, so that tests reach it."""
+GROUPS = ("evidence", "explore")
+"""Folds that hold other folds."""
 
 
 def score(p):
@@ -49,9 +49,9 @@ def served(round_, **options):
 
 
 @contextlib.contextmanager
-def visit(browser, url, *, folds=FOLDS, **options):
+def visit(browser, url, *, folds=FOLDS, groups=GROUPS, **options):
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-    context.add_init_script(f"localStorage['refine-open'] ??= {json.dumps(json.dumps(folds))}")
+    context.add_init_script(f"localStorage['refine-open'] ??= {json.dumps(json.dumps([*folds, *groups]))}")
     context.set_default_timeout(120_000)  # a machine that is busy with other things is no error of the page
     page = context.new_page()
     wrong = []
@@ -85,17 +85,6 @@ def until(page, expression, seconds=120):
 def settled(page):
     """Waits until the page says what the present choices mean."""
     until(page, "!document.querySelector('.refine-bar').classList.contains('stale')")
-
-
-def headline(review):
-    """The changes of a headline, after the advice if the advice is not to go on."""
-    sentence, change = changes_text(review.proposal.old, review.space)
-    worth = review.worth()
-    if worth.verdict == "CONTINUE":
-        return sentence
-    if review.edits or review.rejected:
-        return f"{verdict_sentence(worth).partition(':')[0]}. If you go on, with your edits: {change}"
-    return f"{verdict_sentence(worth).partition(':')[0]}. If you go on: {change}"
 
 
 def round_shown(page):

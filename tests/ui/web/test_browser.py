@@ -12,7 +12,6 @@ from pages import (
     drag,
     fact,
     handle,
-    headline,
     python,
     round_shown,
     served,
@@ -24,6 +23,7 @@ from pages import (
 import refine
 from refine.design.space_filling import design_named, draw
 from refine.report.glossary import terms
+from refine.report.pages.headline import headline_of
 from refine.report.pages.preview import leaves_text, risks_text
 from refine.report.pages.proposal import change_view
 from refine.report.pages.reasons import sentences
@@ -41,7 +41,7 @@ def test_the_page_shows_the_numbers_of_the_review(viewed_page, viewed_round):
     changed = [e.name for e in analysis.ranked if review.proposal[e.name].kind != "keep"]
     cards = "all => all.map(c => c.dataset.parameter)"
     assert opened.locator(".refine-main > .refine-grid .refine-panel").evaluate_all(cards) == changed
-    assert opened.locator(".refine-next").text_content() == headline(review)
+    assert opened.locator(".refine-next").text_content() == headline_of(review).text
     for name, risk in risk_facts(review):
         place = opened.locator(f'.refine-facts [data-fact="{name}"] dd').first
         assert place.text_content() == (risk if isinstance(risk, str) else risk.text)
@@ -192,7 +192,7 @@ def test_unfinished_edits_stay_with_their_round(browser, root, tree):
 def claimed(review):
     """The texts of a proposal above its panels."""
     assert review.next_step.action.name == "review.accept"
-    return [headline(review), " ".join(review.page().texts("claim"))]
+    return [headline_of(review).text, " ".join(review.page().texts("claim"))]
 
 
 def said(page):
@@ -375,7 +375,7 @@ def test_an_edit_moves_nothing_on_the_page(viewed_page):
       .map((e) => {
         const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height].map(Math.round); })"""
     settled(viewed_page)
-    viewed_page.wait_for_selector(".refine-track:not([hidden])")
+    viewed_page.wait_for_selector('[data-fold="track"]:not([hidden])', state="attached")
     before = viewed_page.evaluate(places)
     handle(viewed_page, "dropout", "upper").press("ArrowRight")
     viewed_page.get_by_label("dropout, upper bound, typed").blur()
@@ -436,15 +436,19 @@ def test_a_dragged_handle_has_no_frame_of_the_browser(viewed_page):
     assert viewed_page.evaluate(focused) == "none"
 
 
-def test_on_a_phone_risk_and_top_trials_stand_above_the_cards_and_further_numbers_below(browser, window):
-    with visit(browser, window.url, viewport={"width": 390, "height": 844}) as page:
+def test_on_a_phone_the_tiles_stand_once_above_the_cards(browser, window):
+    viewport = {"width": 390, "height": 844}
+    with visit(browser, window.url, folds=(), groups=(), viewport=viewport) as page:
         settled(page)
-        risk, top_trials, blind_spot = (
-            page.locator(f'.refine-tiles [data-fact="{name}"]').bounding_box()["y"]
-            for name in ("Risk", "Kept", "Blind spot")
-        )
+        folds = page.locator(".refine-main > .refine-fold")
+        assert sum(fold.is_visible() for fold in folds.all()) <= 4
+        tiles = page.locator(".refine-strip > div")
+        assert tiles.count() <= 3
         card = page.locator(".refine-panel").first.bounding_box()["y"]
-        assert max(risk, top_trials) < card < blind_spot
+        for name in ("Risk", "Kept", "Blind spot"):
+            shown = page.locator(f'.refine-tiles [data-fact="{name}"]')
+            assert shown.count() == 1
+            assert shown.bounding_box()["y"] < card
 
 
 def test_a_printed_page_has_cards_of_its_width_and_nothing_to_press(browser, window):

@@ -1,23 +1,22 @@
 """The recommendation on the page follows every edit, and is pending until it is computed."""
 
 import pytest
-from pages import SPACE, bounds, handle, headline, python, score, served, settled, until, visit
+from pages import SPACE, bounds, handle, python, score, served, settled, until, visit
 
-from refine.report.pages.checks import verdict_sentence
+from refine.report.pages.headline import headline_of
 from refine.report.pages.winner import winner_page
 
 pytestmark = pytest.mark.browser
 
 ROW = '.refine-header [data-fact="Recommendation"]'
 TEXT = f"document.querySelector('{ROW}').textContent"
-NEXT = "document.querySelector('.refine-next').textContent"
 
 
 def test_an_old_recommendation_is_never_shown_next_to_a_new_risk(viewed_page, viewed_round):
     risk = viewed_page.locator('.refine-header [data-fact="Risk"] dd').first
-    before = viewed_page.locator(ROW).get_attribute("title")
+    before = viewed_page.locator(ROW).text_content()
     risk_before = risk.inner_text()
-    assert before == verdict_sentence(viewed_round.propose().worth())
+    assert before == headline_of(viewed_round.propose()).reason
     held_routes = []
     holding = [True]
 
@@ -40,11 +39,11 @@ def test_an_old_recommendation_is_never_shown_next_to_a_new_risk(viewed_page, vi
         route.continue_()
     until(viewed_page, f"!{TEXT}.includes('computing')")
     edited = viewed_round.propose().edit(dropout=tuple(bounds(viewed_page, "dropout")))
-    assert viewed_page.locator(ROW).get_attribute("title") == verdict_sentence(edited.worth())
+    assert viewed_page.locator(ROW).text_content() == headline_of(edited).reason
     viewed_page.unroute("**/ask")
     viewed_page.get_by_role("button", name="reset to proposal").click()
     settled(viewed_page)
-    assert viewed_page.locator(ROW).get_attribute("title") == before
+    assert viewed_page.locator(ROW).text_content() == before
 
 
 def test_the_advice_to_stop_comes_first_and_leads_to_the_winner(browser, tree):
@@ -54,7 +53,7 @@ def test_the_advice_to_stop_comes_first_and_leads_to_the_winner(browser, tree):
     with served(root) as running, visit(browser, running.url) as page:
         settled(page)
         text = page.locator(".refine-next").text_content()
-        assert text == headline(review)
+        assert text == headline_of(review).text
         assert "plain" in page.locator(".refine-accept").get_attribute("class")
         page.get_by_role("button", name="show the winner").click()
         winner = tree.winner()
@@ -62,9 +61,9 @@ def test_the_advice_to_stop_comes_first_and_leads_to_the_winner(browser, tree):
         shown = page.locator(".refine-values").inner_text().split("\n")
         assert dict(zip(shown[::2], shown[1::2], strict=True)) == dict(winner.candidates[0].labels)
         page.locator('[data-parameter="optimizer"]').get_by_role("button", name="leave unchanged").click()
-        until(page, f"{NEXT} !== {text!r}")
-        edited = review.reject("optimizer")
-        assert page.locator(".refine-next").text_content() == headline(edited)
+        edited = headline_of(review.reject("optimizer"))
+        until(page, f"{TEXT} === {edited.reason!r}")
+        assert page.locator(".refine-next").text_content() == edited.text
 
 
 def test_the_accept_button_and_python_make_the_advised_round(opened, root, tree):

@@ -29,7 +29,7 @@ def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
             settled(page)
             decisions = page.get_by_role("button", name=re.compile("^(accept|decline)"))
             assert decisions.count() == 0
-            deciding = page.locator(".refine-deciding dd:first-of-type")
+            deciding = page.locator(".refine-strip dd:first-of-type")
             of_the_proposal = deciding.all_inner_texts()
             headline_of_the_proposal = page.locator(".refine-next").inner_text()
             assert page.locator(".refine-unjudged").is_hidden()

@@ -65,7 +65,10 @@ def test_an_edit_and_a_note_stay_inside_their_places(browser, round_):
 @pytest.mark.nightly
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_on_the_document_s_study(browser, round_, scheme):
-    with served(round_) as running, visit(browser, running.url, folds=(), color_scheme=scheme) as page:
+    with (
+        served(round_) as running,
+        visit(browser, running.url, folds=(), groups=(), color_scheme=scheme) as page,
+    ):
         until(page, DRAWN)
         settled(page)
         until(page, "!document.querySelector('.refine-outlook.pending')")

@@ -11,7 +11,7 @@ from pages import SPACE, score
 
 import refine
 from refine.errors import AnalysisError
-from refine.report.pages.checks import verdict_sentence
+from refine.report.pages.headline import headline_of
 from refine.report.pages.preview import leaves_text, risks_text
 from refine.report.pages.reasons import sentences
 from refine.ui.web.drawing import MISSING
@@ -229,10 +229,11 @@ def test_the_recommendation_is_about_the_edited_space_and_its_plan(session_shown
     after = ask(session_shown, "preview", edits=edits)
     assert after["outlook"] != before["outlook"]
     answer = ask(session_shown, "outlook", edits=edits)
-    worth = root.propose(keep=False).edit(lr=(4, 5)).worth()
+    edited = root.propose(keep=False).edit(lr=(4, 5))
+    headline = headline_of(edited)
     assert answer["key"] == after["outlook"]
-    assert answer["verdict"] == worth.verdict
-    assert answer["fact"]["text"] == verdict_sentence(worth)
+    assert answer["verdict"] == edited.worth().verdict
+    assert (answer["text"], answer["reason"]) == (headline.text, headline.reason)
     larger = ask(session_shown, "outlook", edits=edits, n=7)
     assert larger["key"] not in (after["outlook"], before["outlook"])
 
