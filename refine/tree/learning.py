@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from refine.space.space import Indices, Space, configuration_key, encode_configu
 from refine.tree.lineage import analyze, analyze_until, declared_on
 from refine.tree.round_record import RoundRecord
 from refine.trials.frame import configuration_table
+from refine.trials.replicates import planned as planned_runs
 from refine.trials.round_record import Beside, Encoded, StoredNode, beside_of
 from refine.trials.rows import JsonRows
 from refine.utils.arrays import Column
@@ -56,7 +58,7 @@ class _Learner:
         round_ = self.round_
         stored = round_._stored
         planned = round_.context.store.beside(stored.pk)
-        missing = stored.off_design(planned) - len(planned)
+        missing = min(stored.off_design(planned), stored.n - self.evenly_run) - len(planned)
         if missing < 1:
             return []
         chosen = sum(b.origin == "exploit" for b in planned)
@@ -69,6 +71,12 @@ class _Learner:
         exploit = exploiting(round_.space, rows)
         round_.context.store.extend(stored.pk, exploit)
         return beside_of(exploit)
+
+    @cached_property
+    def evenly_run(self) -> int:
+        """Number of the design's cells that ran before: an addition may leave the design fewer of them."""
+        records = planned_runs(self.round_._records())
+        return int(np.count_nonzero(np.asarray(records.columns["origin"]) == "space_filling"))
 
     def _of_child(self, stored: StoredNode, planned: list[Beside], count: int) -> Indices:
         """Rows of level numbers of exploit trials in the share of a child."""
