@@ -1,9 +1,10 @@
 // Trials as dots on a canvas: few trials one by one, many as counts per pixel, so drawing stays fast.
 import { h } from "./dom.js";
-import { BAD, Bins, GOOD, INFEASIBLE } from "./places.js";
+import { BAD, Bins, GOOD, INFEASIBLE, OTHER } from "./places.js";
 
 const FEW = 4000;
 const MANY = 150; // crosses
+const FAINT = 0.45; // opacity of trials of other rounds, compared with those of the round
 const LARGE = 400; // dots that are drawn large
 
 /** A canvas of dots that finds the trial under the pointer and highlights a trial. */
@@ -71,7 +72,8 @@ function drawDots(canvas, places, flags, { top, height, beyond, colours }) {
   if (places.n <= FEW) drawEach(context, places, flags, beyond, colours);
   else drawCounts(context, places, flags, { width, top, height, colours });
   drawInfeasible(context, places, flags, colours.bad);
-  drawBad(context, places, flags, colours.bad);
+  drawBad(context, places, flags, colours.bad, OTHER);
+  drawBad(context, places, flags, colours.bad, 0);
 }
 
 // Infeasible trials: hollow marks at their values, or at the edge if the values are off the scale.
@@ -92,13 +94,13 @@ function drawInfeasible(context, { n, x, y }, flags, colour) {
 }
 
 // Trials without a usable model: crosses, or strokes if crosses would cover each other.
-function drawBad(context, { n, x, y }, flags, colour) {
+function drawBad(context, { n, x, y }, flags, colour, other) {
   const bad = [];
   for (let i = 0; i < n && bad.length < FEW; i += 1) {
-    if (flags[i] & BAD && !(flags[i] & INFEASIBLE) && !Number.isNaN(x[i])) bad.push(i);
+    if (flags[i] & BAD && !(flags[i] & INFEASIBLE) && (flags[i] & OTHER) === other && !Number.isNaN(x[i])) bad.push(i);
   }
   const many = bad.length > MANY;
-  context.globalAlpha = many ? 0.45 : 0.95;
+  context.globalAlpha = (many ? 0.45 : 0.95) * (other ? FAINT : 1);
   context.lineWidth = 1.3;
   context.strokeStyle = colour;
   context.beginPath();
@@ -116,12 +118,14 @@ function drawEach(context, { n, x, y }, flags, beyond, colours) {
   const large = n <= LARGE;
   context.strokeStyle = colours.ground;
   context.lineWidth = 0.75;
-  for (const good of [false, true]) {
+  // The trials of the round lie on top of the fainter ones of other rounds.
+  for (const kind of [OTHER, OTHER | GOOD, 0, GOOD]) {
+    const good = Boolean(kind & GOOD);
     context.fillStyle = good ? colours.good : colours.all;
-    context.globalAlpha = good ? 0.9 : 0.45;
+    context.globalAlpha = (good ? 0.9 : 0.45) * (kind & OTHER ? FAINT : 1);
     for (let i = 0; i < n; i += 1) {
       if (Number.isNaN(x[i]) || Number.isNaN(y[i]) || flags[i] & BAD) continue;
-      if (Boolean(flags[i] & GOOD) !== good) continue;
+      if ((flags[i] & (GOOD | OTHER)) !== kind) continue;
       if (y[i] === Math.fround(beyond)) {
         context.fillRect(x[i] - 0.6, y[i] - 3, 1.2, 6);
         continue;

@@ -153,6 +153,7 @@ export class Page {
       { class: "refine-legend refine-faint" },
       (this.bestKey = h("span", { class: "refine-key best" }, "top 20 % of trials")),
       h("span", { class: "refine-key everyone" }, "all trials"),
+      (this.otherKey = h("span", { class: "refine-key others" })),
       (this.badKey = h("span", { class: "refine-key bad" }, "failed or unusable")),
       (this.brokenKey = h("span", { class: "refine-key broken" })),
       (this.keptKey = h("span", { class: "refine-key kept" }, "kept")),
@@ -403,6 +404,8 @@ export class Page {
     this.hatchKey.hidden = !ranges.some(({ proposed, grid }) => proposed && (proposed[0] < grid[0] || proposed[1] > grid.at(-1)));
     this.nowKey.hidden = ranges.length === 0;
     this.brokenKey.hidden = review.constraints.length === 0;
+    this.otherKey.hidden = review.others === 0;
+    this.otherKey.textContent = `${review.others.toLocaleString("en")} of other rounds, fainter`;
     this.brokenKey.textContent = `infeasible: not ${review.constraints.join(" and ")}`;
     drawSuggestions(this.suggested, review.suggestions, (edits) => this.change(() => takeOver(this.choices, edits)));
     drawChecks(this.checks, review.checks, this);

@@ -4,6 +4,7 @@ export const MISSING = 0xffff;
 export const GOOD = 1;
 export const BAD = 2;
 export const INFEASIBLE = 4;
+export const OTHER = 8; // of another round
 
 const EDGE = 15; // pixels at the worse end for trials off the scale
 const WORSE = 0.26; // share of the height for the worse half, drawn by rank, so the better half has more room

@@ -6,7 +6,7 @@ import { select } from "d3-selection";
 import { axisOf } from "./axis.js";
 import { now, proposes, same } from "./choices.js";
 import { fold, h, replace, s } from "./dom.js";
-import { BAD, columnsOf, INFEASIBLE, jitter, MISSING, scaleOf } from "./places.js";
+import { BAD, columnsOf, INFEASIBLE, OTHER, jitter, MISSING, scaleOf } from "./places.js";
 import { idOf } from "./transport.js";
 import { differenceTable } from "./views.js";
 
@@ -198,7 +198,7 @@ export class Studies {
       let [d, best] = ["", -1];
       for (let k = 0; k < trials.n; k += 1) {
         const y = place[i](k);
-        if (column[k] === MISSING || Number.isNaN(y) || trials.flags[k] & (BAD | INFEASIBLE)) continue;
+        if (column[k] === MISSING || Number.isNaN(y) || trials.flags[k] & (BAD | INFEASIBLE | OTHER)) continue;
         if (best < 0 || sign * trials.values[k] > sign * trials.values[best]) best = k;
         if (k % step === 0) d += markAt(i, x.at(both[i], column[k], k), y, i ? 2.6 : 1.7);
       }

@@ -12,7 +12,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.evidence import GOOD, level_positions
 from refine.analysis.metric_view import MetricView
-from refine.analysis.selection import finished_trials, space_filling_trials
+from refine.analysis.selection import finished_positions, space_filling_trials
 from refine.space.edits import on_levels
 from refine.space.parameters import Parameter, Range
 from refine.utils.arrays import Floats
@@ -48,17 +48,13 @@ class Surface(NamedTuple):
 
 
 def density_curves(analysis: Analysis, name: str, points: int = 400) -> Densities:
-    """Densities of the top trials and of all finished trials of the round that have the parameter.
+    """Densities of the top trials and of all finished evidence that has the parameter.
 
     The curves describe evenly drawn trials together with those that the model placed. Nothing is tested.
     """
-    table, good = finished_trials(analysis)
     parameter = analysis[name].parameter
-    x = parameter.unit(table[name].to_numpy())
+    x, good = finished_positions(analysis, name)
     grid_points = np.linspace(0, 1, points)
-    present = np.isfinite(x)  # under other conditions a trial has none
-    x = x[present]
-    good = good[present]
     if not len(x):
         return Densities(grid_points, np.zeros(points), np.zeros(points), 0, 0)
     # One bandwidth for both curves, or a difference in smoothing would pass for a difference in place; and

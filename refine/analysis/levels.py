@@ -13,7 +13,7 @@ import numpy as np
 
 from refine import stats
 from refine.analysis.evidence import GOOD, ParameterEvidence, level_axis, level_medians
-from refine.analysis.selection import candidates, ended_trials, finished_trials, having, ranked_trials
+from refine.analysis.selection import candidates, ended_trials, finished_positions, having, ranked_trials
 from refine.errors import AnalysisError
 from refine.utils.arrays import Bools, Floats, Ints
 
@@ -68,16 +68,13 @@ class LevelShares(NamedTuple):
 
 
 def level_shares(analysis: Analysis, name: str) -> tuple[LevelShares, ...]:
-    """Shares of each level among the round's finished trials and among the top trials, even ones or not.
+    """Shares of each level among all finished evidence and among the top trials, even ones or not.
 
     The interval is Wilson's, by :class:`refine.stats.DensityRatio`.
     """
     parameter = analysis[name].parameter
-    table, good = finished_trials(analysis)
-    x = parameter.unit(table[name].to_numpy())
-    present = np.isfinite(x)
-    good = good[present]
-    codes = level_axis(parameter).index(x[present])
+    x, good = finished_positions(analysis, name)
+    codes = level_axis(parameter).index(x)
     shares = np.bincount(codes, minlength=parameter.size) / max(1, len(codes))
     if not good.any():
         return tuple(LevelShares(float(share), math.nan, math.nan, math.nan) for share in shares)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from refine import stats
-from refine.analysis.conditions import read_at
+from refine.analysis.conditions import read_at, reading
 from refine.analysis.evidence import GOOD, level_values
 from refine.analysis.population import finished_rows, space_filling_rows
 from refine.errors import AnalysisError
@@ -25,6 +25,8 @@ from refine.utils.action import Action, Symbol
 from refine.utils.arrays import Bools, Floats
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from refine.analysis.analysis import Analysis
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def having(analysis: Analysis, *names: str) -> Analysis:
-    """An analysis whose table holds only trials that have and read some parameters, for their figures."""
+    """An analysis of only the trials that have and read some parameters, for their figures."""
     conditional = [n for n in names if n in analysis.space.conditions]
     if conditional:
         active = analysis.space.active_in(analysis.table)
@@ -47,9 +49,25 @@ def having(analysis: Analysis, *names: str) -> Analysis:
         keep = np.logical_and.reduce(masks)
     else:
         keep = np.ones(len(analysis.table), dtype=np.bool_)
-    if keep.all():
+    having_all = _reading_all(analysis, names)
+    if keep.all() and having_all.all():
         return analysis
-    return replace(analysis, table=analysis.table[keep].reset_index(drop=True))
+    return replace(
+        analysis,
+        table=analysis.table[keep].reset_index(drop=True),
+        X=analysis.X[having_all],
+        y=analysis.y[having_all],
+        own=None if analysis.own is None else analysis.own[having_all],
+        failed=None if analysis.failed is None else analysis.failed[having_all],
+    )
+
+
+def _reading_all(analysis: Analysis, names: Sequence[str]) -> Bools:
+    """(n,) mask of the evidence that reads all of some parameters."""
+    read = reading(analysis.parameters, analysis.X)
+    if read is None:
+        return np.ones(len(analysis.X), dtype=np.bool_)
+    return np.logical_and.reduce([read[:, j] for j, e in enumerate(analysis.parameters) if e.name in names])
 
 
 def space_filling_trials(analysis: Analysis) -> tuple[pd.DataFrame, Floats]:
@@ -130,24 +148,68 @@ def unusable(table: pd.DataFrame, space: Space, allow_degenerate: bool) -> Bools
     return bad
 
 
-def good_rows(analysis: Analysis, usable: Bools) -> Bools:
-    """Mask of the best fifth of the round's usable finished trials, evenly drawn or not."""
-    values = value_column(analysis.table)
-    rows = np.flatnonzero(finished_rows(analysis.table) & usable)
-    good = np.zeros(len(values), dtype=np.bool_)
-    if len(rows):
-        good[rows[stats.top_mask(analysis.sign * values[rows], GOOD)]] = True
-    return good
+class OtherTrials(NamedTuple):
+    """Evidence of other rounds of the tree, which lies inside the space of a round."""
+
+    positions: Floats  # (m, parameters) on the unit scale; NaN if the trial did not read the parameter
+    observed: Floats  # (m,) values in the metric's own sign; NaN without a usable model
 
 
-def finished_trials(analysis: Analysis) -> tuple[pd.DataFrame, Bools]:
-    """The round's finished trials, evenly drawn or not, and the (n,) mask of the top trials.
+def other_trials(analysis: Analysis) -> OtherTrials:
+    """The trials of other rounds that count as evidence."""
+    if analysis.own is None:
+        return OtherTrials(np.zeros((0, len(analysis.parameters))), np.zeros(0))
+    positions = np.array(analysis.X)
+    read = reading(analysis.parameters, positions)
+    if read is not None:
+        positions[~read] = np.nan
+    values = analysis.sign * analysis.y
+    if analysis.failed is not None:
+        values = np.where(analysis.failed, np.nan, values)
+    return OtherTrials(positions[~analysis.own], values[~analysis.own])
 
-    The top trials are the best fifth of the trials that may be best.
+
+def positions_of_others(analysis: Analysis, name: str) -> tuple[Floats, Bools]:
+    """Positions of a parameter in the usable trials of other rounds, and the mask of these trials."""
+    trials = other_trials(analysis)
+    usable = np.isfinite(trials.observed)
+    number = [e.name for e in analysis.parameters].index(name)
+    return trials.positions[usable, number], usable
+
+
+def top_trials(analysis: Analysis, usable: Bools) -> tuple[Bools, Bools]:
+    """Masks of the best fifth of all evidence: of the round's trials, and of those of other rounds.
+
+    ``usable`` is the mask of the round's trials that count, if finished.
     """
-    good = good_rows(analysis, candidates(analysis, analysis.table))
-    keep = finished_rows(analysis.table)
-    return analysis.table[keep], good[keep]
+    values = value_column(analysis.table)
+    other_values = other_trials(analysis).observed
+    own_rows = np.flatnonzero(finished_rows(analysis.table) & usable)
+    other_rows = np.flatnonzero(np.isfinite(other_values))
+    good = np.zeros(len(values), dtype=np.bool_)
+    good_others = np.zeros(len(other_values), dtype=np.bool_)
+    joined = np.concatenate([values[own_rows], other_values[other_rows]])
+    if len(joined):
+        top = stats.top_mask(analysis.sign * joined, GOOD)
+        good[own_rows[top[: len(own_rows)]]] = True
+        good_others[other_rows[top[len(own_rows) :]]] = True
+    return good, good_others
+
+
+def finished_positions(analysis: Analysis, name: str) -> tuple[Floats, Bools]:
+    """(n,) positions of a parameter in all finished evidence that has the parameter, and the top trials.
+
+    The round's trials come first, then those of other rounds. The top trials are the best fifth of the trials
+    that may be best.
+    """
+    good, good_others = top_trials(analysis, candidates(analysis, analysis.table))
+    finished = finished_rows(analysis.table)
+    other_positions, usable = positions_of_others(analysis, name)
+    round_positions = analysis[name].parameter.unit(analysis.table[name].to_numpy()[finished])
+    positions = np.concatenate([round_positions, other_positions])
+    top = np.concatenate([good[finished], good_others[usable]])
+    present = np.isfinite(positions)  # under other conditions a trial has none
+    return positions[present], top[present]
 
 
 def stays(old: Parameter, new: Parameter) -> list[bool]:

@@ -7,7 +7,7 @@ import pytest
 import refine
 from refine.analysis.densities import density_curves
 from refine.analysis.levels import level_shares
-from refine.analysis.selection import good_rows
+from refine.analysis.selection import other_trials, top_trials
 from refine.design.space_filling import design_named, draw
 
 
@@ -54,7 +54,7 @@ def test_top_trials_are_the_best_of_all_finished_trials_of_the_round():
     frame.loc[frame["x"] > 0.8, "value"] = 0.1
     analysis = refine.analyze(space, pd.concat([frame, placed], ignore_index=True).assign(state="complete"))
     usable = np.ones(len(analysis.table), dtype=bool)
-    good = good_rows(analysis, usable)
+    good, _ = top_trials(analysis, usable)
     curves = density_curves(analysis, "x", 51)
     shares = level_shares(analysis, "kind")
     assert set(analysis.table["origin"][good]) == {"exploit"}
@@ -62,3 +62,23 @@ def test_top_trials_are_the_best_of_all_finished_trials_of_the_round():
     assert (curves.n, curves.good) == (30, 6)
     assert [share.good for share in shares] == pytest.approx([0.0, 1.0])
     assert shares[1].everyone == pytest.approx((frame["kind"].eq("b").sum() + 10) / 30)
+
+
+def test_trials_of_other_rounds_inside_the_space_are_drawn_and_may_be_top_trials(tmp_path):
+    def score(p):
+        return (p["kind"] == "b") - (p["x"] - 0.5) ** 2
+
+    space = {"kind": ["a", "b"], "x": refine.Float(0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
+    with refine.Tree("two", store=tmp_path / "two.db") as tree:
+        root = tree.add_round(space, score, n=20, seed=1, noise="none").run()
+        child = root.propose().edit(x=(0.0, 0.3), kind=["a", "b"], y=(0.0, 1.0)).accept(n=12, audit=0.0).run()
+        analysis = child.analyze()
+        inside = root.trials["x"].le(0.3).sum()
+        curves = density_curves(analysis, "x")
+        assert curves.n == len(child.trials) + inside
+        joined = np.concatenate([child.trials["value"], root.trials["value"][root.trials["x"].le(0.3)]])
+        usable = np.ones(len(analysis.table), dtype=bool)
+        good, good_others = top_trials(analysis, usable)
+        least = min(analysis.table["value"][good].min(), other_trials(analysis).observed[good_others].min())
+        assert (joined > least).sum() < good.sum() + good_others.sum()
+        assert curves.good == good.sum() + good_others.sum()

@@ -16,14 +16,16 @@ from refine.analysis.densities import (
     level_spacing,
     metric_density,
 )
-from refine.analysis.evidence import GOOD, LevelEvidence, ParameterEvidence
+from refine.analysis.evidence import GOOD, LevelEvidence, ParameterEvidence, level_axis
 from refine.analysis.levels import cells_of, level_bests, level_shares
 from refine.analysis.metric_view import MetricView
 from refine.analysis.selection import (
     candidates,
     check_tested,
-    finished_trials,
+    finished_positions,
     having,
+    other_trials,
+    positions_of_others,
     ranked_trials,
     space_filling_trials,
     stays,
@@ -83,6 +85,7 @@ _FEW_TRIALS = 40  # trials from which on a density is drawn in place of dots
 _FEW = 4  # smallest number of levels of an ordered parameter with a density
 MOST = 4  # largest number of panels of a decision: the parameters narrowed most
 _BELOW = (-0.46, -0.04)  # place of the densities of a decision, below the trials by rank from 0 to 1
+_FAINT = 0.45  # opacity of trials of other rounds, compared with those of the round
 _HALF = 0.35  # share of the way to the next level that is shaded with a level
 _SHARES = (0.0, 0.5, 1 - GOOD, 1.0)  # ranks with ticks
 
@@ -180,11 +183,11 @@ def _row_of_dots(ax: Axes, row: int, values: Floats, sizes: tuple[float, float],
 
 
 def share_bars(analysis: Analysis, name: str, new: Parameter | None, label: str, ax: Axes | None) -> Axes:
-    """Bars per level: its share of the top trials, and of all finished trials of the round."""
+    """Bars per level: its share of the top trials, and of all finished evidence."""
     e = analysis[name]
     rows = cell_axis(e, new, 1.0, max_cells=len(e.levels), letters=_LETTERS, by_median=False)
     ax = axes(ax, _height(rows))
-    table, _ = finished_trials(analysis)
+    n = len(finished_positions(analysis, name)[0])
     for row, v in enumerate(level_shares(analysis, name)):
         ax.barh(row - 0.19, v.everyone, height=0.36, color=tone().light)
         if not np.isfinite(v.good):
@@ -194,7 +197,7 @@ def share_bars(analysis: Analysis, name: str, new: Parameter | None, label: str,
         interval(ax, v.low, v.high, row + 0.19, tone().ink, 1.1)
     marks = [
         area_mark(f"best {percent(GOOD)} (90 % interval)", tone().blue),
-        area_mark(f"all ({np.isfinite(e.parameter.unit(table[name].to_numpy())).sum():,})", tone().light),
+        area_mark(f"all ({n:,})", tone().light),
     ]
     _name_rows(ax, rows, label, marks)
     ax.set_xlim(left=0)
@@ -323,7 +326,7 @@ def density(
     label: str = "proposed",
     ax: Axes | None = None,
 ) -> Axes:
-    """Densities of the top trials and of all finished trials of the round, evenly drawn or not.
+    """Densities of the top trials and of all finished trials inside the space, evenly drawn or not.
 
     A range shows two densities on its declared scale that end at the ends of the range; 1 is a uniform
     spread. Choices show bars per level, with the interval of the top trials' share. The new bounds are
@@ -422,9 +425,10 @@ def decision(
 ) -> Panels:
     """The parameters narrowed most, with the trials and the densities of the top trials.
 
-    Above, every finished trial of the round by rank, the best on top; below, the densities of the top trials
-    and of all trials, or shares of choices. The kept part is shaded and described in ``texts``, name ->
-    words, by default the new bounds. Without a change, the most important parameters are drawn.
+    Above, every finished trial inside the space by rank, the best on top, those of other rounds fainter;
+    below, the densities of the top trials and of all trials, or shares of choices. The kept part is shaded
+    and described in ``texts``, name -> words, by default the new bounds. Without a change, the most important
+    parameters are drawn.
 
     Returns (rows, columns) axes, a panel per parameter, at most :data:`MOST`, in the printed order of
     importance: side by side, or below each other in a column.
@@ -473,7 +477,10 @@ def decision(
 
 def _rank_axes(drawn: Panels, analysis: Analysis) -> None:
     """Ticks at ranks, which show the values of the metric."""
-    ticks = _rank_ticks(np.sort(analysis.sign * ranked_trials(analysis, even=False)[1]))
+    other_values = other_trials(analysis).observed
+    drawn = other_values[np.isfinite(other_values)]
+    values = np.concatenate([ranked_trials(analysis, even=False)[1], drawn])
+    ticks = _rank_ticks(np.sort(analysis.sign * values))
     for ax in drawn.flat:
         ax.set_yticks(list(ticks), [number(analysis.sign * value) for value in ticks.values()])
         ax.grid(axis="y")
@@ -529,19 +536,26 @@ def _panel(ax: Axes, full_analysis: Analysis, e: ParameterEvidence, new: Paramet
 
     analysis = having(full_analysis, e.name)
     table, y, _ = ranked_trials(analysis, even=False)
-    better = analysis.sign * y
-    values = table[e.name].to_numpy()
+    other_positions, usable = positions_of_others(analysis, e.name)
+    better = analysis.sign * np.concatenate([y, other_trials(analysis).observed[usable]])
+    from_round = np.arange(len(better)) < len(y)
+    unit = np.concatenate([e.parameter.unit(table[e.name].to_numpy()), other_positions])
     if isinstance(e.parameter, Range) and e.parameter.size >= _FEW:
-        positions = _range(ax, analysis, e.name, e.parameter, new, values)
+        positions = _range(ax, analysis, e.name, e.parameter, new, unit)
     else:
-        positions = _choices(ax, analysis, e, new, values, inches)
+        positions = _choices(ax, analysis, e, new, unit, inches)
     # From 0, the worst, to 1, the best; equal values share their mean rank.
     ranks = (rankdata(better) - 1) / max(1, len(better) - 1)
     good = stats.top_mask(better, GOOD)
-    for mask, color, alpha in ((~good, tone().grey, 0.55), (good, tone().blue, 0.85)):
-        rows = thinned(mask & np.isfinite(positions))
-        style: Style = {"marker": "o", "markersize": 3.4, "zorder": 3, "clip_on": False}
-        dots(ax, positions[rows], ranks[rows], color=color, alpha=alpha, **style)
+    for of_round in np.unique(from_round):  # the round's trials lie on top
+        for mask, color, alpha in ((~good, tone().grey, 0.55), (good, tone().blue, 0.85)):
+            rows = thinned(mask & (from_round == of_round) & np.isfinite(positions))
+            style: Style = {"marker": "o", "markersize": 3.4, "zorder": 3, "clip_on": False}
+            opacity = alpha
+            if not of_round:
+                opacity *= _FAINT
+            if mask[rows].any():  # dots of no trial would leave the panels no room
+                dots(ax, positions[rows], ranks[rows], color=color, alpha=opacity, **style)
     ax.axhline(0.5 * _BELOW[1], color=tone().grey, linewidth=0.6)
     ax.set_ylim(_BELOW[0], 1.05)
     ax.tick_params(axis="y", length=0)
@@ -552,8 +566,8 @@ def _below(density: Floats, top: float) -> Floats:
     return np.asarray(low + (high - low) * 0.92 * density / top)
 
 
-def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, values: Any) -> Floats:
-    """Densities, shade and axis of a range; returns the positions of the trials."""
+def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, unit: Floats) -> Floats:
+    """Densities, shade and axis of a range; returns the positions of the trials at (n,) unit positions."""
     scale = Scale(old)
     curves = density_curves(analysis, name)
     top = max(1.0, float(curves.everyone.max()), float(curves.best.max()))
@@ -583,14 +597,13 @@ def _range(ax: Axes, analysis: Analysis, name: str, old: Range, new: Parameter, 
     low, high = (float(v) for v in scale.at([min(ends) - reach, max(ends) + reach]))
     scale.dress(ax, name, (low, high), ticks)
     ax.set_xlabel("")
-    unit = old.unit(values)
     return scale.at(unit + 0.4 * reach * (2 * spread(len(unit)) - 1))
 
 
 def _choices(
-    ax: Axes, analysis: Analysis, e: ParameterEvidence, new: Parameter, values: object, inches: float
+    ax: Axes, analysis: Analysis, e: ParameterEvidence, new: Parameter, unit: Floats, inches: float
 ) -> Floats:
-    """Shares, shade and axis of choices; returns the positions of the trials."""
+    """Shares, shade and axis of choices; returns the positions of the trials at (n,) unit positions."""
     cells = cell_axis(e, new, 1.0, max_cells=len(e.levels), letters=28, by_median=False)
     shares = level_shares(analysis, e.name)
     good, share_of_all = np.array([(np.nan_to_num(v.good), v.everyone) for v in shares]).T
@@ -603,5 +616,6 @@ def _choices(
             shade_kept(ax, *run)
     label_x(ax, cells, inches)
     ax.tick_params(axis="x", length=0)
-    index = cells.of(values)
+    levels_of_trials = level_axis(e.parameter).index(np.where(np.isfinite(unit), unit, 0.0))
+    index = np.where(np.isfinite(unit), cells.of(e.parameter.column(levels_of_trials)), -1)
     return np.where(index >= 0, index + 0.6 * (spread(len(index)) - 0.5), np.nan)

@@ -15,6 +15,7 @@ import numpy as np
 from refine.analysis.evidence import ParameterEvidence
 from refine.analysis.finding import MATTERS
 from refine.analysis.levels import level_shares
+from refine.analysis.selection import other_trials
 from refine.errors import ReviewError, did_you_mean
 from refine.report.figures.canvas import svg
 from refine.report.glossary import meanings, terms
@@ -86,6 +87,7 @@ def review_content(review: Review[Round]) -> Content:
     claim = proposal.claim
     views = change_views(review)
     names = [e.name for e in analysis.parameters]
+    n_others = len(other_trials(analysis).observed)
     return {
         "proposal": proposal.digest,
         "best": upper(best_clause(analysis)),
@@ -102,7 +104,8 @@ def review_content(review: Review[Round]) -> Content:
         "options": options_content(options),
         "option": options.rows.index(options.now),
         "constraints": [str(c) for c in proposal.subject_to],
-        "trials": len(analysis.table),
+        "trials": len(analysis.table) + n_others,
+        "others": n_others,
         "view": values_view(analysis, review.round.node.allow_degenerate),
         "panels": [
             panel(

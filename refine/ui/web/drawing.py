@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from refine.analysis.densities import density_curves
 from refine.analysis.metric_view import MetricView
-from refine.analysis.selection import good_rows, unusable
+from refine.analysis.selection import other_trials, top_trials, unusable
 from refine.report.figures.axes import distinct_labels
 from refine.space.encoding import round_significant
 from refine.space.limits import widened
@@ -198,33 +198,47 @@ def values_view(analysis: Analysis, allow_degenerate: bool) -> Content:
     """The range of values that figures show, and whether its scale is logarithmic."""
     values = np.asarray(analysis.table["value"], dtype=float)
     usable = values[np.isfinite(values) & ~unusable(analysis.table, analysis.space, allow_degenerate)]
-    return view_of(usable, analysis.metric, analysis.direction)
+    other_values = other_trials(analysis).observed
+    drawn = np.concatenate([usable, other_values[np.isfinite(other_values)]])
+    return view_of(drawn, analysis.metric, analysis.direction)
 
 
 def trials_content(analysis: Analysis, allow_degenerate: bool) -> bytes:
-    """Every trial of the round, column by column, little-endian.
+    """Every trial of the round, then those of other rounds inside its space, column by column, little-endian.
 
     In this order:
 
     - a uint16 column per panel: position on the parameter's axis from 0 to 65534; 65535 if missing;
     - a uint16 column of ranks by value, the lowest first; 65535 if missing or infeasible;
     - a float64 column of values; NaN if missing;
-    - a byte of flags: 1 good, 2 failed or unusable, 4 infeasible.
+    - a byte of flags: 1 good, 2 failed or unusable, 4 infeasible, 8 of another round.
     """
     table = analysis.table
-    columns = [_positions(e.parameter, table[e.name].to_numpy()) for e in analysis.ranked]
+    other_rounds = other_trials(analysis)
+    names = [e.name for e in analysis.parameters]
+    columns = []
+    for e in analysis.ranked:
+        round_positions = e.parameter.unit(table[e.name].to_numpy())
+        positions = np.concatenate([round_positions, other_rounds.positions[:, names.index(e.name)]])
+        columns.append(_positions(e.parameter, positions))
     values = np.array(table["value"], dtype="<f8")
     bad = unusable(table, analysis.space, allow_degenerate)
-    good = good_rows(analysis, np.isfinite(values) & ~bad)
+    good, good_others = top_trials(analysis, np.isfinite(values) & ~bad)
     broken = infeasible_rows(table) & np.isfinite(values)
     values[(bad & ~broken) | ~np.isfinite(values)] = np.nan
     flags = (good.astype("u1") * 1) | (bad.astype("u1") * 2) | (broken.astype("u1") * 4)
-    columns.append(rank_column(np.where(broken, np.nan, values)))
-    return b"".join([*(c.tobytes() for c in columns), values.tobytes(), flags.tobytes()])
+    failed_others = ~np.isfinite(other_rounds.observed)
+    flags_of_others = (good_others.astype("u1") * 1) | (failed_others.astype("u1") * 2) | 8
+    columns.append(rank_column(np.concatenate([np.where(broken, np.nan, values), other_rounds.observed])))
+    values_and_flags = (
+        np.concatenate([values, other_rounds.observed]),
+        np.concatenate([flags, flags_of_others]).astype("u1"),
+    )
+    return b"".join(c.tobytes() for c in (*columns, *values_and_flags))
 
 
-def _positions(p: Parameter, values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint16]:
-    positions = p.unit(values)
+def _positions(p: Parameter, positions: Floats) -> npt.NDArray[np.uint16]:
+    """Unit positions as they are sent."""
     if not p.ordered:
         positions = (positions + 0.5) / p.size
     finite = np.isfinite(positions)
