@@ -170,6 +170,7 @@ class ChecksContext:
     epochs: Epochs | None = None
     # epochs of the longest curve that a trial reported, of whatever metric; 0 if none reported one
     reported_epochs: int = 0
+    n_left: int | None = None  # trials left in the budget; ``None`` without a budget
     # expected value of the best trial when retrained, as the winner states it; NaN if unknown
     expected: float = math.nan
 
@@ -198,7 +199,7 @@ def checks_of(round_id: str, analysis: Analysis, context: ChecksContext) -> Chec
         _drift(analysis),
         _optimism(analysis, values, context.expected),
         _cost(analysis),
-        _second(analysis, context.proposal),
+        _second(analysis, context.proposal, context.n_left),
         worth(context.worth),
     ]
     return Checks(round_id, tuple(checks))
@@ -429,8 +430,11 @@ def _cost(analysis: Analysis) -> Check:
     return _check("cost", code, saving, "cost", saving=saving, rank=cost.rank, share=share)
 
 
-def _second(analysis: Analysis, proposal: Proposal | None) -> Check:
-    """A region cut off that may hold a better value, and the number of trials that would find it."""
+def _second(analysis: Analysis, proposal: Proposal | None, n_left: int | None) -> Check:
+    """A region cut off that may hold a better value, and the number of trials that would find it.
+
+    The number is 0 if the budget has fewer trials left.
+    """
     if proposal is None:
         return _check("second", "not_proposed")
     region = proposal.elsewhere
@@ -451,6 +455,8 @@ def _second(analysis: Analysis, proposal: Proposal | None) -> Check:
     needed = 1  # trials that hit a region of this share with probability 0.95
     if 0 < region.share < 1:
         needed = math.ceil(math.log(0.05) / math.log1p(-region.share))
+    if n_left is not None and needed > n_left:
+        needed = 0
     chances = {"probability": region.probability, "outside": region.outside, "share": region.share}
     values: dict[str, Any] = {"place": place, **chances, "needed": needed, "even": proposal.claim.even}
     if region.probability < SECOND:

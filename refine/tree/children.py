@@ -244,6 +244,7 @@ class DecidedRound(RoundRecord):
             epochs=read_epochs(reader, pk, snapshot.goal),
             reported_epochs=read_reported_epochs(reader, pk, snapshot.goal),
             expected=expected_of_best(snapshot),
+            n_left=snapshot._budget.left,
         )
         return checks_of(self.id, analysis, context).within(self._budget.left)
 

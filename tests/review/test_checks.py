@@ -98,6 +98,9 @@ def test_a_second_region_that_is_cut_off_is_named():
     # As many even audit trials as hit a region of that share with probability 0.95.
     assert (1 - values["share"]) ** values["needed"] <= 0.05
     assert str(cut_off.action) == "review.accept(audit=...)"
+    within_budget = checks(frame, space=space, analysis=analysis, proposal=bold, n_left=5)["second"]
+    assert "audit trials" in says(cut_off)
+    assert "audit trials" not in says(within_budget)
 
 
 def test_a_second_region_is_unknown_only_without_a_model():

@@ -93,7 +93,7 @@ def _labels(answer: Answer) -> tuple[str, str]:
 def _settling_text(answer: Answer) -> str:
     """The trials to settle a question, how often they do, and the obstacle if no number is enough."""
     if not answer.needed:
-        return f"{answer.advised} trials, but the budget leaves none for rounds"
+        return "the budget leaves no trial for rounds"
     half = answer.needed // 2
     sides = [label.lower() for label in _labels(answer)]
     if answer.better is not None:
@@ -106,7 +106,7 @@ def _settling_text(answer: Answer) -> str:
     share = _share_text(answer.outlook[answer.needed])
     share_of_largest = _share_text(answer.outlook[largest])
     if answer.needed < answer.advised:
-        reason = f"; {answer.advised} are advised, but the budget leaves {largest} for rounds"
+        reason = f"; the budget leaves {largest} for rounds"
         return f"{text} settle {share} such questions{reason}"
     if not answer.obstacle:
         return f"{text} settle {share} such questions"

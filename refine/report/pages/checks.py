@@ -235,11 +235,13 @@ def _ties(v: Any) -> str:
 
 def _second(v: Any) -> str:
     sides = [f"{n} {(' to ' if ordered else ', ').join(map(str, levels))}" for n, levels, ordered in v.place]
-    return (
+    place = (
         f"The most likely place for a better optimum outside the proposed bounds: {join(sides)}, "
-        f"{percent(v.share)} of the "
-        f"space cut off. It would take {v.needed:,} audit trials to hit that region with 95 % probability"
+        f"{percent(v.share)} of the space cut off"
     )
+    if not v.needed:  # more trials than the budget has left
+        return place
+    return f"{place}. It would take {v.needed:,} audit trials to hit that region with 95 % probability"
 
 
 def outlook_text(outlook: Any) -> str:
