@@ -79,6 +79,8 @@ def test_trials_of_other_rounds_inside_the_space_are_drawn_and_may_be_top_trials
         joined = np.concatenate([child.trials["value"], root.trials["value"][root.trials["x"].le(0.3)]])
         usable = np.ones(len(analysis.table), dtype=bool)
         good, good_others = top_trials(analysis, usable)
-        least = min(analysis.table["value"][good].min(), other_trials(analysis).observed[good_others].min())
-        assert (joined > least).sum() < good.sum() + good_others.sum()
+        smallest = min(
+            analysis.table["value"][good].min(), other_trials(analysis).observed[good_others].min()
+        )
+        assert (joined > smallest).sum() < good.sum() + good_others.sum()
         assert curves.good == good.sum() + good_others.sum()

@@ -39,7 +39,7 @@ def test_luck_of_seeds_and_luck_of_rows_are_estimated_separately(tree, space, tm
     assert (optimism.seeds.runs, optimism.failed, optimism.seeds.freedom) == (3, 0, 10)
     assert optimism.components.groups == 5
     assert optimism.expected < optimism.best
-    text = round_.report(tmp_path).read_text()
+    text = (round_.report(tmp_path).with_suffix("") / "details.md").read_text()
     assert "3 repeats" in text
     for value in (optimism.best, optimism.examples.value, optimism.seeds.value):
         assert f"| {value:.4f} |" in text

@@ -70,7 +70,7 @@ def test_a_budget_never_goes_on_and_doubts_in_one_breath(review):
     assert flat.verdict == "CONTINUE"
     headline = headline_of(review, NextRound(10, 0.0, 0.0), flat)
     assert "unlikely" not in headline.sentence
-    assert "for this round" in headline.reason
+    assert "left:" in headline.reason
 
 
 @pytest.mark.slow

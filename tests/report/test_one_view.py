@@ -64,7 +64,7 @@ def terminal(review):
 
 def report(review):
     facts = replace(gather(review.round), glance=review.page(), analysis=review.analysis)
-    return rendered(_header(facts))
+    return rendered([*_header(facts), facts.glance])  # the glance with its folds is in the details
 
 
 def review_page(review):

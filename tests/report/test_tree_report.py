@@ -9,7 +9,6 @@ import pytest
 import refine
 from refine.errors import NotFoundError
 from refine.report.pages.space import population_sentence
-from refine.utils.format import chance_words
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "SGD"], "epochs": 20}
 EVIL = "<script>alert(1)</script> | **x** \n# head"
@@ -46,7 +45,8 @@ def test_the_story_leads_from_the_root_to_the_winner(tree, tmp_path):
     assert f"<summary>Round {side.id}<" in other_branches
     assert re.search(r"\| dropout \| 0 to 0.5 \| .* \| 0 to 0.2 \| ■■■□□□ \| edited \|", way)
     assert re.search(r"\| optimizer \| .* \| Adam, SGD \| ■■ \| rejected \|", way)
-    assert chance_words(1 - root.decisions[0].probability) in way
+    details = (tmp_path / "a-b-question" / "details.md").read_text()
+    assert f"<summary>Evidence of the proposal for round {first.id}<" in details
     assert "Outcome: " in way
     assert re.search(r"\bann: enough\b", way)
     assert "| l2 | - | - | 0 to 0.1 | - | added |" in other_branches
@@ -113,8 +113,8 @@ def test_a_comparison_is_written_as_a_report(tree, tmp_path):
 @pytest.mark.slow
 def test_files_of_two_trees_in_one_folder_have_names_of_their_own(tree, tmp_path):
     root, first, _ = tree.rounds
-    text = first.report(tmp_path).read_text()
-    assert root.id in text.split("Compared")[1]
+    path = first.report(tmp_path)
+    assert root.id in (path.with_suffix("") / "details.md").read_text().split("Compared")[1]
     with refine.Tree("other", store=tmp_path / "o.db") as other:
         twin = other.add_round(SPACE, lambda p: -score(p), n=12, name="g").run()
         assert twin.report(tmp_path).name == f"1-{twin.id}.md"
@@ -167,6 +167,11 @@ def test_evidence_of_a_proposal_gives_no_size_that_ignores_the_budget(tmp_path):
     root.propose().accept().run()
     [entry] = tree.calibration().entries
     [advised] = entry.proposal.page().texts("n")
-    assert advised in html.unescape(tree.report(tmp_path).read_text())
+
+    def details():
+        path = tree.report(tmp_path)
+        return html.unescape((path.with_suffix("") / "details.md").read_text())
+
+    assert advised in details()
     tree.budget = 120
-    assert advised not in html.unescape(tree.report(tmp_path).read_text())
+    assert advised not in details()

@@ -190,7 +190,7 @@ def test_a_round_that_the_budget_pays_for_is_not_called_unlikely_to_help():
     budget = BudgetState(budget=60, spent=21, repeats=1)
     outlook = worth_of(analysis, 100.0, proposal.space, 20, (0.8, 0.0), budget=budget)
     for view in (str(outlook), says(worth_check(outlook))):
-        assert "39 of 60 trials left: 20 for another round" in view
+        assert str(budget) in view
         assert "unlikely" not in view
 
 

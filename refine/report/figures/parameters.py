@@ -478,8 +478,8 @@ def decision(
 def _rank_axes(drawn: Panels, analysis: Analysis) -> None:
     """Ticks at ranks, which show the values of the metric."""
     other_values = other_trials(analysis).observed
-    drawn = other_values[np.isfinite(other_values)]
-    values = np.concatenate([ranked_trials(analysis, even=False)[1], drawn])
+    usable = other_values[np.isfinite(other_values)]
+    values = np.concatenate([ranked_trials(analysis, even=False)[1], usable])
     ticks = _rank_ticks(np.sort(analysis.sign * values))
     for ax in drawn.flat:
         ax.set_yticks(list(ticks), [number(analysis.sign * value) for value in ticks.values()])

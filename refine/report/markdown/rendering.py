@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from html import escape as html_escape
 from pathlib import Path
@@ -66,6 +67,8 @@ class Figure(NamedTuple):
     name: str
     draw: Callable[[], Any]
 
+
+DETAILS = "details.md"  # file name of the details of a report
 
 # A part of a report: a paragraph, a block, the page of a result, a section or a figure; ``None`` is left out.
 Part = str | Block | Page | Section | Figure | None
@@ -235,27 +238,78 @@ def _longest_run(text: str) -> int:
 
 
 def published(
-    path: Path, title: str, head: Iterable[Part], evidence: Iterable[Part] = (), *, html: bool = False
+    path: Path,
+    title: str,
+    head: Iterable[Part],
+    evidence: Iterable[Part] = (),
+    details: Iterable[Part] = (),
+    tables: Mapping[str, str] | None = None,
+    *,
+    html: bool = False,
 ) -> Path:
-    """Writes a report as a markdown file with the terms at the end; figures go to a folder of the same name.
+    """Writes a report as a markdown file; figures, tables and details go to a folder of the same name.
 
-    With ``html`` everything is in one HTML file. The file's folder is made if need be; ``head`` is read
-    first, ``evidence`` is folded.
+    Args:
+        path: The file; its folder is made if need be.
+        title: The title.
+        head: Parts that are read first.
+        evidence: Folded parts.
+        details: Parts for ``details.md`` in the folder of the report, with the terms. Without details the
+            terms are at the end of the report.
+        tables: Name -> content of files for programs in the same folder.
+        html: Whether everything but the tables is in one HTML file.
     """
     made_folder(path.parent)
     if html:
         with TemporaryDirectory() as scratch:
-            markdown = published(Path(scratch) / path.name, title, head, evidence)
-            text = to_html(markdown.read_text(encoding="utf-8"), markdown.parent)
+            draft = Path(scratch) / path.name
+            text = to_html(_report_text(draft, title, head, evidence, details, html=True), draft.parent)
         return write_whole(path.with_suffix(".html"), [text])
+    for name, content in (tables or {}).items():
+        write_whole(made_folder(path.with_suffix("")) / name, [content])
+    return write_whole(path, [_report_text(path, title, head, evidence, details, html=False)])
+
+
+def _report_text(
+    path: Path,
+    title: str,
+    head: Iterable[Part],
+    evidence: Iterable[Part],
+    details: Iterable[Part],
+    *,
+    html: bool,
+) -> str:
+    """The text of a report as markdown; writes its details, unless they are in the same file."""
+    draw = partial(_drawn, path, {})
     parts = [Raw(f"# {escape(title)}"), *head]
     if folded := [part for part in evidence if part]:
         parts += [Raw("## Evidence"), *folded]
-    text = rendered(parts, partial(_drawn, path)) + "\n"
-    return write_whole(path, [text + terms_section(text)])
+    text = rendered(parts, draw) + "\n"
+    numbers = rendered(details, draw)
+    terms = terms_section(text + numbers)
+    if not numbers:
+        return text + terms
+    if html:
+        return f"{text}\n<details><summary>Details</summary>\n\n{numbers}\n{terms}\n</details>\n"
+    links = numbers.replace(f"]({path.stem}/", "](")  # the details are in the folder of the figures
+    heading = f"# Details: {escape(title)}\n\n"
+    write_whole(made_folder(path.with_suffix("")) / DETAILS, [f"{heading}{links}\n{terms}"])
+    return f"{text}\n[Every number, the evidence and the terms]({path.stem}/{DETAILS})\n"
 
 
-def _drawn(report: Path, figure: Figure) -> Raw:
+def summary_of(page: Page) -> Page:
+    """A page without its folds."""
+    return replace(page, folds=())
+
+
+def _drawn(report: Path, drawn: dict[str, Raw], figure: Figure) -> Raw:
+    """Draws a figure of a report, once for each name in ``drawn``, and returns the link."""
+    if figure.name not in drawn:
+        drawn[figure.name] = _link_to(report, figure)
+    return drawn[figure.name]
+
+
+def _link_to(report: Path, figure: Figure) -> Raw:
     """Draws a figure of a report and returns the link; empty without a figure.
 
     matplotlib's present style has no influence.

@@ -39,9 +39,11 @@ from refine.report.markdown.rendering import (
     fence,
     joined,
     numbered,
+    opened,
     published,
     quote,
     slug,
+    summary_of,
     values_table,
 )
 from refine.report.markdown.script import configuration_code, reproduce
@@ -91,7 +93,7 @@ if TYPE_CHECKING:
     from refine.space.parameters import Parameter
     from refine.utils.display import Page
 
-_BEST = 10  # trials in the table of the best
+_BEST = 5  # trials in the table of the best
 _ERRORS = 5  # different errors listed per state
 _FRONT = 20  # trials of the front that are listed
 _PAIRS = 3  # pairs that are drawn, the clearest
@@ -193,20 +195,29 @@ class RoundReportInputs:
 
 
 def round_report(facts: RoundReportInputs, folder: str | Path, *, html: bool = False) -> Path:
-    """Writes ``<folder>/<name>.md`` and its figures in ``<folder>/<name>/``, or one HTML file."""
+    """Writes ``<folder>/<name>.md``, with figures, details and trials in ``<folder>/<name>/``.
+
+    With ``html`` one file holds everything but the trials.
+    """
     head: list[Part] = [*_header(facts), decision_figure(facts)]
+    details: list[Part] = []
+    if facts.analysis is not None and facts.glance is not None:
+        details.append(Section("The proposal", [facts.glance]))
     if facts.winner is not None:
-        head += [Raw("## Winner"), facts.winner.page()]
+        head += [Raw("## Winner"), summary_of(facts.winner.page())]
+        details.append(Section("The winner", [facts.winner.page()]))
     head += [Raw("## The decision"), *decisions_parts(facts)]
-    evidence = [section(facts) for section in EVIDENCE]
+    details += [section(facts) for section in DETAILED]
     if facts.glance is None and facts.proposal is not None:
-        evidence.append(Section("The proposal", [facts.proposal.page()]))
+        details.append(Section("The proposal", [facts.proposal.page()]))
     if facts.options is not None:
-        evidence.append(Section("Other risks", [facts.options.page()]))
+        details.append(Section("Other risks", [facts.options.page()]))
+    evidence = [section(facts) for section in EVIDENCE]
     evidence.append(Section("Reproduce", [fence(facts.reproduce, "python")]))
     title = Raw(f"Round {code(facts.node.id)} of {escape(facts.tree)}")
     path = Path(folder) / f"{facts.name or facts.node.id}.md"
-    return published(path, title, head, evidence, html=html)
+    tables = {"trials.csv": facts.table.to_csv(lineterminator="\n")}
+    return published(path, title, head, evidence, details, tables, html=html)
 
 
 def _header(facts: RoundReportInputs) -> list[Part]:
@@ -216,7 +227,7 @@ def _header(facts: RoundReportInputs) -> list[Part]:
         best = f"The best observed {facts.metric} is {score(facts.finished['value'].iloc[0])}."
     head: list[Part] = [f"Configurations: {facts.planned}; trials: {facts.states}. {best}"]
     if facts.analysis is not None:
-        head = [facts.glance or facts.analysis.page()]
+        head = [summary_of(facts.glance or facts.analysis.page())]
     if facts.node.note.strip():
         head.append(quote(facts.node.note))
     return head
@@ -278,7 +289,7 @@ def _claimed(facts: RoundReportInputs, d: Decision, about: Proposal | None) -> s
 
 
 def what_ran(facts: RoundReportInputs) -> Section:
-    """Space, constraints, design, fingerprints and versions."""
+    """Space, constraints, design and fingerprints."""
     node = facts.node
     analysis = facts.analysis
     parts: list[Part] = ["The space, with every level:", space_grid(node.space)]
@@ -319,10 +330,14 @@ def what_ran(facts: RoundReportInputs) -> Section:
     if spread_words := spread_text(facts.spread):
         warning = escape(f"{spread_words}. Differences between trials may come from these too.")
         parts.append(Raw(f"> **Several environments**: {warning}"))
-    if facts.environment:
-        versions = values_table(["package", "version"], sorted(facts.environment.items()))
-        parts.append(Section("Environment", [versions]))
     return Section("Setup", parts)
+
+
+def environment(facts: RoundReportInputs) -> Section | None:
+    """Versions of the packages; ``None`` if unknown."""
+    if not facts.environment:
+        return None
+    return Section("Environment", [values_table(["package", "version"], sorted(facts.environment.items()))])
 
 
 def _design_text(node: Node) -> str:
@@ -594,18 +609,48 @@ def pairs(facts: RoundReportInputs) -> Section | None:
     return Section("Coupled parameters", (COUPLED, legend, *drawn))
 
 
+def reasons_section(facts: RoundReportInputs) -> Section | None:
+    """The evidence on the parameters that change, and the claim; ``None`` without a change."""
+    if facts.glance is None or not facts.changed[0]:
+        return None
+    about = {*facts.changed[0], "claim"}
+    return Section("Why", opened([fold for fold in facts.glance.folds if fold.about in about]))
+
+
+def effects_summary(facts: RoundReportInputs) -> Section | None:
+    """The parameters with an effect, unless the report begins with them."""
+    if facts.analysis is None or facts.glance is None:
+        return None
+    return Section("Parameters with an effect", [summary_of(facts.analysis.page())])
+
+
+def checks_summary(facts: RoundReportInputs) -> Section | None:
+    """The checks that did not pass; ``None`` without checks."""
+    if facts.checks is None:
+        return None
+    return Section("Checks", [summary_of(facts.checks.page())])
+
+
 # Sections of the evidence in printed order; a section without content is ``None``.
 EVIDENCE = (
+    reasons_section,
     what_ran,
     best_trials,
     front_section,
+    effects_summary,
+    failures,
+    checks_summary,
+)
+
+# Sections of the details in printed order.
+DETAILED = (
+    environment,
     optimism_section,
     curves_section,
     against_parent,
     what_mattered,
     densities,
     pairs,
-    failures,
     checks_section,
 )
 

@@ -24,6 +24,7 @@ from refine.report.markdown.rendering import (
     published,
     quote,
     slug,
+    summary_of,
 )
 from refine.report.markdown.round import populations_figure
 from refine.report.markdown.script import reproduce
@@ -39,13 +40,13 @@ from refine.tree.overview import RoundOverview, overview_of
 from refine.tree.questions import asked_questions
 from refine.tree.round import Round
 from refine.tree.tree import Tree
-from refine.utils.display import Items, Text
+from refine.utils.display import Fold, Items, Text
 from refine.utils.format import join, percent, plural, score
 from refine.utils.provided import provides
 
 TOLD = 20  # rounds with findings in the report of a larger tree: each round takes an analysis
 _FEW = 12  # most rounds that a report prints before its folds
-_SEEN = 5  # findings per round; the others are in the report of the round
+_SEEN = 3  # findings per round; the others are in the report of the round
 
 
 @provides("tree.report")
@@ -73,10 +74,12 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
     small = len(overview.rounds) <= _FEW
     figure, *figures_below = _figures(overview.rounds, chosen)
     head: list[Part] = [_summary(overview.rounds, way, len(narrated))]
+    details: list[Part] = []
     if won is not None:
         link = f"[certificate]({quote_url(won.report(folder, html=html).name)})"
         winner_note = Raw(f"Evidence, search history and how to retrain the winner: its {link}.")
-        head += [Raw("## Winner"), won.page(), winner_note]
+        head += [Raw("## Winner"), summary_of(won.page()), winner_note]
+        details.append(Section("The winner", [won.page()]))
     head += [Raw("## The decisions"), figure, glance if small else None]
     on_way = [
         _step(by_id[key], entries.get(key), key in narrated, f"{number}. Round {key}")
@@ -92,19 +95,26 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
         Section("Other branches" if on_way else "Rounds", other_parts),
         Section("The rounds", (None if small else glance, *figures_below)),
     ]
+    details += [
+        Section(f"Evidence of the proposal for round {key}", opened(_proposal_folds(ran.round, entries[key])))
+        for key, ran in by_id.items()
+        if key in entries and entries[key].proposal is not None
+    ]
     if last is not None:
         opened_pages: list[Part] = [opening.page() for r in tree.rounds for opening in r.holdout_results]
         with contextlib.suppress(AnalysisError):
             opened_pages.insert(0, last.optimism().page())
-        evidence.append(Section("Optimism of the best value", opened_pages))
-    evidence.append(Section("Forecasts, claims and people", [calibration_page(calibration, named=True)]))
+        details.append(Section("Optimism of the best value", opened_pages))
+    record = calibration_page(calibration, named=True)
+    evidence.append(Section("Forecasts, claims and people", [summary_of(record)]))
+    details.append(Section("Forecasts, claims and people", [record]))
     if questions:
         evidence.append(Section("Questions", [Text(HOW_TO_READ), answers_grid(questions)]))
     if last is not None:
         evidence.append(Section("Reproduce the best round", [fence(reproduce(last), "python")]))
     name = f"{slug(tree.name, set())}.md"
     title = f"The refinement of {tree.name}"
-    return published(Path(folder) / name, title, head, evidence, html=html)
+    return published(Path(folder) / name, title, head, evidence, details, html=html)
 
 
 def _summary(rounds: Sequence[RoundOverview], way: list[str], narrated: int) -> str:
@@ -159,11 +169,6 @@ def _step(overview: RoundOverview, entry: Entry | None, narrated: bool, title: s
     parts: list[Part] = []
     if entry is not None and round_.parent is not None:
         parts += decision_parts(entry.decision, round_.parent.space, entry.proposal)
-        if entry.proposal is not None:
-            folds = [fold for fold in entry.proposal.page().folds if fold.why]
-            if round_._budget.budget is not None:  # the advised size ignores the budget
-                folds = [fold for fold in folds if fold.about != "n"]
-            parts.append(Section("Evidence of the proposal", opened(folds)))
     elif node.note.strip():
         parts.append(quote(node.note))
     size_text = f"of {node.space.size:,} configurations"
@@ -190,6 +195,15 @@ def _step(overview: RoundOverview, entry: Entry | None, narrated: bool, title: s
                 note = f": {d.note}"
             parts.append(f"A proposal on it was declined{by(d.author)}{note}")
     return Section(title, parts)
+
+
+def _proposal_folds(round_: Round, entry: Entry) -> list[Fold]:
+    """The evidence of the proposal behind a round; under a budget without a size that ignores the budget."""
+    if entry.proposal is None:
+        return []
+    budgeted = round_._budget.budget is not None
+    folds = entry.proposal.page().folds
+    return [fold for fold in folds if fold.why and not (budgeted and fold.about == "n")]
 
 
 @provides("comparison.report")

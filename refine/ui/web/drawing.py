@@ -230,11 +230,9 @@ def trials_content(analysis: Analysis, allow_degenerate: bool) -> bytes:
     failed_others = ~np.isfinite(other_rounds.observed)
     flags_of_others = (good_others.astype("u1") * 1) | (failed_others.astype("u1") * 2) | 8
     columns.append(rank_column(np.concatenate([np.where(broken, np.nan, values), other_rounds.observed])))
-    values_and_flags = (
-        np.concatenate([values, other_rounds.observed]),
-        np.concatenate([flags, flags_of_others]).astype("u1"),
-    )
-    return b"".join(c.tobytes() for c in (*columns, *values_and_flags))
+    all_values = np.concatenate([values, other_rounds.observed])
+    all_flags = np.concatenate([flags, flags_of_others]).astype("u1")
+    return b"".join(c.tobytes() for c in (*columns, all_values, all_flags))
 
 
 def _positions(p: Parameter, positions: Floats) -> npt.NDArray[np.uint16]:
