@@ -203,10 +203,10 @@ refine mcp refine.db
 refine import runs.csv imported.db --tree imported --value val_acc --space-filling
 refine propose imported.db
 refine run goals.db --space space.toml --objective train.py:network -n 30 --metric val_acc:maximize \
-  --metric latency_ms:minimize --subject-to latency_ms<=40
+  --metric latency_ms:minimize --set goal.subject-to=latency_ms<=40
 refine front goals.db
-refine run budget.db --space space.toml --objective train.py:score --budget 60 --baseline lr=4 \
-  --baseline dropout=0.4 --baseline optimizer=SGD
+refine run budget.db --space space.toml --objective train.py:score --budget 60 --set goal.baseline.lr=4 \
+  --set goal.baseline.dropout=0.4 --set goal.baseline.optimizer=SGD
 refine budget budget.db
 refine ask budget.db 'dropout <= 0.2'
 refine ask budget.db "optimizer == 'Adam'" --given 'lr <= 3' --guess 0.3
@@ -223,8 +223,8 @@ refine judge budget.db 'lr=2.5 dropout=0.05 optimizer=Adam' baseline --budget 16
   --objective train.py:score
 refine init study
 refine init program --command './train.sh --lr {lr}' --metric-pattern 'val_acc=([0-9.]+)'
-refine run program.db --space program/space.toml --command './train.sh --lr {lr}' \
-  --metric-pattern 'val_acc=([0-9.]+)' --metric val_acc --budget 12
+refine run program.db --space program/refine.toml --command './train.sh --lr {lr}' \
+  --metric-pattern 'val_acc=([0-9.]+)' --budget 12
 """
 JUDGE = "refine judge --runs results.csv --metric val_bpb --minimize --a 438a26e --b b1d5004"
 TYPED_BY_OTHER_TESTS = (JUDGE, "refine review refine.db")

@@ -6,7 +6,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -25,35 +25,6 @@ LEAST_MEMORY = 200_000_000  # bytes; a worker that has imported nothing but the 
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _MOST_DEVICES = 1024
-
-
-def shell_option(
-    default: object,
-    kind: object,
-    help_text: str,
-    *,
-    parse: Callable[[Any], Any] | None = None,
-    heading: str = "Objective",
-    **settings: object,
-) -> Any:
-    """A field of run options that is an option of ``refine run`` too: the shell takes the option from here.
-
-    Args:
-        default: Default value.
-        kind: Type of the typed value.
-        help_text: Sentence of the help.
-        parse: Makes the value of the field from the typed value; default the typed value.
-        heading: Heading of the help.
-        settings: Further settings of ``typer.Option``, and ``flags``.
-    """
-    shell = {"kind": kind, "help": help_text, "parse": parse, "rich_help_panel": heading, **settings}
-    return field(default=default, metadata={"shell": shell})
-
-
-def _typed_gpus(text: str) -> int | list[str]:
-    if text.isdecimal():
-        return int(text)
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 @helped
@@ -96,32 +67,14 @@ class Machine:
         Machine(workers=2, timeout=600)
     """
 
-    # 1 runs in this process, more on a local cluster of subprocesses
-    workers: int = shell_option(1, int, "Run this many trials at a time.", flags=("--workers", "-w"), min=1)
+    workers: int = 1  # 1 runs in this process, more on a local cluster of subprocesses
     executor: Executor | TrialExecutor | None = None  # runs ``workers`` trials at a time
-    # per trial; one by default, whatever the number of workers, or floats differ
-    threads: int = shell_option(1, int, "Give each trial this many threads.", min=1)
-    timeout: float | None = shell_option(None, float, "Stop a trial after this many seconds; default none.")
-    # in bytes, or as ``"2GB"``
-    memory: int | str | None = shell_option(
-        None, str, "Limit the memory of a worker, for example 2GB; default none."
-    )
-    # Grace period of running trials after SIGTERM or SIGHUP, in seconds; shorter than the sender waits before
-    # it kills.
-    grace: float = shell_option(
-        GRACE,
-        float,
-        "Let trials run this many seconds after SIGTERM or SIGHUP (sent by Slurm, docker stop).",
-    )
-    gpus: int | Sequence[int | str] | None = shell_option(
-        None,
-        str,
-        "Assign GPUs to workers in turn: a number, or names (0,3); 0 hides all; default all.",
-        parse=_typed_gpus,
-    )
-    hours: float | None = shell_option(
-        None, float, "Start no new trials after this many hours.", heading="Graceful stop"
-    )
+    threads: int = 1  # per trial; one by default, whatever the number of workers, or floats differ
+    timeout: float | None = None
+    memory: int | str | None = None  # in bytes, or as ``"2GB"``
+    grace: float = GRACE  # shorter than the sender of a signal waits before it kills
+    gpus: int | Sequence[int | str] | None = None
+    hours: float | None = None
     progress: bool = True
     on_trial: TrialHook | Sequence[TrialHook] | None = None
     on_round: RoundHook | Sequence[RoundHook] | None = None

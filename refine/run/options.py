@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from refine.errors import DesignError, did_you_mean
 from refine.run.hooks import Hooks, TrialHook, callables
-from refine.run.machine import DEFAULT, Machine, shell_option
+from refine.run.machine import DEFAULT, Machine
 from refine.utils.format import plural
 from refine.utils.numbers import is_whole
 
@@ -29,15 +29,9 @@ class RunOptions:
     machine: Machine = DEFAULT
     bar: ProgressBar | None = None  # the bar that several calls share; default a bar for each call
     # a state such as ``"failed"``, or several, whose trials run again
-    rerun: str | Collection[str] | None = shell_option(
-        None,
-        list[str],
-        "Re-run trials that ended in this state, for example failed.",
-        heading="",
-        metavar="STATE",
-    )
+    rerun: str | Collection[str] | None = None
     again: frozenset[str] = field(init=False)  # the states of ``rerun``
-    trials: int | None = shell_option(None, int, "Stop after this many trials.", heading="Graceful stop")
+    trials: int | None = None  # of this call
     further_hooks: tuple[TrialHook, ...] = ()  # in addition to the callbacks of the machine
     hooks: Hooks = field(init=False)  # called with every stored trial, in the calling process
     begun: float = field(default_factory=time.monotonic)  # start of the call, for ``hours``

@@ -123,7 +123,7 @@ def _announce(node: Node, budget: BudgetState) -> None:
     paid = ""
     if budget.budget is not None:
         paid = f"; the budget pays, {budget}"
-    skip = "noise='retraining' or --noise retraining skips this"
+    skip = "noise='retraining' skips this"
     _say(f"round {node.id}: repeating the best configuration to measure noise{paid} ({skip})")
 
 

@@ -361,11 +361,11 @@ def typed_belief(texts: Sequence[str]) -> dict[str, object]:
             else:
                 belief = None
         except SpaceError as error:
-            raise SpaceError(f"--belief: {name}: {error}") from None
+            raise SpaceError(f"belief: {name}: {error}") from None
         if belief is None:
-            raise SpaceError(f"--belief: got {text!r}; write {_FORMS}")
+            raise SpaceError(f"belief: got {text!r}; write {_FORMS}")
         if name in beliefs:
-            raise SpaceError(f"--belief: {name} is given twice; give it once")
+            raise SpaceError(f"belief: {name} is given twice; give it once")
         beliefs[name] = belief
     return beliefs
 

@@ -19,6 +19,8 @@ from refine.utils.objects import found_object
 
 _RANGE = ("low", "high", "levels", "log", "type", "within", "step", "base", "when")
 _CHOICES = ("values", "ordered", "when")
+# The rest of a project file, which the command line reads.
+_OF_PROJECT = ("budget", "program", "goal", "round", "machine")
 
 
 def read_space(source: str) -> Space:
@@ -33,7 +35,7 @@ def read_space(source: str) -> Space:
       :class:`Float`,
     - a class or function, ``{ import = "keras.optimizers.Adam" }``.
 
-    The output of ``space.to_json()`` is read as well.
+    The output of ``space.to_json()`` is read as well. Other tables of a project file are ignored.
 
     Raises:
         SpaceError: The file can't be read, or does not describe a space.
@@ -44,11 +46,15 @@ def read_space(source: str) -> Space:
         if ":" not in source:
             raise SpaceError(f"a space is a .toml or .json file, or module:name, got {source!r}")
         return space_of(found_object(source, "space"))
-    data = file_data(path, f"space {source}")
+    return space_of_file(file_data(path, f"space {source}"), f"space {source}")
+
+
+def space_of_file(data: object, prefix: str) -> Space:
+    """The space in the content of a file; SpaceError, which starts with ``prefix``, if it is not a space."""
     try:
         return _space(data)
     except SpaceError as error:
-        raise SpaceError(f"space {source}: {error}") from None
+        raise SpaceError(f"{prefix}: {error}") from None
 
 
 def file_data(path: Path, prefix: str) -> Any:
@@ -73,7 +79,7 @@ def file_data(path: Path, prefix: str) -> Any:
 def _space(data: object) -> Space:
     if not isinstance(data, Mapping) or "parameters" not in data:
         raise SpaceError("must have a table [parameters], with a line for every parameter")
-    unknown = [name for name in data if name not in ("parameters", "constraints")]
+    unknown = [name for name in data if name not in ("parameters", "constraints", *_OF_PROJECT)]
     if unknown:
         raise SpaceError(
             f"{unknown[0]!r} is not an allowed key (parameters, constraints); put parameters below "
@@ -81,7 +87,8 @@ def _space(data: object) -> Space:
         )
     parameters = data["parameters"]
     if isinstance(parameters, list):
-        return Space.from_json({"constraints": [], **data})
+        constraints = data.get("constraints", [])
+        return Space.from_json({"parameters": parameters, "constraints": constraints})
     if not isinstance(parameters, Mapping):
         raise SpaceError("parameters must be a table of names")
     return Space(

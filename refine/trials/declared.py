@@ -74,7 +74,7 @@ def check_scale(scale: object) -> None:
 
 
 def typed_limits(text: str) -> Limits:
-    """Limits typed as ``--limits LOW:HIGH``, either of them empty. Raises AnalysisError: other text."""
+    """Limits typed as ``LOW:HIGH``, either of them empty. Raises AnalysisError: other text."""
     low, colon, high = text.partition(":")
     try:
         if not colon:
@@ -82,7 +82,7 @@ def typed_limits(text: str) -> Limits:
         ends = tuple(float(end) if end.strip() else None for end in (low, high))
     except ValueError:
         raise AnalysisError(
-            f"--limits must be the lowest and the highest possible value, got {text!r}; write 0:1, or 0: for "
+            f"limits must be the lowest and the highest possible value, got {text!r}; write 0:1, or 0: for "
             "an open end"
         ) from None
     return ends[0], ends[1]

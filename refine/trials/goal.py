@@ -253,3 +253,17 @@ def check_direction(direction: str) -> str:
             tail = ""
         raise AnalysisError(f"direction must be 'maximize' or 'minimize', got {direction!r}{tail}")
     return direction
+
+
+def typed_goals(texts: Sequence[str]) -> str | Goal | list[Goal]:
+    """A metric, or the goals typed as ``METRIC:DIRECTION``."""
+    goals: list[str | Goal] = []
+    for text in texts:
+        name, _, direction = text.rpartition(":")
+        if direction in DIRECTIONS:
+            goals.append(Goal(name, direction))
+        else:
+            goals.append(text)
+    if len(goals) == 1:
+        return goals[0]
+    return [Goal(goal) if isinstance(goal, str) else goal for goal in goals]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from refine.errors import ReviewError
 from refine.report.pages.checks import checks_page
 from refine.report.pages.proposal import claim_sentence
-from refine.run.machine import Machine
+from refine.run.machine import DEFAULT, Machine
 from refine.space.edits import bounds_text
 from refine.space.parameters import Range
 from refine.utils.action import Action, Symbol
@@ -195,6 +195,7 @@ class Assistant:
         share: Largest share of the budget, and of a round, for configurations of the assistant's choice; a
             design draws the other ones.
         objective_of: Options of :meth:`refine.Round.run` that name the objective of a round.
+        machine: The machine for its trials.
     """
 
     open_tree: Callable[[], Tree]
@@ -203,6 +204,7 @@ class Assistant:
     may_accept: bool = False
     share: float = 0.3
     objective_of: Callable[[Round], Mapping[str, Any]] = lambda _: {}
+    machine: Machine = DEFAULT
     ran: int = field(default=0, init=False)
     chosen: int = field(default=0, init=False)
     _before: int = field(default=0, init=False, repr=False)
@@ -477,7 +479,7 @@ class Assistant:
             yield tree
 
     def _options(self, round_: Round) -> dict[str, Any]:
-        machine = Machine(progress=False, on_trial=self._count)
+        machine = replace(self.machine, progress=False, on_trial=self._count)
         return {**self.objective_of(round_), "machine": machine}
 
     def _count(self, _: FinishedTrial) -> None:

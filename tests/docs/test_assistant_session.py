@@ -55,7 +55,8 @@ def test_an_assistant_and_a_person_work_on_one_study(tmp_path):
     for name, content in files_of("shell.md").items():
         (folder / name).write_text(content)
     session.run(
-        "refine run study.db --space space.toml --objective objective.py:score --n 60 --seed 7 --quiet"
+        "refine run study.db --space space.toml --objective objective.py:score --n 60 "
+        "--set round.seed=7 --quiet"
     )
     session.text = ""
     session.said = []

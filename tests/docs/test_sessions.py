@@ -62,8 +62,9 @@ def terminal(tmp_path, request):
 @pytest.mark.nightly
 @pytest.mark.parametrize("terminal", ["shell.md"], indirect=True)
 def test_commands_of_the_shell_page_print_what_it_shows(terminal):
-    make = "refine run study.db --space space.toml --objective objective.py:score --n 120 --seed 7 --quiet"
-    root = terminal.run(f'{make} --note "first look"')
+    make = "refine run study.db --space space.toml --objective objective.py:score --n 120"
+    make += " --set round.seed=7 --quiet"
+    root = terminal.run(f'{make} --set round.note="first look"')
     root = re.search(r"round ([0-9a-f]{12}) of", root)[1]
     assert re.search("^ +refine accept study.db ", terminal.run("refine propose study.db"), re.MULTILINE)
     accepted = terminal.run(

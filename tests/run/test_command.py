@@ -274,10 +274,10 @@ def test_the_shell_runs_a_program_that_is_given_with_every_run(command, tmp_path
     first = ["--space", "space.toml", "--metric", "val_acc", "-n", "4"]
     for options, text in (
         ([*first, "--command", command, "--objective", "a:b"], "give one of them"),
-        ([*first, "--command", command, "--trials", "3"], "3 complete"),
-        (["-n", "4"], "runs a program; give it again: --command"),
-        (["-n", "4", "--command", command, "--hours", "-1"], "hours must be a number > 0"),
-        (["-n", "4", "--command", command], "4 complete"),
+        ([*first[:-1], "3", "--command", command], "3 complete"),
+        (["last", "-n", "4"], "runs a program; name it in refine.toml"),
+        (["last", "-n", "4", "--command", command, "--hours", "-1"], "hours must be a number > 0"),
+        (["last", "-n", "4", "--command", command], "4 complete"),
     ):
         result = CliRunner().invoke(app, ["run", "s.db", "--quiet", *options])
         assert (text in result.output, result.exit_code == 0) == (True, "complete" in text), result.output

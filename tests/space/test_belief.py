@@ -119,5 +119,5 @@ def test_typed_text_says_the_same_as_python():
     "text", ["lr", "lr=near", "lr=near 1e-3 3", "lr=near x x3", "lr=near 1 x0.5", "optimizer=adam"]
 )
 def test_other_texts_are_refused(text):
-    with pytest.raises(refine.errors.SpaceError, match="--belief"):
+    with pytest.raises(refine.errors.SpaceError, match="belief: "):
         typed_belief([text])

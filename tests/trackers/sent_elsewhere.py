@@ -185,7 +185,7 @@ def test_tensorboard(tmp_path):
 
     with refine.Tree("study", tmp_path / "t.db") as tree, refine.Tree("back", tmp_path / "b.db") as back:
         round_ = tree.add_round(SPACE, slow, metric="acc", n=4, seed=3)
-        arguments = ["--objective", f"{__file__}:slow", "--track", f"tensorboard={events}"]
+        arguments = ["--objective", f"{__file__}:slow", "--set", f"machine.track=tensorboard={events}"]
         assert (
             CliRunner().invoke(app, ["run", str(tmp_path / "t.db"), round_.id, "-q", *arguments]).exit_code
             == 0

@@ -13,6 +13,7 @@ import typer
 from typer import Argument, Option
 
 from refine.errors import NotFoundError, ReviewError, shown
+from refine.run.machine import Machine
 from refine.ui.cli.shared import (
     BRING,
     DECIDE,
@@ -34,6 +35,7 @@ from refine.ui.cli.shared import (
     chosen,
     command,
     option,
+    project,
     put_json,
     say,
 )
@@ -382,8 +384,8 @@ def review(
         other = None
         if second is not None:
             other = session_of(second["last"], Background())
-        typed = Background(called.objective, called.program)
-        server = Server(session_of(chosen(round_), typed, other), served.port, proxy)
+        own = Background(called.source, project().table("machine"))
+        server = Server(session_of(chosen(round_), own, other), served.port, proxy)
         say(f"{server.url}\nCtrl-C stops it")
         if served.open_:
             # Other users can read the arguments of a browser's process, and the address is the key.
@@ -430,7 +432,10 @@ def mcp(
 
     with target.tree():
         pass  # a store that cannot be opened is an error before the server starts
-    assistant = Assistant(target.tree, agent, budget, may_accept, share, called.objective_of)
+    machine = Machine(**project().machine())
+    assistant = Assistant(
+        target.tree, agent, budget, may_accept, share, objective_of=called.objective_of, machine=machine
+    )
     if http is None:
         server_of(assistant).run("stdio")
         return

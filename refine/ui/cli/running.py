@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -20,41 +20,42 @@ from refine.ui.cli.shared import (
     AtNewest,
     AtRound,
     AuthorOption,
-    Drawn,
     Execution,
+    Given,
     InTree,
     Keywords,
-    Limited,
     NoteOption,
     OfArgument,
     Output,
     Program,
     QuietOption,
-    Workers,
     chosen,
     command,
     direction_of,
     objective_for,
     option,
-    program_options,
+    project,
     say,
     started,
     typed_configuration,
+    use_project,
 )
-from refine.ui.cli.spelling import quoted
+from refine.ui.cli.spelling import PROJECT, quoted, remember
+from refine.ui.project import FILE, Project
 from refine.utils.action import Action
 from refine.utils.files import made_folder, write_whole
 
 if TYPE_CHECKING:
     import refine
+    from refine.space.space import Space
     from refine.tree.round import Round
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewRoot(Drawn):
-    """The definition of a new root."""
+class NewRoot(Given):
+    """The definition of a new root, instead of the project file's."""
 
-    heading = "A new root, with --space"
+    heading = "A new root, instead of the project file's values"
     space: str | None = option("Create a new root on this space: a .toml or .json file, or module:name.")
     metric: list[str] | None = option(
         "Judge trials by this metric. Given two or three times, name goals: acc:maximize; default value.",
@@ -63,77 +64,58 @@ class NewRoot(Drawn):
     minimize: bool | None = option(
         "Look for the smallest, or largest, value; default by the metric's name.", "--minimize/--maximize"
     )
-    subject_to: list[str] | None = option(
-        "Constrain a metric: other trials cannot win.", metavar="METRIC<=NUMBER"
-    )
-    noise: str | None = option(
-        "Declare whether repeats give identical values (none) or other ones (retraining); default refine "
-        "repeats the best configuration at the end to find out.",
-        metavar="none|retraining",
-    )
-    limits: str | None = option(
-        "Declare the limits of the metric: 0:1, or 0: without a highest value; default by its name.",
-        metavar="LOW:HIGH",
-    )
-    scale: str | None = option(
-        "Compare losses by factors (log) or differences (linear); default by their range.",
-        metavar="log|linear",
-    )
-    seed: int | None = option("Seed the design and the trials; default 0.")
     budget: str | None = option(
         "Set the budget that pays every trial of the study: 60 trials, or '8 h' of training.",
         metavar="TRIALS|TIME",
     )
-    baseline: list[str] | None = option(
-        "Name the configuration to beat, one value per option.", metavar="NAME=VALUE"
-    )
 
-    def options(self, *without: str) -> Keywords:
-        """The typed options, as keywords of :meth:`refine.Tree.add_round`."""
-        from refine.space.literals import typed_pairs
-        from refine.trials.declared import typed_limits
+    def choose_project(self) -> None:
+        """Takes the file of ``--space`` as the project file, if the file has more than a space."""
+        if self.space is None or not self.space.endswith((".toml", ".json")):
+            return
+        typed = Project.read(self.space, "space")
+        if not typed.is_only_a_space:
+            if typed.folder is not None or typed.path != Path(FILE):
+                remember(PROJECT, self.space)
+            use_project(typed)
 
-        options = super().options("metric", "minimize", *without) | direction_of(self.minimize)
-        if self.limits:
-            options["limits"] = typed_limits(self.limits)
-        if self.baseline:
-            options["baseline"] = typed_pairs(self.baseline, "--baseline")
+    def searched(self) -> Space:
+        """The space of ``--space``, else of the project file."""
+        from refine.space.files import read_space
+
+        if self.space is None:
+            return project().space()
+        return read_space(self.space)
+
+    def keywords(self) -> Keywords:
+        """Keywords of :meth:`refine.Tree.add_round`: those of the project file, and the typed ones."""
+        from refine.trials.goal import typed_goals
+
+        keywords = project().root()
+        if self.metric and "metric" in keywords:
+            # Facts about another metric do not hold for this one.
+            for name in ("direction", "limits", "scale"):
+                keywords.pop(name, None)
         if self.metric:
-            options["metric"] = _judged_by(self.metric)
-        return options
-
-
-def _judged_by(texts: list[str]) -> Any:
-    """A metric, or the goals of ``METRIC:DIRECTION``."""
-    from refine.trials.goal import Goal
-
-    goals: list[Goal | str] = []
-    for text in texts:
-        name, _, direction = text.rpartition(":")
-        if direction in ("minimize", "maximize"):
-            goals.append(Goal(name, direction))
-        else:
-            goals.append(text)
-    if len(goals) == 1:
-        return goals[0]
-    return [Goal(goal) if isinstance(goal, str) else goal for goal in goals]
+            keywords["metric"] = typed_goals(self.metric)
+        typed = {"budget": self.budget} if self.budget is not None else {}
+        return {**keywords, **typed, **direction_of(self.minimize)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class During:
     """Options of ``refine run`` alone."""
 
-    track: list[str] | None = option(
-        "Send trials to a tracker too: mlflow[=URI] or tensorboard=FOLDER.", metavar="TRACKER[=WHERE]"
+    rerun: list[str] | None = option(
+        "Re-run trials that ended in this state, for example failed.", metavar="STATE"
     )
+    hours: float | None = option("Start no new trials after this many hours.")
     quiet: QuietOption = False
 
-    def options(self) -> Keywords:
+    def of_machine(self) -> Keywords:
         """Keywords of :class:`refine.Machine`."""
-        from refine.report.trackers import tracker_of
-
-        trackers = [tracker_of(text) for text in self.track or ()]
-        return {"track": trackers, "progress": not self.quiet}
+        hours = {} if self.hours is None else {"hours": self.hours}
+        return {"progress": not self.quiet, **hours}
 
 
 @command(RUN)
@@ -153,16 +135,6 @@ def run(
     execution: Execution,
 ) -> None:
     """Run a round, or create a new root from a space and run it. The same command resumes it."""
-    from refine.space.files import read_space
-
-    of_run = during.options()
-    options = new.options("space")
-    if new.space is None and options:
-        keyword = {"direction": "minimize"}.get(first := next(iter(options)), first)
-        raise SpaceError(
-            f"--{keyword.replace('_', '-')} defines a new root and needs --space; leave it out for an "
-            "existing round"
-        )
     if new.space is not None and round_name is not None:
         raise SpaceError(
             f"--space creates a new root and cannot be combined with a round, got {round_name!r}; leave one "
@@ -170,21 +142,43 @@ def run(
         )
     with ExitStack() as stack:
         with out.alone():
-            if new.space is None:
-                tree = stack.enter_context(target.tree())
-                round_ = chosen(_resumed(tree, round_name, execution.run_values["rerun"]))
-                called = {"n": n, **execution.on(round_, **of_run)}
+            new.choose_project()
+            if new.space is not None or (round_name is None and project().has_space and _is_new(target)):
+                round_ = chosen(stack.enter_context(_new_root(target, n, new, execution)))
+                called = execution.keywords(**during.of_machine())
             else:
-                searched = read_space(new.space)
-                called = objective_for(None, execution.objective, execution.program)
-
-                def add(tree: refine.Tree) -> Round:
-                    return tree.add_round(searched, n=n, **called, **options)
-
-                round_ = chosen(stack.enter_context(started(target.store, target.name, add)))
-                called = execution.keywords(**of_run)
-            round_.run(**called)
+                for name in new.options():
+                    typed = "maximize" if new.minimize is False and name == "minimize" else name
+                    raise SpaceError(
+                        f"--{typed} defines a new root and needs --space; leave it out for an existing round"
+                    )
+                tree = stack.enter_context(target.tree())
+                round_ = chosen(_resumed(tree, round_name, during.rerun))
+                called = {"n": n, **execution.on(round_, **during.of_machine())}
+            round_.run(rerun=during.rerun, **called)
         out.put(chosen(round_))
+
+
+def _is_new(target: InTree) -> bool:
+    """True if the store is missing, or its tree has no round."""
+    from refine.store.store import Store
+
+    with suppress(NotFoundError), closing(Store(target.store, create=False)) as database:
+        if database.trees():
+            with target.tree() as tree:
+                return not tree.rounds
+    return True
+
+
+def _new_root(
+    target: InTree, n: int | None, new: NewRoot, execution: Execution
+) -> AbstractContextManager[Round]:
+    """A new root on the space of the project, or of ``--space``."""
+    space = new.searched()
+    keywords = {**new.keywords(), **objective_for(None, execution.source)}
+    if n is not None:
+        keywords["n"] = n
+    return started(target.store, target.name, lambda tree: tree.add_round(space, **keywords))
 
 
 @command(RUN)
@@ -246,7 +240,7 @@ def _resumed(tree: refine.Tree, name: str | None, rerun: list[str] | None) -> Ro
 def confirm(
     target: InTree,
     out: Output,
-    execution: Limited,
+    execution: Execution,
     budget: Annotated[
         int | None,
         Option(
@@ -275,7 +269,7 @@ def _winning(tree: refine.Tree) -> Round | None:
 def holdout(
     target: InTree,
     out: Output,
-    execution: Limited,
+    execution: Execution,
     round_name: OfArgument = None,
     top: Annotated[
         int, Option(help="Open it for this many of the best of a round; of a tree, for the winner.")
@@ -300,7 +294,7 @@ def holdout(
 def replay(
     target: AtRound,
     out: Output,
-    execution: Workers,
+    execution: Execution,
     sample: Annotated[int, Option(help="Replay this many trials, drawn at random.")] = 10,
     whole_round: Annotated[
         bool, Option("--all", help="Replay all finished trials instead of a sample.")
@@ -320,7 +314,6 @@ def replay(
 
 
 _FOLDERS = ("study", *(f"study-{number}" for number in range(2, 1000)))  # suggested for init
-_SPACE = "space.toml"
 _OBJECTIVE = "objective.py"
 
 
@@ -330,18 +323,32 @@ def init(
     folder: Annotated[
         Path, Argument(metavar="FOLDER", help="Write into this folder, created if missing.")
     ] = Path(),
+    metric: Annotated[
+        str | None, Option(help="Judge trials by this metric; default the first one of the pattern.")
+    ] = None,
+    minimize: Annotated[
+        bool | None,
+        Option(
+            "--minimize/--maximize", help="Look for the smallest, or largest, value; default by the name."
+        ),
+    ] = None,
+    budget: Annotated[
+        str, Option(metavar="TRIALS|TIME", help="Set the budget: 60 trials, or '8 h' of training.")
+    ] = "60",
 ) -> None:
-    """Write a working space.toml and objective.py to replace with your own.
+    """Write refine.toml, the project file of a study: program, goal, budget and space.
 
-    With --command, write a space.toml for the parameters of a program instead.
+    With --command, the space has the parameters of the program. Without, an objective.py is written too.
     """
     from refine.run.command import named_parameters, words_of
-    from refine.ui.starter import space_of_parameters
+    from refine.ui import starter
 
-    starter = resources.files("refine.ui.starter")
-    if typed.command is None or typed.program is None:
-        texts = {name: starter.joinpath(name).read_text("utf-8") for name in (_SPACE, _OBJECTIVE)}
-        run_options = "--objective objective.py:score --metric val_acc"
+    texts = {}
+    if typed.command is None:
+        texts[_OBJECTIVE] = resources.files("refine.ui.starter").joinpath(_OBJECTIVE).read_text("utf-8")
+        program = starter.toml_table("program", {"objective": f"{_OBJECTIVE}:score"})
+        space = starter.EXAMPLE
+        metric = metric or "val_acc"
     else:
         words_of(typed.command)
         names = named_parameters(typed.command)
@@ -350,8 +357,12 @@ def init(
                 f"init --command needs a program with its parameters in braces, got {typed.command!r}; for "
                 "example './train.sh --lr {lr}'"
             )
-        texts = {_SPACE: space_of_parameters(names)}
-        run_options = f"{program_options(typed.program)}{_metric_options(typed.metric_pattern)}"
+        patterns = typed.metric_pattern or []
+        metric = metric or _first_metric(patterns)
+        program = starter.toml_table("program", {"command": typed.command, "metric-pattern": patterns})
+        space = starter.space_of_parameters(names)
+    goal = starter.toml_table("goal", {"metric": metric, "direction": _direction(metric, minimize)})
+    texts = {FILE: starter.project_text(budget, program, goal, space), **texts}
     if existing := [name for name in texts if (folder / name).exists()]:
         free = next(name for name in _FOLDERS if not Path(name).exists())
         raise StoreError(
@@ -362,32 +373,34 @@ def init(
     for name, text in texts.items():
         write_whole(folder / name, [text])
         say(str(folder / name))
-    run_line = f"refine run study.db --space space.toml {run_options} --budget 60"
+    if typed.command is not None and metric == "value":
+        say(
+            '\nThe last line that the program prints must be a number, or JSON: {"value": 0.93}. For\n'
+            f'another name, as in {{"val_acc": 0.93}}, write metric = "val_acc" in {FILE}.'
+        )
+    run_line = "refine run study.db"
     if folder != Path():
         run_line = f"cd {quoted(str(folder))} && {run_line}"
-    if typed.program is not None:
-        if not typed.metric_pattern:
-            say(
-                '\nThe last line that the program prints is JSON: {"value": 0.93}. For another name, as in\n'
-                '{"val_acc": 0.93}, add --metric val_acc below.'
-            )
-        say("\nChange the ranges in space.toml to yours; then run:")
-    say(f"\n{run_line}")
+    say(f"\nChange the ranges in {FILE} to yours; then run:\n\n{run_line}")
 
 
-def _metric_options(patterns: Sequence[str] | None) -> str:
-    """Options for the first metric of some patterns; empty without a pattern."""
+def _first_metric(patterns: Sequence[str]) -> str:
+    """The first metric of some patterns; ``value`` without a pattern."""
     from refine.run.metric_pattern import patterns_of
-    from refine.trials.goal import Goal
 
     captured = [
         name for pattern in patterns_of(patterns) for name in pattern.names.values() if name != "epoch"
     ]
-    if not captured:
-        return ""
-    option = f" --metric {captured[0]}"
+    return [*captured, "value"][0]
+
+
+def _direction(metric: str, minimize: bool | None) -> str:
+    """The typed direction, else the one that the name of the metric suggests."""
+    from refine.trials.goal import Goal
+
+    if minimize is not None:
+        return "minimize" if minimize else "maximize"
     try:
-        Goal(captured[0])
+        return Goal(metric).direction
     except AnalysisError:
-        return f"{option} --minimize"
-    return option
+        return "minimize"

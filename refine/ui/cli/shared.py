@@ -17,7 +17,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from functools import partial, wraps
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 from typer import Argument, Option
@@ -34,9 +34,9 @@ from refine.errors import (
     unseen,
 )
 from refine.run.machine import Machine
-from refine.run.options import RunOptions
 from refine.ui.cli.spelling import (
     OBJECTIVE,
+    PROJECT,
     ROUND,
     STORE,
     TREE,
@@ -48,6 +48,7 @@ from refine.ui.cli.spelling import (
     remembered,
     words_of,
 )
+from refine.ui.project import FILE, Project, Source, is_own
 from refine.utils.action import Action
 from refine.utils.display import Page, Shown, respelled, to_rich, to_text
 from refine.utils.objects import found_object, is_import_path, is_installed, named_object
@@ -172,6 +173,7 @@ class _Commands(TyperGroup):
                 raise typer.Exit(ERROR) from None
             finally:
                 forget()
+                _project.forget()
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -210,9 +212,7 @@ def command(heading: str, name: str | None = None) -> Callable[[Callable[..., No
         @wraps(function)
         def called(**typed: object) -> None:
             for name, kind in groups.items():
-                run_values = {option: typed.pop(option) for option in getattr(kind, "run_names", ())}
-                values = {f.name: typed.pop(f.name) for f in fields(kind) if f.name != "run_values"}
-                typed[name] = kind(**values, **({"run_values": run_values} if run_values else {}))
+                typed[name] = kind(**{f.name: typed.pop(f.name) for f in fields(kind)})
             function(**typed)
 
         called.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
@@ -231,8 +231,6 @@ def _options_of(group: Any) -> Iterator[inspect.Parameter]:
     """The fields of a group as options, under the heading of the group."""
     hints = get_type_hints(group, include_extras=True)
     for f in fields(group):
-        if f.name == "run_values":
-            continue
         kind = hints[f.name]
         info = f.metadata.get("option")
         if info is None:
@@ -246,24 +244,55 @@ def _options_of(group: Any) -> Iterator[inspect.Parameter]:
             default=inspect.Parameter.empty if f.default is MISSING else f.default,
             annotation=Annotated[kind, info],
         )
-    for name in getattr(group, "run_names", ()):
-        option = RUN_OPTIONS[name]
-        settings = dict(option.metadata["shell"])
-        kind = settings.pop("kind")
-        del settings["parse"]
-        info = Option(*settings.pop("flags", ()), **settings)
-        if option.default is None:
-            kind = kind | None
-        yield inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=Annotated[kind, info]
+
+
+class _OfCommand:
+    """The project file of the running command."""
+
+    settings: Sequence[str] = ()
+    project: Project | None = None
+
+    def forget(self) -> None:
+        """Removes project and settings."""
+        self.settings = ()
+        self.project = None
+
+
+_project = _OfCommand()
+
+
+def project() -> Project:
+    """The project file of the running command: of ``--project``, else of the working folder.
+
+    A file of another user in the working folder could name a program to run, and is not read.
+
+    Raises:
+        SpaceError: The file can't be read, or has an unknown key.
+    """
+    if _project.project is None:
+        use_project(_project_file())
+    assert _project.project is not None
+    return _project.project
+
+
+def use_project(chosen: Project) -> None:
+    """Takes a project, with the values of ``--set``, for the running command."""
+    _project.project = chosen.with_values(_project.settings)
+
+
+def _project_file() -> Project:
+    if typed := remembered(PROJECT):
+        return Project.read(typed)
+    file = Path(FILE)
+    if not file.is_file():
+        return Project()
+    if not is_own(file):
+        say(
+            f"warning: {file} belongs to another user and is not read; type --project {file} to use it",
+            err=True,
         )
-
-
-MACHINE_OPTIONS = {f.name: f for f in fields(Machine) if "shell" in f.metadata}
-"""Fields of a machine that the shell has too, by name."""
-
-RUN_OPTIONS = MACHINE_OPTIONS | {f.name: f for f in fields(RunOptions) if "shell" in f.metadata}
-"""The same, and the options of a call of :meth:`refine.Round.run`."""
+        return Project()
+    return Project.read(file)
 
 
 STORE_HELP = "Open this store: a path of a SQLite file, or a URL."
@@ -289,10 +318,16 @@ class InTree:
 
     store: StoreArgument
     name: str | None = option("Name the tree; required if the store holds several trees.", "--tree", "-t")
+    project_file: str | None = option(
+        f"Read program, goal and machine from this file; default {FILE} of the working folder.",
+        "--project",
+        metavar="FILE",
+    )
 
     def __post_init__(self) -> None:
         remember(STORE, self.store)
         remember(TREE, self.name)
+        remember(PROJECT, self.project_file)
 
     def tree(self) -> refine.Tree:
         """The tree, to be closed; see :func:`opened`."""
@@ -407,9 +442,6 @@ class Drawn(Given):
         return options
 
 
-OBJECTIVE_OPTIONS = ("objective", "command", "metric_pattern")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Program(Given):
     """A program as the objective."""
@@ -460,54 +492,45 @@ class Called(Program):
         if self.program is not None:
             remember(TYPED_OBJECTIVE, program_options(self.program))
 
+    @property
+    def source(self) -> Source:
+        """The typed objective, else the objective of the project file."""
+        if self.objective is None and self.program is None:
+            return project().source
+        return Source(self.objective, self.program)
+
     def objective_of(self, round_: Round | None) -> Keywords:
         """The keyword for the objective of a round; empty if ``round_`` is ``None``."""
         if round_ is None:
             return {}
-        return objective_for(round_, self.objective, self.program)
+        return objective_for(round_, self.source)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workers(Called):
-    """The objective, and options of running trials: fields of the machine and of a call."""
+class Execution(Called):
+    """The objective, and the machine of a call that runs trials."""
 
-    run_names: ClassVar[Sequence[str]] = ("workers", "threads")
-    run_values: Mapping[str, Any]  # run option -> typed value
+    workers: int | None = option("Run this many trials at a time; default 1.", "--workers", "-w", min=1)
+    settings: list[str] | None = option(
+        "Set a value of the project file for this call, for example machine.timeout=600; may be repeated.",
+        "--set",
+        metavar="TABLE.KEY=VALUE",
+    )
 
-    @property
-    def typed(self) -> Keywords:
-        """The typed options of the objective, of the machine and of the call."""
-        options = super().options("run_values")
-        for name, value in self.run_values.items():
-            option = RUN_OPTIONS[name]
-            if value != option.default:
-                parse = option.metadata["shell"]["parse"]
-                options[name] = value if parse is None else parse(value)
-        return options
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _project.settings = self.settings or []
 
     def keywords(self, **of_machine: object) -> Keywords:
-        """The typed options as keywords, with those of the machine, and further ones, in one value."""
-        typed = {name: value for name, value in self.typed.items() if name not in OBJECTIVE_OPTIONS}
-        of_machine |= {name: typed.pop(name) for name in MACHINE_OPTIONS if name in typed}
-        return {**typed, "machine": Machine(**of_machine)}  # type: ignore[arg-type]
+        """The machine of the project file with the typed options, and further ones, as a keyword."""
+        machine = project().machine()
+        if self.workers is not None:
+            machine["workers"] = self.workers
+        return {"machine": Machine(**{**machine, **of_machine})}
 
     def on(self, round_: Round | None, **of_machine: object) -> Keywords:
-        """The same, with the objective of a round; without an objective if ``round_`` is ``None``."""
+        """The machine, and the objective of a round; no objective if ``round_`` is ``None``."""
         return self.keywords(**of_machine) | self.objective_of(round_)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limited(Workers):
-    """Objective, workers, and limits of a trial."""
-
-    run_names = (*Workers.run_names, "timeout", "memory")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Execution(Workers):
-    """The objective, and all options of a run."""
-
-    run_names = tuple(RUN_OPTIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -686,7 +709,9 @@ def direction_of(minimize: bool | None) -> dict[str, str]:
 
 
 def objective_words(name: str) -> str:
-    """The option for the objective: as typed, else by the recorded name; empty if the name can be imported.
+    """The option for the objective: as typed, else by the recorded name.
+
+    Empty if the project file names the objective, or if the recorded name can be imported.
 
     A file is named only if a file of the working folder defines the function. Otherwise ``path/to/`` replaces
     the unknown folder, because two folders may hold files of equal names.
@@ -696,6 +721,9 @@ def objective_words(name: str) -> str:
 
     if typed := remembered(TYPED_OBJECTIVE):
         return typed
+    named = project().source.recorded_name
+    if named == name or (named and name.startswith(UNNAMED)):
+        return ""
     if name.startswith(COMMAND):
         return program_options(name)
     if name.startswith(UNNAMED):
@@ -741,6 +769,8 @@ def run_typed(store: str, round_: Round) -> str:
     words = ["refine run", quoted(store), round_.id, objective_words(round_.node.objective)]
     if len(round_.context.store.trees()) > 1:
         words.append(f"--tree {quoted(round_.context.name)}")
+    if file := remembered(PROJECT):
+        words.append(f"--project {quoted(file)}")
     return " ".join(word for word in words if word)
 
 
@@ -758,42 +788,38 @@ def newest(tree: refine.Tree) -> refine.Tree:
     return tree
 
 
-def objective_for(round_: Round | None, place: str | None, program: str | None = None) -> Keywords:
-    """Options of :meth:`refine.Round.run` for the objective: a program, a typed or the recorded function.
+def objective_for(round_: Round | None, source: Source) -> Keywords:
+    """Options of :meth:`refine.Round.run` for the objective: of a source, else the recorded function.
 
     Args:
         round_: The round; ``None`` for a new root.
-        place: Typed place of a function; default the recorded name.
-        program: Name of a typed program: see :func:`refine.run.command.program_name`.
+        source: The typed objective, or that of the project file; empty without either.
 
     Raises:
         ObjectiveError: The objective cannot be found.
     """
-    from refine.run.command import program_of
     from refine.run.identity import UNNAMED
     from refine.trials.round_record import COMMAND
 
-    if program is not None:
-        return {"objective": program_of(program)}
+    if source.program is not None:
+        return {"objective": source.command()}
+    if source.function is not None:
+        return {"objective": found_object(source.function)}
     if round_ is None:
-        if place is None:
-            raise ObjectiveError(
-                "a new root needs --objective module:name or path/to/file.py:name, or a program: --command "
-                "'python train.py --lr {lr}'"
-            )
-        return {"objective": found_object(place)}
+        raise ObjectiveError(
+            "a new root needs --objective module:name or path/to/file.py:name, or a program: --command "
+            f"'python train.py --lr {{lr}}'; refine init writes it into {FILE}"
+        )
     name = round_.node.objective
-    if place is None:
-        if name.startswith((UNNAMED, COMMAND)):
-            # A store may come from elsewhere: only an objective typed here may run.
-            reason = "runs a program; give it again"
-            if name.startswith(UNNAMED):
-                reason = "imported runs have no objective; name one"
-            raise ObjectiveError(f"round {round_.id}: {reason}: {objective_words(name)}")
-        if is_installed(name):
-            say(f"importing {shown(name)}, which the store names", err=True)
-        return {"objective": named_object(name)}
-    return {"objective": found_object(place)}
+    if name.startswith((UNNAMED, COMMAND)):
+        # A store may come from elsewhere: only an objective of the user's own file or call may run.
+        reason = f"runs a program; name it in {FILE} (refine init writes one), or type it"
+        if name.startswith(UNNAMED):
+            reason = "imported runs have no objective; name one"
+        raise ObjectiveError(f"round {round_.id}: {reason}: {objective_words(name)}")
+    if is_installed(name):
+        say(f"importing {shown(name)}, which the store names", err=True)
+    return {"objective": named_object(name)}
 
 
 def typed_configuration(text: str) -> dict[str, Any]:

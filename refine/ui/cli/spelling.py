@@ -38,10 +38,11 @@ _RUNNING = (
 )
 _FILL = {"objective": "MODULE:NAME", "previous": "NAME=VALUE"}
 
-# Keys of the typed store, round and tree, and of the options for the objective.
+# Keys of the typed store, round, tree and project file, and of the options for the objective.
 STORE = "store"
 ROUND = "round"
 TREE = "name"
+PROJECT = "project"
 OBJECTIVE = "objective"
 # Key of the typed options for the objective: they win over the recorded name.
 TYPED_OBJECTIVE = "typed objective"
@@ -75,14 +76,17 @@ def in_shell(action: Action, round_id: str | None = None) -> str:
 
 def completed(command: str, round_id: str | None = None) -> str:
     """A command with the typed words for STORE and ROUND; ROUND defaults to the newest round."""
-    store, tree = map(_words.get, (STORE, TREE))
+    store, tree, file = map(_words.get, (STORE, TREE, PROJECT))
     head, place, arguments = command.partition(" STORE")
     if not command.startswith("refine ") or not place or store is None:
         return command
     if arguments.startswith(" ROUND"):
         round_id = round_id or _words.get(ROUND) or "last"
         arguments = f" {quoted(round_id)}{arguments.removeprefix(' ROUND')}"
-    return f"{head} {quoted(store)}{arguments}" + (f" --tree {quoted(tree)}" if tree else "")
+    options = "".join(
+        f" {name} {quoted(word)}" for name, word in (("--tree", tree), ("--project", file)) if word
+    )
+    return f"{head} {quoted(store)}{arguments}{options}"
 
 
 def quoted(word: str) -> str:

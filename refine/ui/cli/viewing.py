@@ -22,11 +22,11 @@ from refine.ui.cli.shared import (
     AtNewestRun,
     AtRound,
     EpsilonOption,
+    Execution,
     Explained,
     Given,
     HtmlOption,
     InTree,
-    Limited,
     OfArgument,
     Output,
     RoundArgument,
@@ -368,6 +368,7 @@ class RunTable(Given):
         )
 
 
+_OPTIONS = {"metric_pattern": "metric-pattern", "settings": "set"}
 _EXITS = {"KEEP": DONE, "DISCARD": NO, "CONFIRM": OPEN}
 # Words in a column of states for runs without a usable value.
 _ENDED_BADLY = ("crash", "crashed", "fail", "failed", "error", "timeout", "killed", "pruned", "running")
@@ -387,7 +388,7 @@ class MaybeInTree(InTree):
 def judge(
     target: MaybeInTree,
     out: Explained,
-    execution: Limited,
+    execution: Execution,
     table: RunTable,
     a: Annotated[
         str | None,
@@ -413,11 +414,10 @@ def judge(
 
     Exit codes: 0 for KEEP, 3 for DISCARD, 4 for CONFIRM.
     """
-    if not budget and execution.typed:
+    if not budget and (typed := [f"--{_OPTIONS.get(name, name)}" for name in execution.options()]):
         raise ReviewError(
             "judge runs trials only with --budget, got "
-            f"{join([f'--{name}' for name in execution.typed])} without it; add --budget, or leave "
-            "them out"
+            f"{join(typed)} without it; add --budget, or leave them out"
         )
     if (target.store is None) == (not table.options()) or (table.options() and (budget or target.name)):
         raise ReviewError(

@@ -26,6 +26,7 @@ from refine.errors import RefineError, ReviewError
 from refine.run.identity import UNNAMED
 from refine.run.signals import GRACE
 from refine.trials.round_record import COMMAND
+from refine.ui.project import FILE, Project, Source
 from refine.ui.web.messages import Content
 from refine.utils.action import Action
 from refine.utils.format import plural, score
@@ -42,14 +43,13 @@ class Background:
     """The runner of a page's server.
 
     Args:
-        objective: Place of the objective: ``module:name`` or ``path/to/file.py:name``; default the name that
-            the round recorded.
-        program: Name of a program to run instead: see :func:`refine.run.command.program_name`.
+        source: Place of the objective; default the name that the round recorded.
+        machine: The table ``machine`` of the project file; values of the page win.
     """
 
-    def __init__(self, objective: str | None = None, program: str | None = None) -> None:
-        self.objective = objective
-        self.program = program
+    def __init__(self, source: Source | None = None, machine: Mapping[str, object] | None = None) -> None:
+        self.source = source or Source()
+        self.machine = machine or {}
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -66,7 +66,9 @@ class Background:
         return {
             "able": not reason,
             "why": reason,
-            "objective": "" if reason else self.objective or self.program or round_.node.objective,
+            "objective": ""
+            if reason
+            else self.source.function or self.source.program or round_.node.objective,
             "command": run_typed(round_.context.store.typed, round_),
             "left": _left(round_),
         }
@@ -75,7 +77,7 @@ class Background:
         name = round_.node.objective
         if round_.context.store.in_memory:
             return "The store is in the memory of another process; run the round there."
-        if self.objective or self.program:
+        if self.source.function or self.source.program:
             return ""
         if name.startswith(UNNAMED):
             return (
@@ -83,8 +85,8 @@ class Background:
                 "--objective module:name."
             )
         if name.startswith(COMMAND):
-            # A store may come from elsewhere: only a program typed here may run.
-            return "The round runs a program; to run it here, open the page with --command."
+            # A store may come from elsewhere: only a program of the user's own file or call may run.
+            return f"The round runs a program; name it in {FILE}, or open the page with --command."
         module, _, last = name.rpartition(".")
         if not module:
             return (
@@ -118,9 +120,8 @@ class Background:
                 "round": round_.id,
                 "call": call,
                 "options": dict(options),
-                "machine": dict(machine),
-                "objective": self.objective,
-                "program": self.program,
+                "machine": {**self.machine, **machine},
+                "source": self.source,
                 "path": os.environ.get("PYTHONPATH"),
             }
             path = os.pathsep.join([_HOME, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -247,8 +248,8 @@ def run_order(order: Mapping[str, Any]) -> str:
 
     with refine.Tree(order["tree"], order["store"], create=False) as tree:
         round_ = tree[order["round"]]
-        objective = objective_for(round_, order["objective"], order["program"])
-        tree.machine = refine.Machine(progress=False, **order["machine"])
+        objective = objective_for(round_, Source(*order["source"]))
+        tree.machine = refine.Machine(progress=False, **Project({"machine": order["machine"]}).machine())
         if order["call"] == "confirm":
             confirmed = tree.confirm(**order["options"], **objective)
             race = next((cell.text for name, cell in confirmed.page().facts if name == "Race"), "not run")

@@ -92,7 +92,7 @@ def test_a_wrong_configuration_is_one_line(store):
 def test_printed_calls_of_a_command_study_run_as_printed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0, levels = 40 }\n")
-    good("run c.db --space x.toml -n 12 -q --noise retraining --command 'echo {x}'")
+    good("run c.db --space x.toml -n 12 -q --set goal.noise=retraining --command 'echo {x}'")
     assert "refine confirm c.db --command 'echo {x}'" in good("winner c.db")
     printed_answer = good("ask c.db 'x <= 0.9' --epsilon 0.1").splitlines()
     settle = next(line[line.index("refine ask") :] for line in printed_answer if "refine ask" in line)
@@ -115,7 +115,7 @@ def test_the_next_call_of_questions_names_the_objective(tmp_path, monkeypatch):
     noisy = "import random\n\ndef score(p):\n    return random.gauss(p['x'], 0.1)\n"
     (tmp_path / "asked.py").write_text(noisy)
     words = ["--space", "space.toml", "--objective", "asked.py:score", "--n", 20]
-    words += ["--noise", "retraining", "-q"]
+    words += ["--set", "goal.noise=retraining", "-q"]
     good("run", "s.db", *words)
     good("budget", "s.db", 23)
     assert "refine confirm s.db --objective asked.py:score" in good("questions", "s.db")

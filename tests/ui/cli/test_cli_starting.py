@@ -17,14 +17,14 @@ from refine.space.files import read_space
 @pytest.mark.slow
 def test_init_writes_files_that_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    *files, command = [line for line in said("init").splitlines() if line]
-    assert files == ["space.toml", "objective.py"]
-    out = said(*command.split()[1:-1], 4, "--json", "-q")
+    *files, _, command = [line for line in said("init").splitlines() if line]
+    assert files == ["refine.toml", "objective.py"]
+    out = said(command.removeprefix("refine "), "-n", 4, "--json", "-q")
     assert json.loads(out)["states"] == {"complete": 4}
-    assert "space.toml" in refused("init")
+    assert "refine.toml" in refused("init")
     enter, start = said("init", "study").splitlines()[-1].split(" && ")
     assert enter.split() == ["cd", "study"]
-    assert start.startswith("refine run study.db ")
+    assert start == "refine run study.db"
 
 
 @pytest.mark.parametrize("command", ["", "echo hi", "echo {lr} 'open"])
@@ -37,7 +37,7 @@ def test_init_writes_nothing_for_a_command_that_cannot_run(command, tmp_path, mo
 def test_init_writes_a_readable_space_for_names_of_any_letters(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run("init", "--command", "echo {é} {drop.out} {lr}")
-    assert list(read_space("space.toml")) == ["é", "drop.out", "lr"]
+    assert list(read_space("refine.toml")) == ["é", "drop.out", "lr"]
 
 
 @pytest.mark.slow
@@ -109,14 +109,20 @@ def test_init_of_a_program_writes_a_space_and_a_command_that_runs(tmp_path, monk
     (folder / "train.sh").write_text(PROGRAM)
     (folder / "train.sh").chmod(0o755)
     out = said("init --command './train.sh --lr {lr}' --metric-pattern 'val_loss: ([0-9.]+)'")
-    (line,) = re.findall("^refine (run .*)$", out, re.MULTILINE)
-    assert "--metric val_loss --minimize" in line
-    root = json.loads(said(line.replace("--budget 60", "--budget 60 -n 4"), "--json", "-q"))
+    assert out.endswith("refine run study.db\n")
+    written = (folder / "refine.toml").read_text()
+    assert 'metric = "val_loss"\ndirection = "minimize"' in written
+    root = json.loads(said("run study.db -n 4 --json -q"))
     assert root["tree"] == "digits"
     assert root["states"] == {"complete": 4}
-    output = run("run study.db last -n 6 -q").stderr
-    (typed,) = re.findall("give it again: (.*)$", output, re.MULTILINE)
-    said(f"run study.db last -n 6 -q {typed}")
+    resumed = suggested(said("run study.db last -n 6 -q"))
+    assert not [line for line in resumed if "--command" in line]
+    monkeypatch.chdir(tmp_path)  # the store names no program to run
+    assert "runs a program" in refused("run digits/study.db last -n 7 -q")
+    assert "--project digits/refine.toml" in said(
+        "run digits/study.db last -n 7 -q --project digits/refine.toml"
+    )
+    monkeypatch.chdir(folder)
     assert "refine.Command('./train.sh --lr {lr}', metric_pattern=['val_loss: ([0-9.]+)'])" in (
         (folder / said("report study.db --out out").split()[1]).read_text()
     )
@@ -143,7 +149,11 @@ def test_study_is_named_after_the_folder_of_its_store(tmp_path, monkeypatch):
 def test_failed_start_leaves_no_tree(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "s.toml").write_text("[parameters]\nx = [1, 2, 3]\n")
-    for wrong in ("--command 'echo {y}'", "--command 'echo {x}' --exploit 2", "--command 'echo {x}' --n 0"):
+    for wrong in (
+        "--command 'echo {y}'",
+        "--command 'echo {x}' --set round.exploit=2",
+        "--command 'echo {x}' --n 0",
+    ):
         assert run(f"run s.db --space s.toml -n 2 -q {wrong}").exit_code == 1
     assert not Path("s.db").exists()
     said("run s.db --space s.toml --command 'echo {x}' -n 2 -q --tree mine")
@@ -156,15 +166,15 @@ def test_failed_start_leaves_no_tree(tmp_path, monkeypatch):
 )
 def test_init_writes_a_space_with_more_configurations_than_its_budget(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "--budget 60" in said("init", "--command", command)
-    assert read_space("space.toml").size > 60
+    said("init", "--command", command)
+    assert read_space("refine.toml").size > 60
 
 
 def test_init_suggests_a_folder_that_does_not_exist(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said("init study")
     said(refused("init study").rpartition(": refine ")[2])
-    assert Path("study-2", "space.toml").exists()
+    assert Path("study-2", "refine.toml").exists()
 
 
 def test_a_round_of_a_whole_small_space_suggests_no_proposal(tmp_path, monkeypatch):
@@ -201,9 +211,9 @@ def test_the_first_commands_of_the_page_on_the_shell_run(tmp_path, monkeypatch):
 
 def test_init_guesses_choices_for_an_optimizer_and_starts_with_a_budget(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    out = said("init --command 'train --lr {lr} --opt {opt} --p {p}'")
-    space = (tmp_path / "space.toml").read_text()
+    said("init --command 'train --lr {lr} --opt {opt} --p {p}'")
+    space = (tmp_path / "refine.toml").read_text()
     assert 'opt = ["adam", "sgd", "rmsprop"]' in space
     assert "p = { low = 0.0, high = 1.0, levels = 11 }" in space
-    assert out.splitlines()[-1].endswith("--budget 60")
+    assert "budget = 60" in space
     assert "4 judge says CONFIRM" in " ".join(said("--help").split())

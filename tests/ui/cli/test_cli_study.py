@@ -99,7 +99,7 @@ def root(study_folder, studied):
 
 @pytest.mark.slow
 def test_the_shell_takes_a_baseline(study_folder):
-    values = ["--baseline", "lr=0.7", "--baseline", "dropout=0.1", "--baseline", "optimizer=SGD"]
+    values = ["--set", "goal.baseline={lr = 0.7, dropout = 0.1, optimizer = 'SGD'}"]
     root = data(MAKE, "-n", 40, *values)
     gain = data("winner s.db", root["id"])["gain"]
     assert gain["baseline"]["configuration"]["lr"] == 0.7
@@ -108,18 +108,18 @@ def test_the_shell_takes_a_baseline(study_folder):
 
 @pytest.mark.slow
 def test_the_shell_takes_declared_facts(study_folder):
-    root = data(f"{MAKE} -n 12 --noise none --limits :1 --scale linear")["id"]
+    root = data(f"{MAKE} -n 12 --set goal.noise=none --set goal.limits=:1 --set goal.scale=linear")["id"]
     with refine.Tree(store=study_folder / "s.db") as tree:
         assert tree[root]._declared == ("none", (None, 1.0), "linear")
         assert not len(tree[root].replicates)
-    assert "--limits must" in refused(MAKE, "-n", 12, "--limits", "1")
-    assert "noise" in refused(MAKE, "-n", 12, "--noise", "no")
+    assert "limits must" in refused(MAKE, "-n", 12, "--set", "goal.limits=1")
+    assert "noise" in refused(MAKE, "-n", 12, "--set", "goal.noise=no")
 
 
 @pytest.mark.slow
 def test_the_shell_takes_a_belief(study_folder):
-    options = ("--belief", "lr=near 1.5 +-0.5", "--belief", "optimizer=Adam:0.8")
-    root = data(MAKE, "-n", 24, *options, "--exploit", 0.25)["id"]
+    options = ("--set", "round.belief.lr=near 1.5 +-0.5", "--set", "round.belief.optimizer=Adam:0.8")
+    root = data(MAKE, "-n", 24, *options, "--set", "round.exploit=0.25")["id"]
     assert " near 1.5 " in good("show s.db", root)
     assert data("calibration s.db") == []
     child = data(f"branch s.db {root} --edit 'lr=(1, 2)' -n 5 --belief none")
@@ -127,20 +127,19 @@ def test_the_shell_takes_a_belief(study_folder):
         assert tree[root]._belief.code() == "{'lr': refine.Near(1.5, within=0.5), 'optimizer': {'Adam': 0.8}}"
         assert (tree[root].trials["origin"] == "exploit").sum() == 6
         assert tree[child["id"]]._belief is None
-    assert "--belief: got" in refused(MAKE, "-n", 24, "--belief", "lr")
-    assert "--belief defines" in refused("run s.db", root, *options)
+    assert "belief: got" in refused(MAKE, "-n", 24, "--set", "round.belief=lr")
 
 
 @pytest.mark.slow
 def test_a_whole_study_runs_in_the_shell(study_folder):
     note = "first look"
-    making = (MAKE, "-n", 60, "--seed", 3, "--note", note)
+    making = (MAKE, "-n", 60, "--set", "round.seed=3", "--set", f"round.note={note}")
     root = data(*making)
     shown = (root["tree"], root["n"], root["metric"], root["note"])
     assert shown == (study_folder.name, 60, "acc", note)
     assert root["states"]["complete"] + root["states"]["failed"] == 60
     assert root["space"]["constraints"] == tomllib.loads(SPACE)["constraints"]
-    assert data(MAKE, "-n", 60, "--seed", 3)["id"] == root["id"]  # again is the same round
+    assert data(MAKE, "-n", 60, "--set", "round.seed=3")["id"] == root["id"]  # again is the same round
 
     analysis = data("analyze s.db", root["id"])
     assert analysis["parameters"][0]["name"] == "lr"
@@ -198,7 +197,7 @@ def test_a_whole_study_runs_in_the_shell(study_folder):
 @pytest.mark.slow
 def test_the_shell_takes_goals_and_constraints(study_folder):
     make = "run g.db --space space.toml --objective scores.py:score -n 30 --quiet"
-    output = good(f"{make} --metric acc:maximize --metric loss:minimize --subject-to loss<=3")
+    output = good(f"{make} --metric acc:maximize --metric loss:minimize --set goal.subject-to=loss<=3")
     assert "loss <= 3, maximize" in output
     assert "loss" in output
     rows = data("front g.db")
@@ -208,7 +207,7 @@ def test_the_shell_takes_goals_and_constraints(study_folder):
     assert [row["acc"] for row in rows] == sorted((row["acc"] for row in rows), reverse=True)
     assert f"{rows[0]['acc']:.4g}" in good("front g.db")
     assert good(make, "--metric", "loss:minimize") == good(make, "--metric", "loss", "--minimize")
-    assert "exactly" in refused(make, "--subject-to", "loss=3")
+    assert "exactly" in refused(make, "--set", "goal.subject-to=loss=3")
 
 
 @pytest.mark.slow
@@ -277,7 +276,7 @@ def test_every_command_that_runs_takes_a_program(study_folder):
     (study_folder / "train.py").write_text("import sys\nprint('{\"value\": %s}' % sys.argv[1])\n")
     (study_folder / "x.toml").write_text("[parameters]\nx = { low = 0.0, high = 1.0, levels = 11 }\n")
     good("run c.db --space x.toml -n 3 -q --command", program)
-    assert f"again: --command '{program}'" in refused("run c.db last")
+    assert f"or type it: --command '{program}'" in refused("run c.db last")
     assert "3 equal" in good("replay c.db last --all --command", program)
     assert "one of them" in refused("replay c.db last --objective a:b --command", program)
 
@@ -290,12 +289,12 @@ REFUSED = r"""
 --space space.toml --objective scors.py:score => no such file 'scors.py'
 --space space.toml --objective scores => got 'scores'
 --space space.toml --objective broken:f => 'broken' .*ZeroDivisionError
---space space.toml --objective scores:score --baseline lr => --baseline .* got 'lr'
+--space space.toml --set goal.baselin.lr=1 => unknown key 'baselin' below \[goal\]; did you mean
 --space bad.toml --objective scores:score => space bad.toml: lr: .* got 'hgh'.*'high'
 --space broken.json --objective scores:score => space broken.json: .*line 1 column 1
 --space empty.toml --objective scores:score => space empty.toml: .*\[parameters\]
 abc --space space.toml --objective scores:score => --space .* got 'abc'
-abc --subject-to x<=1 => --subject-to .*--space
+abc --metric x => --metric .*--space
 """
 """Arguments => the option, file or name at fault in the error, and its value or fix."""
 

@@ -11,6 +11,7 @@ import pytest
 import objectives
 import refine
 from refine.errors import RefineWarning, ReviewError
+from refine.ui.project import Source
 from refine.ui.web.background import Background
 from refine.ui.web.session import Session
 
@@ -151,7 +152,7 @@ def test_a_round_that_cannot_run_says_why_and_shows_the_command(round_of, tree, 
         "left": script.n,
     }
     assert "notebook" in session.handle({"type": "run", "round": script.id})["error"]
-    with_objective = Background("objectives_here.py:score")
+    with_objective = Background(Source("objectives_here.py:score"))
     with contextlib.closing(with_objective):
         session = Session(script, background=with_objective)
         session.handle({"type": "run", "round": script.id})

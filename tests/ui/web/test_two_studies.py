@@ -7,6 +7,7 @@ from pages import SPACE, noisy, score, settled, until, visit
 
 import refine
 from refine.errors import NotFoundError, ReviewError
+from refine.ui.project import Source
 from refine.ui.web.background import Background
 from refine.ui.web.server import Server
 from refine.ui.web.session import Session
@@ -68,7 +69,9 @@ def test_two_studies_are_side_by_side_and_each_is_acted_on_in_its_store(browser,
     with visit(browser, written.as_uri(), offline=True) as page:
         assert page.title() == f"{SHOWN} and {SHOWN} · refine"
         compare(page, first, second)
-    session = Session(first["last"], other=Session(second["last"], background=Background("nowhere:score")))
+    session = Session(
+        first["last"], other=Session(second["last"], background=Background(Source("nowhere:score")))
+    )
     with Server(session).running() as server, visit(browser, server.url) as page:
         compare(page, first, second)
         page.locator('[data-fold="studies"] details summary').click()
