@@ -330,7 +330,9 @@ class Served:
     """Options of the server of the review page."""
 
     port: int = option("Serve on this port; 0 for a free one.", default=0, min=0, max=65535)
-    open_: bool = option("Open a browser; default on.", "--open/--no-open", default=True)
+    open_: bool = option(
+        "Open a browser; default on.", "--open/--no-open", "--browser/--no-browser", default=True
+    )
     behind: str | None = option("Trust this origin, a reverse proxy that serves the page to a team.")
     author_header: str | None = option(
         "Read the author from this header, in which the proxy names the signed-in user."
