@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from collections import Counter
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 from refine.trials.trial import State
 from refine.utils.display import line
 
-_LOG_SECONDS = 10  # seconds between lines of progress outside of a terminal
+_LOG_SECONDS = 60  # least time between lines of progress outside of a terminal
+_LOG_LINES = 10  # most of these lines, besides the first one
 
 
 class _LogProgress:
@@ -72,6 +74,8 @@ class ProgressBar:
             unit="trial",
             disable=not self.show,
             mininterval=_LOG_SECONDS if in_log else 0.2,
+            maxinterval=math.inf if in_log else 10,  # no line of a watching thread
+            miniters=max(1, self.total // _LOG_LINES) if in_log else None,
             dynamic_ncols=not in_log,
             file=_LogProgress() if in_log else None,
         )
