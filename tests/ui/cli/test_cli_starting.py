@@ -217,3 +217,25 @@ def test_init_guesses_choices_for_an_optimizer_and_starts_with_a_budget(tmp_path
     assert "p = { low = 0.0, high = 1.0, levels = 11 }" in space
     assert "budget = 60" in space
     assert "4 judge says CONFIRM" in " ".join(said("--help").split())
+
+
+FIRST_HOUR = """
+pip install refine-hpo
+refine init --command './train.sh {lr} {hidden} {alpha}' --metric-pattern 'val_loss: ([0-9.]+)'
+refine run study.db
+refine propose study.db
+refine accept study.db
+"""
+
+
+@pytest.mark.slow
+def test_the_first_hour_with_a_program_takes_few_calls(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.sh").write_text('#!/bin/sh\necho "epoch 1"\necho "val_loss: 0$1$2"\n')
+    (tmp_path / "train.sh").chmod(0o755)
+    calls = FIRST_HOUR.strip().splitlines()
+    assert len(calls) <= 5
+    assert sum(map(len, calls)) <= 250
+    for call in calls[1:]:
+        printed = said(call.removeprefix("refine "))
+    assert re.search(r"^  refine run study\.db \w+( --workers \d)?$", printed, re.MULTILINE)
