@@ -347,12 +347,12 @@ class Run(NamedTuple):
 
 
 def studies(
-    part: str, seeds: int, budgets: Sequence[int], growing: bool, share_of: tuple[int, int]
+    part: str, seeds: range, budgets: Sequence[int], growing: bool, share_of: tuple[int, int]
 ) -> list[Run]:
     """The studies of a part, from the cache if its sources are the same."""
     done = []
     number = 0
-    for seed in range(seeds):
+    for seed in seeds:
         for truth in truths(part):
             for budget in budgets if part == "typed" else (EVEN,):
                 number += 1
@@ -539,12 +539,13 @@ if __name__ == "__main__":
     options.add_argument(
         "--share", nargs=2, type=int, default=(0, 1), metavar=("I", "N"), help="every n-th study"
     )
+    options.add_argument("--first", type=int, default=0, help="the first of the seeds")
     options.add_argument(
         "--write", action="store_true", help="writes the counts of claims to refine/proposal"
     )
     a = options.parse_args()
     for part in a.parts:
-        done = studies(part, a.seeds, a.budgets, a.growing, tuple(a.share))
+        done = studies(part, range(a.first, a.first + a.seeds), a.budgets, a.growing, tuple(a.share))
         if a.write and part == "typed":
             real = [run for run in done if run.truth[0] != "noise"]
             reviews = [told for run in real for told in run.result["reviews"]]
