@@ -134,7 +134,8 @@ def test_trial_that_is_removed_after_an_opening_stays_in_its_result(tree, round_
     assert stored.table["removed"].tolist() == [True, False]
     assert stored.table["holdout"].tolist() == opening.table["holdout"].tolist()
     assert stored.table["validation"].isna().tolist() == [True, False]
-    for text in (str(stored), round_.report(tmp_path / "report").read_text()):
+    (details,) = round_.report(tmp_path / "report").parent.glob("*/details.md")
+    for text in (str(stored), details.read_text()):
         assert "trial was removed" in text
     tree.export(tmp_path / "backup")
     with refine.Tree.load(tmp_path / "backup", store="sqlite://") as back:

@@ -60,7 +60,9 @@ def test_trials_that_a_search_chose_are_judged_by_the_model_alone(tree, tpe, tmp
     assert "these 60 trials" in text
     assert "nan" not in text
     assert review.accept(n=12).n == 12
-    written = tree.rounds[0].report(tmp_path / "reports").read_text()
+    report = tree.rounds[0].report(tmp_path / "reports")
+    (details,) = report.parent.glob("*/details.md")
+    written = report.read_text() + details.read_text()
     assert "these 60 trials" in written
     assert "<summary>Densities</summary>" not in written
     with pytest.raises(AnalysisError, match="^.*untested"):
