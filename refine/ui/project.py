@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -202,10 +203,11 @@ class Project:
 
 
 def is_own(path: Path) -> bool:
-    """True if a file belongs to this user or to the superuser."""
+    """True if a file belongs to this user or to the superuser, and not every user may change the file."""
     if not hasattr(os, "getuid"):
         return True
-    return path.stat().st_uid in (os.getuid(), 0)
+    status = path.stat()
+    return status.st_uid in (os.getuid(), 0) and not status.st_mode & stat.S_IWOTH
 
 
 def _texts(value: object) -> list[str]:

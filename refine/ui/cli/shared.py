@@ -264,7 +264,7 @@ _project = _OfCommand()
 def project() -> Project:
     """The project file of the running command: of ``--project``, else of the working folder.
 
-    A file of another user in the working folder could name a program to run, and is not read.
+    A file in the working folder that another user wrote could name a program to run, and is not read.
 
     Raises:
         SpaceError: The file can't be read, or has an unknown key.
@@ -288,7 +288,8 @@ def _project_file() -> Project:
         return Project()
     if not is_own(file):
         say(
-            f"warning: {file} belongs to another user and is not read; type --project {file} to use it",
+            f"warning: {file} is not read, because other users own the file or may change it; type "
+            f"--project {file} to use it",
             err=True,
         )
         return Project()

@@ -1,6 +1,7 @@
 """The first minutes in the shell: files that run; and what is suggested runs as it stands."""
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -126,6 +127,41 @@ def test_init_of_a_program_writes_a_space_and_a_command_that_runs(tmp_path, monk
     assert "refine.Command('./train.sh --lr {lr}', metric_pattern=['val_loss: ([0-9.]+)'])" in (
         (folder / said("report study.db --out out").split()[1]).read_text()
     )
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="this system has no owners of files")
+@pytest.mark.parametrize("change", ["owner", "mode"])
+def test_a_project_file_that_others_may_have_written_runs_nothing_unless_it_is_named(
+    change, tmp_path, monkeypatch
+):
+    if change == "owner" and os.getuid() != 0:
+        pytest.skip("only the superuser gives a file to another user")
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "refine.toml"
+    file.write_text(
+        '[program]\ncommand = "touch ran-{x}"\n[goal]\nnoise = "none"\n[parameters]\nx = [1, 2]\n'
+    )
+    if change == "owner":
+        os.chown(file, 65534, -1)
+    else:
+        file.chmod(0o666)
+    result = run("run study.db -n 1 -q")
+    assert result.exit_code == 1
+    assert "--project" in result.stderr
+    assert not list(tmp_path.glob("ran-*"))
+    run("run study.db -n 1 -q --project refine.toml")
+    assert list(tmp_path.glob("ran-*"))
+
+
+@pytest.mark.slow
+def test_a_program_runs_in_the_folder_of_its_project_file(tmp_path, monkeypatch):
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    (folder / "score.sh").write_text("echo 0.$1")
+    (folder / "refine.toml").write_text('[program]\ncommand = "sh score.sh {x}"\n[parameters]\nx = [1, 2]\n')
+    monkeypatch.chdir(tmp_path)
+    out = json.loads(said("run digits/study.db -n 2 --json -q --project digits/refine.toml"))
+    assert out["states"] == {"complete": 2}
 
 
 @pytest.mark.slow
