@@ -110,7 +110,7 @@ def test_an_exported_notebook_shows_the_review_without_a_network(browser, tmp_pa
     page.goto(written.as_uri(), wait_until="domcontentloaded")
     shown = page.locator(".jp-OutputArea").last.inner_text()
     context.close()
-    for text in ("Search next", "dropout", "Risk"):
+    for text in ("then run", "dropout", "Claim"):
         assert text in shown
 
 
