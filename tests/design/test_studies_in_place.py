@@ -128,5 +128,5 @@ def test_a_study_stops_when_searching_on_is_not_worth_it():
 @pytest.mark.slow
 def test_the_scripts_of_the_docs_run():
     assert doctest.testmod(refine.optuna).failed == 0
-    study = recipe("libraries.md", "Optuna in place")["study"]
+    study = recipe("tools.md", "Optuna in place")["study"]
     assert {t.params["k"] for t in study.trials[40:]} <= {1, 2, 3}

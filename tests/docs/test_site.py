@@ -123,14 +123,14 @@ def test_no_line_of_a_code_block_is_cut(site, browser, width):
 
 
 FOUND_FIRST = {
-    "stop a study": {"running.html", "libraries.html"},
+    "stop a study": {"running.html", "tools.html"},
     "fix a parameter": {"space.html"},
     "add a parameter": {"space.html"},
     "lower is better": {"goals.html"},
     "share": {"teams.html"},
     "another machine": {"teams.html"},
     "resume": {"running.html"},
-    "csv": {"import.html"},
+    "csv": {"tools.html"},
 }
 """A reader's words -> the guides of which the search should name one first."""
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 def test_a_multirun_is_a_round(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = dict(
-        re.findall(r'```(\w+) title="Hydra"\n(.*?)^```$', (DOCS / "libraries.md").read_text(), re.M | re.S)
+        re.findall(r'```(\w+) title="Hydra"\n(.*?)^```$', (DOCS / "tools.md").read_text(), re.M | re.S)
     )
     assert len([line for line in blocks["python"].splitlines() if line]) <= 10
     (tmp_path / "train.py").write_text(blocks["python"])

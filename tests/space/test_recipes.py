@@ -49,7 +49,7 @@ PLAIN = refine.Space(
 
 
 def suggest_of(space):
-    return recipe("libraries.md", "Optuna", space=space, refine=refine)["suggest"]
+    return recipe("tools.md", "Optuna space", space=space, refine=refine)["suggest"]
 
 
 @pytest.mark.slow
@@ -104,7 +104,7 @@ def test_configurations_that_optuna_prunes_break_a_constraint():
 @pytest.mark.slow
 def test_configspace_draws_from_the_space():
     library("ConfigSpace", ".venv-backends")
-    drawn = recipe("libraries.md", "ConfigSpace", space=PLAIN, refine=refine)["config_space"]
+    drawn = recipe("tools.md", "ConfigSpace", space=PLAIN, refine=refine)["config_space"]
     for configuration in drawn.sample_configuration(100):
         params = {n: v.item() if hasattr(v, "item") else v for n, v in dict(configuration).items()}
         assert PLAIN.holds({n: params[n] for n in PLAIN.has(params)})
@@ -113,7 +113,7 @@ def test_configspace_draws_from_the_space():
 @pytest.mark.slow
 def test_keras_tuner_draws_from_the_space():
     keras_tuner = library("keras_tuner", ".venv-backends")
-    declare = recipe("libraries.md", "Keras Tuner", space=PLAIN, refine=refine)["declare"]
+    declare = recipe("tools.md", "Keras Tuner space", space=PLAIN, refine=refine)["declare"]
     declare(hp := keras_tuner.HyperParameters())
     assert {h.name for h in hp.space} == set(PLAIN)
     assert PLAIN.holds(declare(hp))
@@ -124,7 +124,7 @@ def test_ray_tune_draws_from_the_space():
     library("ray.tune", ".venv-backends")
     from ray.tune.search.variant_generator import generate_variants
 
-    param_space = recipe("libraries.md", "Ray Tune", space=PLAIN, refine=refine)["param_space"]
+    param_space = recipe("tools.md", "Ray Tune space", space=PLAIN, refine=refine)["param_space"]
     for _ in range(50):
         ((_, config),) = generate_variants(param_space)
         assert PLAIN.holds({n: config[n] for n in PLAIN.has(config)})

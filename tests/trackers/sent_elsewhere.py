@@ -123,7 +123,7 @@ def is_read_back(url, client, folder, trials):
             client.set_terminated(run.info.run_id, status)
     library.set_tracking_uri(url)
     library.search_runs([experiment]).to_csv(folder / "runs.csv", index=False)
-    table_of = recipe("import.md", "MLflow")["table_of"]
+    table_of = recipe("tools.md", "MLflow")["table_of"]
     served, stored = map(table_of, (library.search_runs([experiment]), pd.read_csv(folder / "runs.csv")))
     options = {"value": "acc", "parameters": list(SPACE)}
     with refine.Tree("back", folder / "b.db") as back:
@@ -200,6 +200,6 @@ def test_tensorboard(tmp_path):
         assert sorted(read) == stored(round_)
         TensorBoard(events, report=False).send(round_)
         assert len(files(round_)) == 4  # sent twice, there once
-        frame = recipe("import.md", "TensorBoard")["table_of"](events / round_.id)
+        frame = recipe("tools.md", "TensorBoard")["table_of"](events / round_.id)
         root = back.add_runs(frame[[*SPACE, "refine.value"]], value="refine.value")
         assert stored(root) == stored(round_)

@@ -142,7 +142,7 @@ def test_tables_of_other_libraries_are_the_same_root(tree, frame, tmp_path, monk
         tree.add_runs(pa.Table.from_arrays([pa.array([1])] * 2, ["a", "a"]))
     monkeypatch.chdir(tmp_path)
     frame.drop(columns=["layers", "bias"]).to_csv("runs.csv", index=False)
-    assert len(recipe("import.md", "polars")["root"].trials) == 40
+    assert len(recipe("tools.md", "polars")["root"].trials) == 40
     (tmp_path / "c.parquet").write_text("a,b")
     with pytest.raises(AnalysisError, match="c.parquet"):
         read_table(tmp_path / "c.parquet")

@@ -18,7 +18,7 @@ FIXTURES = Path(__file__).parents[2] / "fixtures" / "imports"
 
 
 def table_of(title, *source):
-    return recipe("import.md", title)["table_of"](*source)
+    return recipe("tools.md", title)["table_of"](*source)
 
 
 def test_runs_of_mlflow(tree, tmp_path):

@@ -71,10 +71,10 @@ def test_import_a_run_of_talos(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with zipfile.ZipFile(DOCS.parent / "tests" / "fixtures" / "imports" / "talos.zip") as packed:
         packed.extractall("sweep")
-    (line,) = re.findall("`refine (import sweep.*?)`", (DOCS / "import.md").read_text())
+    (line,) = re.findall("`refine (import sweep.*?)`", (DOCS / "tools.md").read_text())
     assert "val_loss, minimize;" in good(line)
     assert "--parameters" in refused(line, "--parameters", "lr")
-    recipe("import.md", "Talos")
+    recipe("tools.md", "Talos")
     with refine.Tree("sweep", "refine.db") as tree:
         assert len(tree) == 2
     interventions = json.loads(Path("sweep/run/interventions.json").read_text())

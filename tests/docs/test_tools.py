@@ -1,4 +1,4 @@
-"""Each recipe of docs/continue.md runs on a small dump, and the next space lies inside the searched one."""
+"""Each recipe of docs/tools.md runs on a small dump, and the next space lies inside the searched one."""
 
 import json
 import math
@@ -13,7 +13,7 @@ import refine
 from tests.recipes import recipe
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "imports"
-PAGE = "continue.md"
+PAGE = "tools.md"
 
 
 def accuracy(lr, units, optimizer):
