@@ -126,7 +126,7 @@ FOUND_FIRST = {
     "stop a study": {"running.html", "tools.html"},
     "fix a parameter": {"space.html"},
     "add a parameter": {"space.html"},
-    "lower is better": {"goals.html"},
+    "lower is better": {"round.html"},
     "share": {"teams.html"},
     "another machine": {"teams.html"},
     "resume": {"running.html"},
