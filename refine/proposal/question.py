@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from keyword import iskeyword
@@ -18,10 +19,11 @@ from refine.proposal.posterior import Surrogate, further_candidates, known_diffe
 from refine.space.categorical import Categorical
 from refine.space.constraints import Constraint, one_of
 from refine.space.edits import edited
-from refine.space.encoding import bare
+from refine.space.encoding import bare, label
 from refine.space.literals import typed_value
 from refine.space.parameters import Integer, Parameter, Range
 from refine.space.space import Indices, Space
+from refine.space.typed_condition import condition_text
 from refine.utils.arrays import Bools, Floats
 from refine.utils.format import join
 
@@ -135,13 +137,29 @@ def _parsed(space: Space, expression: Any, role: str) -> Constraint:
             f"a {role} must be an expression of at most {_LONGEST:,} characters, got {len(expression):,}; "
             "ask a shorter one"
         )
+    typed = expression
     try:
+        if isinstance(typed, str):
+            expression = condition_text(space, typed)
         return Constraint(expression)
     except SpaceError as error:
         for name in space:
-            if name in str(expression):
+            if name in str(typed):
                 _check_name(name, role)
-        raise SpaceError(_named(error, role, expression)) from None
+        text, language, _ = _named(error, role, expression).partition("allowed: ")
+        if language:
+            text += f"for example {_examples(space)}"
+        raise SpaceError(text) from None
+
+
+def _examples(space: Space) -> str:
+    """Two conditions as people type them, on parameters of a space."""
+    names = [name for name in space.varied if askable(name)]
+    ranges = [name for name in names if isinstance(space[name], Range)]
+    choices = [name for name in names if name not in ranges]
+    texts = [f"{name} {label(space[name].grid[0])}..{label(space[name].grid[-2])}" for name in ranges[:1]]
+    texts += [f"{name} = {label(space[name].grid[0])}" for name in choices[:1]]
+    return " or ".join(texts)
 
 
 def askable(name: str) -> bool:
@@ -222,7 +240,11 @@ def _values(space: Space, condition: Constraint | None) -> str:
         names = []
     else:
         names = [name for name in space if name in condition.names]
-    return join([f"{name} is {space[name].describe()}" for name in names])
+    text = join([f"{name} is {space[name].describe()}" for name in names])
+    pair = re.fullmatch(r"(\w+) in [\[(]([^,]+), ([^,]+)[\])]", str(condition))
+    if pair and isinstance(space.get(pair[1]), Range):
+        text += f"; for a range write {pair[2]} <= {pair[1]} <= {pair[3]}"
+    return text
 
 
 class Masks(NamedTuple):

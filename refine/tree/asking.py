@@ -117,6 +117,7 @@ class Answer(Shown):
     obstacle: str
     _tree: Any = field(default=None, compare=False)
     _asked: Any = field(default=None, compare=False)
+    _reread: bool = field(default=False, compare=False)  # True if a text was read as people type
     _author: str = field(default="", compare=False)
 
     @property
@@ -153,7 +154,8 @@ def ask(
     them, and :meth:`calibration` scores the answer by later trials.
 
     Args:
-        question: An expression in the language of constraints: ``"num_layers <= 2"``, ``"model == 'svr'"``.
+        question: A condition: ``"num_layers <= 2"``, ``"model = svr"``, ``"lr 0.003..0.3"``. The answer has
+            the condition in the language of constraints.
             A conditional parameter restricts the question to configurations with the parameter, unless the
             question also names the parameter in the condition. With ``better``, a parameter's name.
         given: A condition: only configurations within are compared.
@@ -170,7 +172,7 @@ def ask(
 
     Raises:
         AnalysisError: No round can be analysed, or ``guess`` is not from 0 to 1.
-        SpaceError: An expression is not of the language, names an unknown parameter, or is true for every
+        SpaceError: A condition cannot be read, names an unknown parameter, or is true for every
             configuration, or for none.
 
     Examples:
@@ -291,6 +293,7 @@ def answered(tree: TreeRecord, question: Question) -> Answer:
         obstacle=settling.obstacle,
         _tree=tree,
         _asked=question,
+        _reread=question.is_reread(analysis.space),
     )
 
 

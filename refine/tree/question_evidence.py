@@ -26,6 +26,7 @@ from refine.proposal.question import (
 )
 from refine.space.constraints import Constraint
 from refine.space.space import Indices, Space
+from refine.space.typed_condition import in_language
 from refine.tree.lineage import analyze
 from refine.tree.overview import comparable
 from refine.tree.round import Round
@@ -71,6 +72,17 @@ class Question(NamedTuple):
         if rival is not None:
             check_divides(space, rival, within, "better")
         return Conditions(region, within, rival)
+
+    def is_reread(self, space: Space) -> bool:
+        """True if a text of the question is outside the language of constraints, and was read as people type.
+
+        A parameter's name with a value in ``better`` is no such text.
+        """
+        if self.expression in space:
+            texts = [self.given]
+        else:
+            texts = [self.expression, self.given, self.better]
+        return not all(text is None or in_language(space, text) for text in texts)
 
 
 class Conditions(NamedTuple):

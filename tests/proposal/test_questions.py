@@ -112,7 +112,7 @@ def test_bounds_by_name_are_expressions():
     ("question", "bounds", "message"),
     [
         ("layer <= 2", {}, "did you mean 'layers'?"),
-        ("model == net", {}, "choices go in quotes"),
+        ("model = nett", {}, "question 'model = nett': model has no choice 'nett'; did you mean 'net'?"),
         ("__import__('os').system('ls')", {}, "not allowed"),
         ("lr.real <= 1", {}, "not allowed"),
         ("[x for x in lr]", {}, "not allowed"),
@@ -138,6 +138,7 @@ def test_a_wrong_question_is_refused_with_the_fix(question, bounds, message):
         ("model == 'forest'", None, "true for no configuration"),
         ("layers <= 3", "layers <= 2", "true for every configuration with layers <= 2"),
         ("depth <= 3", "model == 'net'", "true for no configuration with model == 'net'"),
+        ("lr in [0.02, 0.2]", None, "for a range write 0.02 <= lr <= 0.2"),
         ("layers <= 3", "lr > 100", "given 'lr > 100' is true for no configuration"),
     ],
 )
@@ -213,7 +214,8 @@ def test_a_part_represents_a_front_as_the_front_itself_says():
         ("(" * 900 + "layers" + ")" * 900, "must be one expression"),
         ("layer <= 2", "unknown parameter 'layer'; did you mean 'layers'"),
         ("modell == 'net'", "did you mean 'model'"),
-        ("model == net", "choices go in quotes: 'net'"),
+        ("model == nett", "model has no choice 'nett'; did you mean 'net'"),
+        ("model = net and", "for example lr 0.0001..3.16228 or model = net"),
         ("lr.__class__ == 1", "is not allowed"),
         ("().__class__.__bases__[0]", "is not allowed"),
         ("open('x')", r"unknown function open\(\)"),
@@ -238,6 +240,52 @@ def test_a_hostile_question_gives_one_short_error(question, rule):
         check_divides(SPACE, condition_in(SPACE, question), None)
     assert len(str(raised.value)) < 500
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("question", "read"),
+    [
+        ("model = net", "model == 'net'"),
+        ("model == net", "model == 'net'"),
+        ("model: Net", "model == 'net'"),
+        ("model net", "model == 'net'"),
+        ("only tree", "model == 'tree'"),
+        ("is model tree?", "model == 'tree'"),
+        ("model is not net", "model != 'net'"),
+        ("model in net, tree", "model in ['net', 'tree']"),
+        ("model == net or tree", "model in ['net', 'tree']"),
+        ("lr 0.003..0.3", "0.003 <= lr <= 0.3"),
+        ("in lr 0.003..0.3", "0.003 <= lr <= 0.3"),
+        ("lr 0.003-0.3", "0.003 <= lr <= 0.3"),
+        ("lr = 1e-3-1e-1", "0.001 <= lr <= 0.1"),
+        ("lr in 0.3 to 0.003", "0.003 <= lr <= 0.3"),
+        ("lr between 0.003 and 0.3", "0.003 <= lr <= 0.3"),
+        ("lr=(0.003, 0.3)", "0.003 <= lr <= 0.3"),
+        ("lr ≤ 0.3", "lr <= 0.3"),
+        ("lr at least 0.3", "lr >= 0.3"),
+        ("layers = 2, 3", "2 <= layers <= 3"),
+        ("layers = 2 or 4", "layers in [2, 4]"),
+        ("layers = 2, 3, 5", "layers in [2, 3, 5]"),
+        ("layers=2 model=net", "layers == 2 and model == 'net'"),
+        ("lr < .1, model = net", "lr < 0.1 and model == 'net'"),
+        ("(model = net OR lr > 1) & layers <= 3", "(model == 'net' or lr > 1) and layers <= 3"),
+        ("layers = 2 * depth", "layers == 2 * depth"),
+        ("lr in [0.001, 0.1]", "lr in [0.001, 0.1]"),  # a list has values, in the language
+    ],
+)
+def test_a_question_is_read_as_people_type_it(question, read):
+    assert str(condition_in(SPACE, question)) == read
+
+
+def test_choices_without_quotes_are_read_in_any_spelling_and_never_guessed():
+    choices = [True, False]
+    space = refine.Space({"opt": ["adam-w", "big net", (64, 32)], "act": ["relu", "sgd"], "last": ["relu"]})
+    space = refine.Space({**space, "last": ["relu", "tanh"], "on": choices})
+    assert str(condition_in(space, "opt = adam-w or big net")) == "opt in ['adam-w', 'big net']"
+    assert str(condition_in(space, "opt = (64, 32)")) == "opt == '(64, 32)'"
+    assert str(condition_in(space, "on = true")) == "on == True"
+    with pytest.raises(SpaceError, match="question 'relu': .*act and last have this choice"):
+        condition_in(space, "relu")
 
 
 def test_names_in_other_alphabets_are_parameters():

@@ -80,7 +80,8 @@ def answer_page(answer: Answer) -> Page:
     if answer.needed:
         calls = [Action(f"tree[{answer.round[:8]!r}].add", settle=Symbol("answer"))]
     lead = Cell(lead_text(answer), _TONES[answer.verdict])
-    return Page(f"Question: {question_text(answer)}", [Facts(facts)], calls, [_fold(answer)], lead)
+    title = f"Question{', read as' * answer._reread}: {question_text(answer)}"
+    return Page(title, [Facts(facts)], calls, [_fold(answer)], lead)
 
 
 def _labels(answer: Answer) -> tuple[str, str]:

@@ -34,7 +34,7 @@ class Asked(Given):
         str,
         Argument(
             metavar="QUESTION",
-            help="Give the question, an expression over parameters, for example 'num_layers <= 2'.",
+            help="Give the question: 'num_layers <= 2', 'act = relu' or 'lr 0.003..0.3'.",
         ),
     ]
     given: str | None = option("Compare only configurations that meet this expression; default all.")

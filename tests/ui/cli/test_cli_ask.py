@@ -32,6 +32,21 @@ def test_a_question_is_answered_as_in_python(store):
     assert (other["better"], other["verdict"]) == ("lr <= 2", "no")
 
 
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("optimizer = adam", "optimizer == 'Adam'"),
+        ("optimizer == Adam", "optimizer == 'Adam'"),
+        ("SGD", "optimizer == 'SGD'"),
+        ("in lr 1..2", "1 <= lr <= 2"),
+        ("lr 1-2", "1 <= lr <= 2"),
+    ],
+)
+def test_what_people_type_first_is_read_and_printed(store, typed, read):
+    assert good("ask", store, typed).startswith(f"Question, read as: {read}\n")
+    assert data("ask", store, typed)["question"] == read
+
+
 def test_a_question_is_settled_by_trials_of_its_round(store):
     words = ["ask", store, "dropout >= 0.2", "--epsilon", "0.03"]
     text = good(*words)
