@@ -12,7 +12,7 @@ from refine.report.glossary import terms
 
 DOCS = Path(__file__).parents[2] / "docs"
 MOST_TERMS = 32
-MOST_WORDS = {"docs": 22_860, "benchmarks": 10_000}  # docs may only fall, to 22,000
+MOST_WORDS = {"docs": 22_160, "benchmarks": 10_000}  # docs may only fall, to 22,000
 MOST_WORDS_OF_A_SCREEN = 400  # the first page of benchmarks
 
 
