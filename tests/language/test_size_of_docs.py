@@ -12,14 +12,14 @@ from refine.report.glossary import terms
 
 DOCS = Path(__file__).parents[2] / "docs"
 MOST_TERMS = 32
-MOST_WORDS = {"docs": 22_160, "benchmarks": 10_000}  # docs may only fall, to 22,000
+MOST_WORDS = {"docs": 21_950, "benchmarks": 10_000}
 MOST_WORDS_OF_A_SCREEN = 400  # the first page of benchmarks
 
 
 def words(text):
     fenced = re.compile(r"^```.*?^```$", flags=re.MULTILINE | re.DOTALL)
-    prose = re.sub(r"^    .*$", "", fenced.sub("", text), flags=re.MULTILINE)
-    return len(prose.split())
+    indented = re.compile(r"(?<=\n\n)(?:    .*\n)+")  # a paragraph of code, not the second line of an entry
+    return len(indented.sub("", fenced.sub("", text)).split())
 
 
 def words_of(part):
