@@ -12,7 +12,7 @@ from refine.report.glossary import terms
 
 DOCS = Path(__file__).parents[2] / "docs"
 MOST_TERMS = 32
-MOST_WORDS = {"docs": 21_950, "benchmarks": 10_000}
+MOST_WORDS = {"docs": 22_000, "benchmarks": 10_000}
 MOST_WORDS_OF_A_SCREEN = 400  # the first page of benchmarks
 
 
