@@ -76,7 +76,7 @@ def test_the_core_alone_runs_a_study_and_names_missing_packages(tmp_path):
         refused = facts["refused"].pop(name)
         assert refused == message or (name == "notebook" and refused.startswith(message))
     assert not facts["refused"]
-    assert "refused" not in run("-m", "refine", "tree", "study.db", "--tree", "study", cwd=tmp_path)
+    assert "refused" not in run("-m", "refine", "show", "study.db", "--tree", "study", cwd=tmp_path)
     doctor = {c["what"]: c for c in json.loads(run("-m", "refine", "doctor", "--json", cwd=tmp_path))}
     assert doctor["packages"]["verdict"] == "good"
     assert doctor["workers"]["verdict"] == "good"

@@ -195,7 +195,7 @@ def test_review_page_is_served(installed, readme_study):
 COMMANDS = """
 refine winner refine.db
 refine propose refine.db
-refine failures refine.db
+refine show refine.db --failures
 refine doctor refine.db --quick
 refine confirm refine.db --budget 4 --workers 2 --objective train.py:score
 refine export refine.db --page study.html
@@ -204,14 +204,14 @@ refine import runs.csv imported.db --tree imported --value val_acc --space-filli
 refine propose imported.db
 refine run goals.db --space space.toml --objective train.py:network -n 30 --metric val_acc:maximize \
   --metric latency_ms:minimize --set goal.subject-to=latency_ms<=40
-refine front goals.db
+refine winner goals.db
 refine run budget.db --space space.toml --objective train.py:score --budget 60 --set goal.baseline.lr=4 \
   --set goal.baseline.dropout=0.4 --set goal.baseline.optimizer=SGD
 refine budget budget.db
 refine ask budget.db 'dropout <= 0.2'
 refine ask budget.db "optimizer == 'Adam'" --given 'lr <= 3' --guess 0.3
 refine add budget.db -n 4 --settle 'dropout <= 0.2'
-refine questions budget.db
+refine ask budget.db
 refine add budget.db --given 'lr=2.5 dropout=0.05 optimizer=Adam'
 refine run budget.db --objective train.py:score
 refine propose budget.db

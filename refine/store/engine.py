@@ -191,7 +191,7 @@ def _check_file(path: Path, name: str) -> None:
     if not pages and mode == b"\2" and size <= page:
         raise StoreError(
             f"store {name}: holds no page but the first; the rest is in {wal.name}, next to the file that "
-            "was copied: copy both, or make a complete copy with refine backup STORE FILE"
+            "was copied: copy both, or make a complete copy with refine export STORE --backup FILE"
         )
 
 

@@ -74,7 +74,7 @@ def test_commands_of_the_shell_page_print_what_it_shows(terminal):
     other = Terminal(terminal.folder)  # what the page leaves out
     other.run("refine run study.db --objective objective.py:score --workers 2 --quiet")
     terminal.run(f"refine tag study.db {child} paper")
-    assert "[paper]" in terminal.run("refine tree study.db")
+    assert "[paper]" in terminal.run("refine show study.db")
     replayed = terminal.run("refine replay study.db paper --objective objective.py:score")
     assert "10 equal" in replayed
     paths = terminal.run("refine report study.db --html --out reports").split()

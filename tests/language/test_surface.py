@@ -1,8 +1,14 @@
-"""The number of members that a person meets may only fall."""
+"""The number of members and commands that a person meets may only fall."""
 
 import pytest
+from typer.main import get_command
 
 import refine
+from refine.ui.cli import app
+
+COMMANDS = 28
+MOST_OPTIONS = {"judge": 18}
+MOST_OPTIONS_OF_OTHERS = 16
 
 # Members without an underscore, and the number wanted by the issue "Less to learn".
 MEMBERS = {"Tree": (36, 24), "Round": (48, 26)}
@@ -31,3 +37,11 @@ def test_trials_of_a_round_are_spent_by_few_calls():
         "replay",
         "run",
     }
+
+
+def test_the_shell_has_few_commands_with_few_options():
+    commands = get_command(app).commands
+    assert len(commands) == COMMANDS, f"record it here if fewer: {sorted(commands)}"
+    for name, command in commands.items():
+        options = [p.name for p in command.params if p.param_type_name == "option"]
+        assert len(options) <= MOST_OPTIONS.get(name, MOST_OPTIONS_OF_OTHERS), (name, options)

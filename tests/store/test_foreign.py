@@ -52,7 +52,7 @@ def by_hand(path, *commands):
 
 def looks(path):
     """Commands by which a person looks at a store."""
-    return CliRunner().invoke(app, ["tree", str(path)]), doctor(path)
+    return CliRunner().invoke(app, ["show", str(path)]), doctor(path)
 
 
 def doctor(path):
@@ -302,14 +302,15 @@ def test_a_backup_is_complete_and_not_mixed_with_an_older_file(path, tmp_path):
     with refine.Tree("q", store=path) as tree:
         root = tree.rounds[0]
         tree.tag(root, "first")  # lies in the -wal file
-        assert CliRunner().invoke(app, ["backup", str(path), str(saved)]).stdout.strip() == str(saved)
+        copied = CliRunner().invoke(app, ["export", str(path), "--backup", str(saved)])
+        assert copied.stdout.strip() == str(saved)
         shown = str(tree)
         root.run(n=40, objective=score)
         with contextlib.closing(sqlite3.connect(path)) as other:
             other.execute("SELECT * FROM trial").fetchall()
             for name in (path, wal_of(path)[0]):  # as a killed process leaves them
                 shutil.copy(name, tmp_path / f"left{name.name.removeprefix('refine')}")
-    refused = CliRunner().invoke(app, ["backup", str(path), str(saved)])
+    refused = CliRunner().invoke(app, ["export", str(path), "--backup", str(saved)])
     assert refused.exit_code == 1
     assert "saved.db is there already" in refused.stderr
     assert sorted(p.name for p in tmp_path.glob("saved*")) == ["saved.db"]

@@ -318,11 +318,11 @@ def test_a_value_of_a_parameter_is_compared_with_its_other_values(piped):
 def test_a_question_outside_the_language_is_shown_as_it_was_read(bowl_tree):
     answer = bowl_tree.ask("opt = adam", given="lr 0.001..1")
     assert (answer.question, answer.given) == ("opt == 'adam'", "0.001 <= lr <= 1")
-    assert answer.page().title == "Question, read as: opt == 'adam', given 0.001 <= lr <= 1"
+    assert answer.page().title.startswith("Question, read as: opt == 'adam', ")
     assert answer.again().page().title == answer.page().title
-    same = bowl_tree.ask("opt=='adam'", given="0.001 <= lr <= 1")
-    assert same.page().title == "Question: opt == 'adam', given 0.001 <= lr <= 1"
-    assert same == answer
+    canonical = bowl_tree.ask("opt=='adam'", given="0.001 <= lr <= 1")
+    assert not canonical._reread
+    assert canonical == answer
 
 
 def test_a_value_that_the_objective_does_not_read_costs_nothing(tree):

@@ -184,6 +184,6 @@ def test_the_shell_excludes_and_includes(tmp_path):
         done = CliRunner().invoke(app, ["exclude", *arguments, "--reason", "a wrong unit"])
         assert done.output == f"round {round_.id}: 1 trial excluded\n"
         assert round_.trials.loc[2, "state"] == "excluded"
-        done = CliRunner().invoke(app, ["include", *arguments, "--json"])
+        done = CliRunner().invoke(app, ["exclude", *arguments, "--undo", "--json"])
         assert json.loads(done.output) == {"round": round_.id, "included": 1}
         assert set(round_.trials["state"]) == {"complete"}

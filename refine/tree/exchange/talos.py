@@ -74,7 +74,8 @@ def read_run(
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise AnalysisError(
-            f"{folder}: is not a run directory of Talos 2: {type(error).__name__} {error}; check the path"
+            f"{folder}: is not a run directory of Talos 2: {type(error).__name__} {error}; check the "
+            "path (an exported tree has a tree.json)"
         ) from None
     metric_names = dict.fromkeys(name for run in runs for name in run.metrics)
     if metric not in metric_names:

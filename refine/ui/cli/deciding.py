@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from typer import Argument, Option
 
 from refine.errors import NotFoundError, ReviewError, shown
@@ -17,7 +16,6 @@ from refine.run.machine import Machine
 from refine.ui.cli.shared import (
     BRING,
     DECIDE,
-    NO,
     ROUND_HELP,
     AtNewest,
     AtRound,
@@ -29,9 +27,9 @@ from refine.ui.cli.shared import (
     Explained,
     Given,
     InTree,
-    Keywords,
     NoteOption,
     Output,
+    Removal,
     chosen,
     command,
     option,
@@ -39,7 +37,7 @@ from refine.ui.cli.shared import (
     put_json,
     say,
 )
-from refine.ui.cli.spelling import completed, quoted
+from refine.ui.cli.spelling import completed
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Page, Text, line
 from refine.utils.format import percent, plural
@@ -69,7 +67,7 @@ WhichRiskOption = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Edits:
+class Edits(Given):
     """Edits and rejections of the last proposal."""
 
     edit: EditOption = None
@@ -77,16 +75,6 @@ class Edits:
         "Leave a parameter unchanged; may be repeated.", "--reject", "-r", metavar="NAME"
     )
     risk: WhichRiskOption = None
-
-    def typed(self, n: int | None) -> str:
-        """The options as typed."""
-        words = [f"--edit {quoted(e)}" for e in self.edit or []]
-        words += [f"--reject {quoted(r)}" for r in self.reject or []]
-        if n is not None:
-            words.append(f"-n {n}")
-        if self.risk is not None:
-            words.append(f"--risk {self.risk:g}")
-        return " ".join(words)
 
     def review(self, round_: Round) -> Review:
         """The last proposal on a round, with edits and rejections.
@@ -138,9 +126,17 @@ def propose(
         bool,
         Option("--renew", help="Include trials that finished after an earlier decision."),
     ] = False,
+    options: Annotated[
+        bool, Option("--options", help="Compare proposals of more and less risk instead; stores none.")
+    ] = False,
 ) -> None:
     """Propose bounds for the next round, and store the proposal for a decision."""
     with target.round() as round_:
+        if options:
+            listed = round_.propose(risk, epsilon, renew=renew, keep=False).options()
+            alternatives = [option for option in listed.rows if option is not listed.now]
+            out.put(listed, *(Action("round.propose", risk=option.risk) for option in alternatives[:1]))
+            return
         review = round_.propose(risk, epsilon, renew=renew)
         if not out.as_json:
             out.put(review)
@@ -151,34 +147,23 @@ def propose(
 
 
 @command(DECIDE)
-def options(target: AtNewest, out: Output) -> None:
-    """Compare the proposals of more and less risk: values dropped, space kept, and risk of each."""
-    with target.round() as round_:
-        listed = round_.propose(keep=False).options()
-        alternatives = [option for option in listed.rows if option is not listed.now]
-        out.put(listed, *(Action("round.propose", risk=option.risk) for option in alternatives[:1]))
-
-
-@command(DECIDE)
-def preview(
+def accept(
     target: AtNewest,
     out: Output,
     edits: Edits,
-    n: SizeOption = None,
+    new: Child,
+    preview: Annotated[
+        bool, Option("--preview", help="Print the consequences instead; decides nothing.")
+    ] = False,
 ) -> None:
-    """Preview the consequences of accepting the last proposal, with edits. Decides nothing."""
-    with target.round() as round_:
-        review = edits.review(round_)
-        shown_preview = review.preview(n=n)
-        accept = completed(f"refine accept STORE ROUND {edits.typed(n)}".rstrip())
-        out.put(shown_preview, accept, page=lambda: _of_which(review, shown_preview.page()))
-
-
-@command(DECIDE)
-def accept(target: AtNewest, out: Output, edits: Edits, new: Child) -> None:
     """Accept the last proposal, with edits and rejections, and create the next round."""
     with target.round() as round_:
         review = edits.review(round_)
+        if preview:
+            previewed = review.preview(n=new.n)
+            words = filter(None, ("refine accept STORE ROUND", edits.typed(), new.typed()))
+            out.put(previewed, completed(" ".join(words)), page=lambda: _of_which(review, previewed.page()))
+            return
         child = review.accept(**new.options())
         _say_new(review.original.old, child, review.original.space)
         if target.round_name == "last":
@@ -449,42 +434,6 @@ def mcp(
 # Commands that remove.
 
 
-@dataclass(frozen=True, kw_only=True)
-class Removal(Given):
-    """Note and author of a removal, and whether to confirm it."""
-
-    confirmed: bool = option("Skip the confirmation.", "--yes", "-y", default=False)
-    note: NoteOption = ""
-    author: AuthorOption = None
-
-    def ask(self, question: str) -> Keywords:
-        """Note and author for the log, after confirmation; without a terminal, only --yes confirms."""
-        if not self.confirmed and not typer.confirm(question, err=True):
-            say("nothing was changed", err=True)
-            raise typer.Exit(NO)
-        return self.options("confirmed")
-
-
-@command(BRING)
-def repair(
-    target: InTree,
-    out: Output,
-    removal: Removal,
-    print_only: Annotated[bool, Option("--look", help="Print the damage, remove nothing.")] = False,
-) -> None:
-    """Print the unreadable rows of a tree, and remove them. Exit code 3 if damage remains."""
-    with target.tree() as tree:
-        damage = tree.damage()
-        if damage.rows and not print_only:
-            if not (removal.confirmed or out.as_json):
-                out.put(damage)
-            damage = tree.repair(**removal.ask(f"Remove {len(damage.rows):,} damaged rows for good?"))
-        damage_remains = damage.rows and not damage.removed
-        out.put(damage)
-        if damage_remains:
-            raise typer.Exit(NO)
-
-
 _TRIAL = "by its row in the table, from 0; may be repeated."
 
 
@@ -521,26 +470,23 @@ def delete(
         _put_count(out, round_, "trials", "removed", tree.delete_trials(round_, numbers, **signed))
 
 
-TrialsOption = Annotated[list[int], Option("--trial", help=f"Name a trial, {_TRIAL}")]
-ReasonOption = Annotated[str, Option("--reason", help="Give the reason, which reports and the log show.")]
-
-
 @command(BRING)
 def exclude(
-    target: AtRound, out: Output, trial: TrialsOption, reason: ReasonOption, author: AuthorOption = None
+    target: AtRound,
+    out: Output,
+    trial: Annotated[list[int], Option("--trial", help=f"Name a trial, {_TRIAL}")],
+    reason: Annotated[
+        str, Option("--reason", help="Give the reason, which reports and the log show; required to exclude.")
+    ] = "",
+    author: AuthorOption = None,
+    undo: Annotated[bool, Option("--undo", help="Include excluded trials again.")] = False,
 ) -> None:
     """Exclude trials from every analysis, for example those of a broken machine. The store keeps them."""
     with target.round() as round_:
-        _put_count(out, round_, "excluded", "excluded", round_.exclude(trial, reason, author=author))
-
-
-@command(BRING)
-def include(
-    target: AtRound, out: Output, trial: TrialsOption, reason: ReasonOption = "", author: AuthorOption = None
-) -> None:
-    """Include excluded trials again."""
-    with target.round() as round_:
-        _put_count(out, round_, "included", "included", round_.include(trial, reason, author=author))
+        if undo:
+            _put_count(out, round_, "included", "included", round_.include(trial, reason, author=author))
+        else:
+            _put_count(out, round_, "excluded", "excluded", round_.exclude(trial, reason, author=author))
 
 
 def _put_count(out: Output, round_: Round, key: str, change: str, count: int) -> None:

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
-from typer import Argument, Option
+from typer import Option
 
-from refine.errors import RefineError
-from refine.ui.cli.shared import LOOK, NO, Output, command, put_json, show
+from refine.errors import RefineError, ReviewError
+from refine.ui.cli.shared import LOOK, NO, MaybeInTree, Output, Removal, command, put_json, show
+from refine.ui.cli.spelling import quoted
 from refine.utils.display import Cell, Grid, Page
 from refine.utils.extras import EXTRAS, how, is_there
+from refine.utils.format import plural
 
 _LEAST_DISK = 1e9
 
@@ -32,11 +34,22 @@ class Probe(NamedTuple):
 
 @command(LOOK)
 def doctor(
+    target: MaybeInTree,
     out: Output,
-    store: Annotated[str | None, Argument(metavar="STORE", help="Check this store too.")] = None,
     quick: Annotated[bool, Option("--quick", help="Skip Keras and workers, which take seconds.")] = False,
+    repair: Annotated[
+        bool, Option("--repair", help="Remove the unreadable rows of a tree of STORE instead.")
+    ] = False,
+    *,
+    removal: Removal,
 ) -> None:
-    """Check packages, Keras, workers, disk and a store. Exit code 3 if a check fails."""
+    """Check packages, Keras, workers, disk and a store. Exit code 3 if a check fails, or damage remains."""
+    store = target.store
+    if repair:
+        _repair(target, out, removal)
+        return
+    if target.name or removal.options():
+        raise ReviewError("--tree, --yes, --note and --author are for --repair; leave them out")
     probes = [*_machine(), *_packages()]
     probers: dict[str, Callable[[], Iterable[Probe]]] = {}
     if not quick:
@@ -60,6 +73,19 @@ def doctor(
         show(Page(title, [Grid(("check", "verdict", "result"), rows, wide=(2,))]))
     if worst:
         raise typer.Exit(NO)
+
+
+def _repair(target: MaybeInTree, out: Output, removal: Removal) -> None:
+    """Prints the unreadable rows of a tree, and removes them after confirmation."""
+    if target.store is None:
+        raise ReviewError("--repair needs a STORE, got none; write refine doctor STORE --repair")
+    with target.tree() as tree:
+        damage = tree.damage()
+        if damage.rows:
+            if not (removal.confirmed or out.as_json):
+                out.put(damage)
+            damage = tree.repair(**removal.ask(f"Remove {len(damage.rows):,} damaged rows for good?"))
+        out.put(damage)
 
 
 def _verdict(passes: bool, otherwise: str = "bad") -> str:
@@ -138,6 +164,7 @@ def _workers() -> Iterator[Probe]:
 def _store(store: str) -> Iterator[Probe]:
     from contextlib import closing
 
+    import refine
     from refine.store.engine import wal_of
     from refine.store.schema import SCHEMA_VERSION
     from refine.store.store import Store, check_exists
@@ -153,7 +180,7 @@ def _store(store: str) -> Iterator[Probe]:
             if size:
                 text = (
                     f"{size:,} bytes of recent writes are in {wal.name}: "
-                    "copy the store with refine backup STORE FILE"
+                    "copy the store with refine export STORE --backup FILE"
                 )
                 yield Probe("copies", "warn", text)
             integrity = database.integrity()
@@ -161,6 +188,14 @@ def _store(store: str) -> Iterator[Probe]:
             if integrity == "ok":
                 text = "every page is sound"
             yield Probe("file", _verdict(integrity == "ok"), text)
+        for name in trees:
+            with refine.Tree(name, store, create=False) as tree:
+                damage = tree.damage()
+            if damage.rows:
+                call = f"refine doctor {quoted(store)} --repair --tree {quoted(name)}"
+                rows = "; ".join(map(str, damage.rows[:3]))
+                count = plural(len(damage.rows), "unreadable row")
+                yield Probe("damage", "bad", f"{count} of {name} ({rows}); remove: {call}")
         rounds = {
             s.pk: f"round {i} of {name}"
             for name in trees

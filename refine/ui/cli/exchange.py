@@ -1,4 +1,4 @@
-"""Commands that import and export: import, load, export, backup."""
+"""Commands that import and export."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from refine.errors import StoreError
 from refine.ui.cli.shared import (
     BRING,
     Beside,
+    Given,
     InTree,
     Keywords,
     NoteOption,
@@ -25,7 +26,7 @@ from refine.ui.cli.shared import (
     option,
     started,
 )
-from refine.ui.cli.spelling import STORE, remember
+from refine.utils.format import join
 
 if TYPE_CHECKING:
     import refine
@@ -52,8 +53,19 @@ def export(
         Path | None,
         Option(help="Write the review page instead: one HTML file that opens offline."),
     ] = None,
+    backup: Annotated[
+        Path | None,
+        Option(help="Copy the whole SQLite store into this new file instead, also during a run."),
+    ] = None,
 ) -> None:
     """Export every round as plain text for git: node.json, trials.csv and a report."""
+    from refine.store.store import Store, check_exists
+
+    if backup and (page or folder or not reports or second_study.other or second_study.other_tree):
+        raise StoreError(
+            "--backup copies the store instead of a tree; leave --page, --out, --no-reports and a second "
+            "study out"
+        )
     if page and (folder or not reports):
         raise StoreError("--page writes one file instead of a bundle; leave --out and --no-reports out")
     if not page and (second_study.other or second_study.other_tree):
@@ -61,6 +73,12 @@ def export(
             "export writes one tree into the folder of --out: write --out FOLDER; a second study (OTHER, "
             "--other-tree) needs --page"
         )
+    if backup:
+        check_exists(target.store)
+        with closing(Store(target.store, create=False)) as database:
+            database.backup(backup)
+        out.path(backup)
+        return
     with target.tree() as tree, second_study.opened(tree, target.store) as other:
         out.path(
             tree.export_page(page, beside=other) if page else tree.export(folder or "export", reports=reports)
@@ -68,7 +86,7 @@ def export(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Imported:
+class Imported(Given):
     """Kind and meaning of the imported runs."""
 
     value: str | None = option("Name the column or result that is the value.")
@@ -106,7 +124,7 @@ def import_(
         Argument(
             metavar="SOURCE",
             help="Import this CSV, Parquet or JSON-lines file (one row per run), Optuna storage (URL) or "
-            "journal, or run directory of Talos.",
+            "journal, run directory of Talos, or folder that refine export wrote.",
         ),
     ],
     store: StoreArgument,
@@ -116,17 +134,25 @@ def import_(
         Option(
             "--tree",
             "-t",
-            help="Import into this tree, created if missing; default the name of the store's folder.",
+            help="Import into this tree, created if missing; default the name of the store's folder, or of "
+            "the exported tree.",
         ),
     ] = None,
     *,
     imported: Imported,
     note: NoteOption = "",
 ) -> None:
-    """Import finished runs as a root round: a CSV or Parquet file, an Optuna study, or a Talos run."""
+    """Import finished runs as a root round, or an exported tree with all its rounds."""
+    import refine
     from refine.tree.exchange.imports import read_runs
 
     InTree(store=store, name=name)
+    if (Path(source) / "tree.json").exists():
+        if typed := [f"--{name.replace('_', '-')}" for name in (*imported.options(), *["note"] * bool(note))]:
+            raise StoreError(f"{source} is an exported tree and takes only --tree, got {join(typed)}")
+        with refine.Tree.load(source, store, name) as loaded:
+            out.put(newest(loaded))
+        return
     # Read the source before opening the store: a wrong path leaves no empty store behind.
     runs = read_runs(source)
 
@@ -135,35 +161,3 @@ def import_(
 
     with started(store, name, add) as root:
         out.put(chosen(root))
-
-
-@command(BRING)
-def load(
-    folder: Annotated[Path, Argument(metavar="FOLDER", help="Read this folder, which refine export wrote.")],
-    store: StoreArgument,
-    out: Output,
-    name: Annotated[
-        str | None, Option("--tree", "-t", help="Name the tree; default its name at the export.")
-    ] = None,
-) -> None:
-    """Load an exported tree into a store."""
-    import refine
-
-    remember(STORE, store)
-    with refine.Tree.load(folder, store, name) as tree:
-        out.put(newest(tree))
-
-
-@command(BRING)
-def backup(
-    store: StoreArgument,
-    out: Output,
-    file: Annotated[Path, Argument(metavar="FILE", help="Write this new file.")],
-) -> None:
-    """Back up a SQLite store into a file, also while it is written to."""
-    from refine.store.store import Store, check_exists
-
-    check_exists(store)
-    with closing(Store(store, create=False)) as database:
-        database.backup(file)
-    out.path(file)

@@ -335,6 +335,16 @@ class InTree:
         return opened(self.store, self.name)
 
 
+_MaybeStore = Annotated[str | None, Argument(metavar="STORE", help=STORE_HELP)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaybeInTree(InTree):
+    """A store, or none."""
+
+    store: _MaybeStore = None  # type: ignore[assignment]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Beside:
     """A second study: a second store, or a second tree of the first store."""
@@ -413,6 +423,14 @@ class Given:
         """The typed options, except the named options."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in without}
         return {name: value for name, value in values.items() if value != getattr(type(self), name, MISSING)}
+
+    def typed(self, *without: str) -> str:
+        """The typed options as words of a command, except the named options."""
+        words = []
+        for name, value in Given.options(self, *without).items():
+            texts = map(str, value if isinstance(value, list) else [value])
+            words += [f"--{name.replace('_', '-')} {quoted(text)}" for text in texts]
+        return " ".join(words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -532,6 +550,22 @@ class Execution(Called):
     def on(self, round_: Round | None, **of_machine: object) -> Keywords:
         """The machine, and the objective of a round; no objective if ``round_`` is ``None``."""
         return self.keywords(**of_machine) | self.objective_of(round_)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal(Given):
+    """Note and author of a removal, and whether to confirm it."""
+
+    confirmed: bool = option("Skip the confirmation.", "--yes", "-y", default=False)
+    note: NoteOption = ""
+    author: AuthorOption = None
+
+    def ask(self, question: str) -> Keywords:
+        """Note and author for the log, after confirmation; without a terminal, only --yes confirms."""
+        if not self.confirmed and not typer.confirm(question, err=True):
+            say("nothing was changed", err=True)
+            raise typer.Exit(NO)
+        return self.options("confirmed")
 
 
 @dataclass(frozen=True, kw_only=True)

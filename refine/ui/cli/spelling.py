@@ -10,24 +10,28 @@ from collections.abc import Mapping
 from refine.errors import ReviewError
 from refine.utils.action import Action, Symbol
 
-_OF_TREE = ("report", "winner", "confirm", "judge", "export", "calibration", "repair")
-_OF_ROUND = ("run", "add", "analyze", "checks", "propose", "report", "failures", "branch")
-_OF_REVIEW = ("options", "accept", "decline")
+_OF_TREE = ("report", "winner", "confirm", "judge", "export", "calibration")
+_OF_ROUND = ("run", "add", "analyze", "propose", "report", "branch")
+_OF_REVIEW = ("accept", "decline")
 _COMMANDS = {
     **{f"tree.{name}": f"{name} STORE" for name in _OF_TREE},
     **{f"round.{name}": f"{name} STORE ROUND" for name in _OF_ROUND},
     **{f"review.{name}": f"{name} STORE ROUND" for name in _OF_REVIEW},
-    "tree": "tree STORE",
+    "tree": "show STORE",
     "tree.add_round": "run STORE --space FILE --objective MODULE:NAME",
     "tree.open_holdout": "holdout STORE",
     "tree.budget": "budget STORE",
     "tree.tag": "tag STORE ROUND",
-    "tree.damage": "repair STORE --look",
+    "tree.damage": "doctor STORE",
+    "tree.repair": "doctor STORE --repair",
     "tree.delete_trials": "delete STORE ROUND",
     "tree.delete_round": "delete STORE ROUND",
     "round.recommend": "winner STORE ROUND",
     "round.note": "tag STORE ROUND --note NOTE",
-    "review.edit": "preview STORE ROUND",
+    "round.checks": "analyze STORE ROUND --checks",
+    "round.failures": "show STORE ROUND --failures",
+    "review.options": "propose STORE ROUND --options",
+    "review.edit": "accept STORE ROUND --preview",
 }
 _PLOT = "round.plot."
 # Commands that run trials: they need the objective.

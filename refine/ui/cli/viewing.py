@@ -17,8 +17,6 @@ from refine.ui.cli.shared import (
     LOOK,
     NO,
     OPEN,
-    STORE_HELP,
-    AtNewest,
     AtNewestRun,
     AtRound,
     EpsilonOption,
@@ -27,6 +25,7 @@ from refine.ui.cli.shared import (
     Given,
     HtmlOption,
     InTree,
+    MaybeInTree,
     OfArgument,
     Output,
     RoundArgument,
@@ -35,6 +34,7 @@ from refine.ui.cli.shared import (
     direction_of,
     newest,
     option,
+    put_json,
 )
 from refine.ui.cli.spelling import completed, in_shell, quoted, with_objective, words_of
 from refine.utils.action import Action
@@ -44,35 +44,49 @@ from refine.utils.format import join, plural, without_numbers
 if TYPE_CHECKING:
     import pandas as pd
 
+    import refine
     from refine.analysis.judgement import Judgement
+    from refine.analysis.winner import Winner
     from refine.tree.round import Round
 
 
 @command(LOOK)
-def tree(target: InTree, out: Output) -> None:
-    """Print the tree with its best values and decisions."""
-    with target.tree() as tree_:
-        out.put(newest(tree_))
+def show(
+    target: InTree,
+    out: Output,
+    round_name: OfArgument = None,
+    log: Annotated[bool, Option("--log", help="Print the log, the oldest entry first.")] = False,
+    failures: Annotated[
+        bool,
+        Option("--failures", help="Print why trials of the round, by default the newest, did not complete."),
+    ] = False,
+) -> None:
+    """Print the tree with its best values and decisions, or a round with its progress and space."""
+    if log and failures:
+        raise ReviewError("--log and --failures print different tables, got both; give one of them")
+    with target.tree() as tree:
+        if failures:
+            _put_failures(out, chosen(tree[round_name or "last"]))
+        elif log:
+            _put_log(out, tree, round_name)
+        elif round_name is None:
+            out.put(newest(tree))
+        else:
+            out.put(chosen(tree[round_name]))
 
 
-@command(LOOK)
-def log(target: InTree, out: Output) -> None:
-    """Print the log of the tree, the oldest entry first."""
-    with target.tree() as tree_:
-        frame = tree_.log()
-        rows = [
-            (f"{time:%Y-%m-%d %H:%M:%S}", Cell(event, "strong"), *(text or "-" for text in texts))
-            for time, event, *texts in frame.itertuples(index=False)
-        ]
-        head = ("time (UTC)", "event", "round", "child", "author", "note")
-        out.put(frame, page=lambda: Page(f"Log of {tree_.name}", [Grid(head, rows)]))
-
-
-@command(LOOK, "show")
-def show_round(target: AtNewest, out: Output) -> None:
-    """Print a round: progress, best trial, space and decisions."""
-    with target.round() as round_:
-        out.put(round_)
+def _put_log(out: Output, tree: refine.Tree, round_name: str | None) -> None:
+    """Prints the log of a tree, or the entries about a round."""
+    frame = tree.log()
+    if round_name is not None:
+        id_ = chosen(tree[round_name]).id
+        frame = frame[(frame["round"] == id_) | (frame["child"] == id_)]
+    rows = [
+        (f"{time:%Y-%m-%d %H:%M:%S}", Cell(event, "strong"), *(text or "-" for text in texts))
+        for time, event, *texts in frame.itertuples(index=False)
+    ]
+    head = ("time (UTC)", "event", "round", "child", "author", "note")
+    out.put(frame, page=lambda: Page(f"Log of {tree.name}", [Grid(head, rows)]))
 
 
 @command(LOOK)
@@ -83,20 +97,22 @@ def analyze(
     direction: Annotated[
         str | None, Option(help="Set the direction: maximize or minimize; default the round's own.")
     ] = None,
+    checks: Annotated[
+        bool,
+        Option("--checks", help="Print the checks before a decision instead: PASS, WARN, FAIL or UNKNOWN."),
+    ] = False,
 ) -> None:
     """Print the evidence on every parameter, the strongest first."""
-    with target.round() as round_:
-        out.put(round_.analyze(metric, direction))
-
-
-@command(LOOK)
-def checks(target: AtNewestRun, out: Explained) -> None:
-    """Print the checks of the last proposal: PASS, WARN, FAIL or UNKNOWN."""
     from refine.report.pages.checks import checks_page
 
+    if checks and (metric or direction):
+        raise ReviewError("--checks are about the round's own goal; leave --metric and --direction out")
     with target.round() as round_:
-        checks = round_.checks()
-        out.put(checks, Action("round.propose"), page=lambda: checks_page(checks, in_shell))
+        if checks:
+            checked = round_.checks()
+            out.put(checked, Action("round.propose"), page=lambda: checks_page(checked, in_shell))
+        else:
+            out.put(round_.analyze(metric, direction))
 
 
 @command(LOOK)
@@ -124,32 +140,30 @@ def winner(target: InTree, out: Explained, round_name: OfArgument = None) -> Non
                 f"a winner needs a finished trial with a usable value, got none in tree {tree.name!r}; "
                 "run more trials"
             )
-        chosen(tree[won.round])
-        out.put(won)
-
-
-@command(LOOK)
-def front(target: InTree, out: Output, round_name: OfArgument = None) -> None:
-    """Print the front of several goals: trials that no other trial of the tree, or of one round, beats."""
-    from refine.report.pages.tree import value_text
-
-    with target.tree() as tree:
-        if round_name is None:
-            origin = f"tree {tree.name}"
-            rows = tree.front
+        won_round = chosen(tree[won.round])
+        if len(won_round.goals) < 2:
+            out.put(won)
         else:
-            round_ = chosen(tree[round_name])
-            origin = f"round {round_.id}"
-            rows = round_.front
-        if not len(rows):
-            raise AnalysisError(
-                f"a front needs trials with a value in every goal, {origin} has none; run more trials"
-            )
-        shown = [n for n in rows if n not in ("state", "value", "seconds", "seed", "cell", "origin")]
-        table = rows[shown].assign(**{"round": rows["round"].str[:8]} if "round" in rows else {})
-        texts = [tuple(value_text(value, 4) for value in row) for row in table.itertuples(index=False)]
-        page = Page(f"The front of {origin}", [Grid(list(map(str, shown)), texts)])
-        out.put(rows, page=lambda: page)
+            _put_front(out, won, (tree if round_name is None else won_round).front)
+
+
+def _put_front(out: Output, won: Winner, rows: pd.DataFrame) -> None:
+    """Prints the winner by the first goal, and the trials of the front."""
+    from refine.report.pages.tree import value_text
+    from refine.utils.plain import plain
+
+    if out.as_json:
+        put_json({**won.to_dict(), "front": plain(rows)})
+        return
+    names = [n for n in rows if n not in ("state", "value", "seconds", "seed", "cell", "origin")]
+    table = rows[names].assign(**{"round": rows["round"].str[:8]} if "round" in rows else {})
+    texts = [tuple(value_text(value, 4) for value in row) for row in table.itertuples(index=False)]
+    front = (
+        Text("The front: trials that no other trial beats", "strong"),
+        Grid(list(map(str, names)), texts),
+    )
+    page = won.page()
+    out.put(won, page=lambda: replace(page, blocks=(*page.blocks, *front)))
 
 
 @command(LOOK)
@@ -226,18 +240,16 @@ def plot(
 _KINDS = 10
 
 
-@command(LOOK)
-def failures(target: AtNewest, out: Output) -> None:
-    """Print the errors of trials that did not complete, by frequency, and the first traceback."""
+def _put_failures(out: Output, round_: Round) -> None:
+    """Prints the errors of trials that did not complete, by frequency, and the first traceback."""
     from refine.design.space_filling import IMPORTED
 
-    with target.round() as round_:
-        rows = round_.failures
-        calls = []
-        if round_.node.method != IMPORTED:  # imported trials cannot be re-run
-            states = map(str, rows["state"].unique())
-            calls = [Action("round.run", rerun=state) for state in states if state != "running"]
-        out.put(rows, *calls, page=lambda: _failures_page(round_, rows))
+    rows = round_.failures
+    calls = []
+    if round_.node.method != IMPORTED:  # imported trials cannot be re-run
+        states = map(str, rows["state"].unique())
+        calls = [Action("round.run", rerun=state) for state in states if state != "running"]
+    out.put(rows, *calls, page=lambda: _failures_page(round_, rows))
 
 
 def _failures_page(round_: Round, rows: pd.DataFrame) -> Page:
@@ -372,16 +384,6 @@ _OPTIONS = {"metric_pattern": "metric-pattern", "settings": "set"}
 _EXITS = {"KEEP": DONE, "DISCARD": NO, "CONFIRM": OPEN}
 # Words in a column of states for runs without a usable value.
 _ENDED_BADLY = ("crash", "crashed", "fail", "failed", "error", "timeout", "killed", "pruned", "running")
-
-
-_MaybeStore = Annotated[str | None, Argument(metavar="STORE", help=STORE_HELP)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaybeInTree(InTree):
-    """A store, or none if a table is read."""
-
-    store: _MaybeStore = None  # type: ignore[assignment]
 
 
 @command(LOOK)

@@ -152,11 +152,18 @@ def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path, rng):
     for path in pages:
         assert obeyed(path.read_text()) == [], path
     two_rounds = f"{root.id} {child.id}"
-    for words in ("tree", "log", f"show {root.id}", f"analyze {root.id}", "winner", f"diff {two_rounds}"):
+    for words in (
+        "show",
+        "show --log",
+        f"show {root.id}",
+        f"analyze {root.id}",
+        "winner",
+        f"diff {two_rounds}",
+    ):
         command, *round_words = words.split()
         for flags in ([], ["--json"]):
             result = CliRunner().invoke(app, [command, str(tmp_path / "r.db"), *round_words, *flags])
             assert result.exit_code == 0, result.output
             assert obeyed(result.output) == [], command
-    tree_data = json.loads(CliRunner().invoke(app, ["tree", str(tmp_path / "r.db"), "--json"]).output)
+    tree_data = json.loads(CliRunner().invoke(app, ["show", str(tmp_path / "r.db"), "--json"]).output)
     assert tree_data["name"] == "t" + EVIL  # for programs it is what it is

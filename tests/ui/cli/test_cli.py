@@ -61,7 +61,7 @@ def test_the_command_tree_prints_the_text_of_python(study):
     with refine.Tree("[bold]fruit", store=study.store) as tree:
         expected = str(tree).partition("\n\nNext ")[0]
     # Nothing that people wrote is markup.
-    output, _, following = good("tree", study.store).partition("\n\nnext:\n")
+    output, _, following = good("show", study.store).partition("\n\nnext:\n")
     assert output == expected
     commands = (
         "propose STORE CHILD --risk 0.05",
@@ -75,7 +75,7 @@ def test_the_command_tree_prints_the_text_of_python(study):
     assert f'"{NOTE}"' in expected
     assert "Edited by ada" in expected
     url = f"sqlite:///{study.store}"
-    assert good("tree", url).replace(url, study.store) == good("tree", study.store)
+    assert good("show", url).replace(url, study.store) == good("show", study.store)
 
 
 def test_show_prints_a_round_and_the_commands_that_follow(study):
@@ -104,8 +104,8 @@ def test_show_a_round_that_has_not_run(study):
 
 
 SEEN = (
-    "tree|show last|analyze first|propose first|checks first --all|log|winner|diff first last "
-    "--all|--help|no|show 漢"
+    "show|show last|analyze first|propose first|analyze first --checks --all|show --log|winner|"
+    "diff first last --all|--help|no|show 漢"
 )
 
 
@@ -121,10 +121,10 @@ def test_no_encoding_of_the_output_is_an_error(study, tmp_path, encoding):
         of_store = len(command) > 2 and command[0] != "-"
         result = runner.invoke(app, [command, *([store, *arguments] if of_store else [])])
         assert isinstance(result.exception, SystemExit | None), (line, result.exception)
-    output = runner.invoke(app, ["tree", store]).stdout
+    output = runner.invoke(app, ["show", store]).stdout
     assert "`-- 1  " in output or "+-- 1  " in output
     assert "[? ? *]" in output if encoding == "ascii" else "[é ? *]" in output
-    tags = json.loads(runner.invoke(app, ["tree", store, "--json"]).stdout)["tags"]
+    tags = json.loads(runner.invoke(app, ["show", store, "--json"]).stdout)["tags"]
     assert tags == {"first": study.root, "é 漢 ★": study.child}
 
 
@@ -196,33 +196,33 @@ def test_a_refused_first_round_leaves_no_store(tmp_path):
 def test_a_store_that_is_none(tmp_path):
     for store in (tmp_path / "no.db", f"sqlite:///{tmp_path / 'no.db'}", tmp_path):
         text = f"store {store}: no such file; give the path or URL of a store that exists"
-        assert refused("tree", store) == text
+        assert refused("show", store) == text
         assert refused("show", store, "first") == text
     assert list(tmp_path.iterdir()) == []  # looking leaves nothing behind
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but long enough to be looked at as one\n" * 40)
     before = path.read_bytes()
-    assert "not a database" in refused("tree", path)
+    assert "not a database" in refused("show", path)
     assert path.read_bytes() == before
 
 
 @pytest.mark.slow
 def test_a_server_that_is_not_there_keeps_its_password_to_itself():
-    text = refused("tree postgresql://ada:secret@127.0.0.1:1/refine")
+    text = refused("show postgresql://ada:secret@127.0.0.1:1/refine")
     assert text.split()[1] == "postgresql+psycopg://ada:***@127.0.0.1:1/refine:"
     assert "secret" not in text
 
 
 def test_a_store_with_several_trees_asks_for_one(study):
-    wrong = refused("tree", study.store, "--tree", "friut")
+    wrong = refused("show", study.store, "--tree", "friut")
     assert f" sqlite:///{study.store}: " in wrong
     assert wrong.endswith(": [bold]fruit")
-    several = refused("tree", study.with_later)
+    several = refused("show", study.with_later)
     assert "([bold]fruit, later)" in several
     option = several.rpartition(": ")[2]
     assert option == "--tree 'later'"
     for typed in (option, "-t later"):
-        assert good(f"tree {study.with_later} {typed}").startswith("later\n")
+        assert good(f"show {study.with_later} {typed}").startswith("later\n")
 
 
 def test_a_missing_round_and_a_wrong_folder_are_refused(study, tmp_path):
@@ -237,9 +237,8 @@ def test_a_missing_round_and_a_wrong_folder_are_refused(study, tmp_path):
 
 
 COMMANDS = (
-    "run add confirm holdout replay tree log show analyze checks diff winner front judge "
-    "calibration report plot failures propose options preview accept decline branch tag "
-    "repair delete exclude include export import load backup doctor"
+    "run add confirm holdout replay show analyze diff winner calibration report plot judge ask "
+    "propose accept decline branch budget tag delete exclude export import doctor"
 )
 
 

@@ -1,4 +1,4 @@
-"""``refine ask``, ``questions`` and ``add``: as in Python."""
+"""``refine ask`` and ``add``: as in Python."""
 
 import shlex
 
@@ -65,7 +65,7 @@ def test_a_question_is_settled_by_trials_of_its_round(store):
     ],
 )
 def test_printed_commands_use_double_quotes_only_where_a_shell_expands_nothing(edit, spelled):
-    command = f"refine accept STORE last {Edits(edit=[edit]).typed(n=None)}"
+    command = f"refine accept STORE last {Edits(edit=[edit]).typed()}"
     assert spelled in command
     assert shlex.split(command)[-1] == edit
 
@@ -78,9 +78,10 @@ def test_a_wrong_question_is_one_line(store):
 
 def test_questions_are_listed_with_calls_to_ask(store):
     good(f"ask {store} 'lr <= 2' --guess 0.7 --author mia")
-    listed = data("questions", store, "--no-suggest")
+    listed = data("ask", store, "--no-suggest")
     assert [(q["question"], q["answers"][0]["guess"]) for q in listed["asked"]] == [("lr <= 2", 0.7)]
-    assert "mia" in good("questions", store)
+    assert "mia" in good("ask", store)
+    assert "--given and --guess" in refused("ask", store, "--given", "lr <= 2", "--guess", 0.5)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +120,9 @@ def test_printed_calls_of_a_command_study_run_as_printed(tmp_path, monkeypatch):
 
 def test_your_own_questions_are_asked_by_you(store):
     good(f"ask {store} 'lr <= 2'")
-    assert good("questions", store, "--no-suggest").split("Next")[0].count(" you") == 1
+    assert good("ask", store, "--no-suggest").split("Next")[0].count(" you") == 1
     good(f"ask {store} 'lr <= 3' --author mia")
-    assert " you" not in good("questions", store, "--no-suggest").split("Next")[0]
+    assert " you" not in good("ask", store, "--no-suggest").split("Next")[0]
 
 
 def test_the_next_call_of_questions_names_the_objective(tmp_path, monkeypatch):
@@ -133,4 +134,4 @@ def test_the_next_call_of_questions_names_the_objective(tmp_path, monkeypatch):
     words += ["--set", "goal.noise=retraining", "-q"]
     good("run", "s.db", *words)
     good("budget", "s.db", 23)
-    assert "refine confirm s.db --objective asked.py:score" in good("questions", "s.db")
+    assert "refine confirm s.db --objective asked.py:score" in good("ask", "s.db")

@@ -47,7 +47,7 @@ def test_a_new_study_gets_its_budget_from_the_first_run(tmp_path, monkeypatch):
     ran = data("run", store, *words)
     assert ran["n"] == first_size(30)
     assert data("budget", store)["spent"] >= ran["n"]
-    assert "of 30" in good("tree", store)
+    assert "of 30" in good("show", store)
 
 
 def test_the_reserve_counts_earlier_repeats(store):

@@ -49,7 +49,7 @@ def test_an_import_without_a_name_is_named_after_the_folder_of_its_store(csv, tm
     (tmp_path / "pears").mkdir()
     store = tmp_path / "pears" / "r.db"
     good(f"import {csv} {store}", "--value", "loss", "--minimize")
-    assert good("tree", store).startswith("pears")
+    assert good("show", store).startswith("pears")
     assert "loss" in refused("import", csv, tmp_path / "s.db", "--value", "lss", "--minimize")
     assert not (tmp_path / "s.db").exists()
 
@@ -99,10 +99,11 @@ def test_import_says_no(csv, tmp_path):
 def test_export_and_load(csv, tmp_path):
     good("import", csv, tmp_path / "r.db", *MINE)
     good("export", tmp_path / "r.db", "--no-reports", "--out", tmp_path / "out")
-    text = good("load", tmp_path / "out", tmp_path / "l.db")
-    assert text == good("tree", tmp_path / "r.db").replace("r.db", "l.db")
-    assert good("load", tmp_path / "out", tmp_path / "l.db", "--tree", "new").startswith("new\n")
-    assert "tree.json" in refused("load", tmp_path, tmp_path / "l.db")
+    text = good("import", tmp_path / "out", tmp_path / "l.db")
+    assert text == good("show", tmp_path / "r.db").replace("r.db", "l.db")
+    assert good("import", tmp_path / "out", tmp_path / "l.db", "--tree", "new").startswith("new\n")
+    assert "tree.json" in refused("import", tmp_path, tmp_path / "l.db")
+    assert "--value" in refused("import", tmp_path / "out", tmp_path / "l.db", *MINE[2:4])
     words = ("export", tmp_path / "r.db", "--page", tmp_path / "s.html")
     assert good(*words).strip() == str(tmp_path / "s.html")
     assert "--page writes" in refused(*words, "--no-reports")

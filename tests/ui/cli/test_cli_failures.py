@@ -37,7 +37,7 @@ def store(tmp_path_factory):
 
 
 def test_failures_are_listed_by_kind_with_the_first_traceback(store):
-    output = good("failures", *store)
+    output = good("show", *store, "--failures")
     first, *lines = output.splitlines()
     assert first == f"round {store[1]} of fragile: 10 of 22 trials did not complete"
     kinds = [line for line in lines if line.startswith("- ")]
@@ -47,7 +47,7 @@ def test_failures_are_listed_by_kind_with_the_first_traceback(store):
     assert any(k.startswith("- diverged, 2 trials: ") for k in kinds)
     assert output.count("Traceback") == 1
     assert f"  refine run {store[0]} {store[1]} --rerun failed" in lines[-2:]
-    rows = data("failures", *store)
+    rows = data("show", *store, "--failures")
     assert len(rows) == 10
     assert {row["state"] for row in rows} == {"failed", "diverged"}
     assert sum(TOO_LARGE in (row["error"] or "") for row in rows) == 8
@@ -66,7 +66,7 @@ def test_failures_that_differ_in_numbers_alone_are_one_kind(tmp_path):
         root = tree.add_round({"x": (0.0, 1.0, 11)}, out_of_memory, n=11)
         root.run()
         report = root.report(tmp_path).read_text()
-    kinds = [line for line in good("failures", path).splitlines() if line.startswith("- ")]
+    kinds = [line for line in good("show", path, "--failures").splitlines() if line.startswith("- ")]
     assert len(kinds) == 1
     assert kinds[0].startswith(f"- failed, 5 trials: MemoryError: {message} ")
     assert report.count(message) == 1
@@ -74,26 +74,26 @@ def test_failures_that_differ_in_numbers_alone_are_one_kind(tmp_path):
 
 def test_a_round_with_failures_leads_to_them(store, tmp_path):
     place = " ".join(store)
-    assert f"  refine failures {place}\n  refine propose {place} " in run("show", *store).stdout
+    assert f"  refine show {place} --failures\n  refine propose {place} " in run("show", *store).stdout
     path = tmp_path / "broken.db"
     with refine.Tree("broken", store=path) as tree:
         root = tree.add_round({"x": (0.0, 1.0, 20)}, broken, n=20)
         with pytest.raises(refine.errors.RoundStoppedError, match=r"round\.failures"):
             root.run()
-    assert f"failures {path} {root.id}" in refused("analyze", path, root.id)
+    assert f"show {path} {root.id} --failures" in refused("analyze", path, root.id)
     last = run("show", path, root.id).stdout.splitlines()[-1]
-    assert "refine failures" in last
+    assert last.endswith("--failures")
     assert "refine analyze" not in last  # there is nothing to analyze
 
 
 @pytest.mark.slow
 def test_errors_in_the_shell_name_commands_and_not_python_calls(store):
     run("propose", *store)
-    message = run("preview", *store, "--edit", "lr=(0, 1)").stderr
+    message = run("accept", *store, "--preview", "--edit", "lr=(0, 1)").stderr
     place = " ".join(store)
     assert f"branch {place} --edit NAME=VALUE --previous NAME=VALUE" in message
     assert "round." not in message
-    checks = run("checks", *store, "--why").stdout
+    checks = run("analyze", *store, "--checks", "--why").stdout
     assert f"refine tag {place} --note NOTE" in checks
     assert "round.note" not in checks
 
@@ -108,12 +108,14 @@ SPELLED = {
         "round.branch", Symbol("space"), previous=...
     ): "refine branch STORE ROUND --edit NAME=VALUE --previous NAME=VALUE",
     Action("round.plot.density", "lr"): "refine plot STORE ROUND density lr",
-    Action("review.edit", {"dropout": (0, 0.2)}): "refine preview STORE ROUND --edit 'dropout=(0, 0.2)'",
+    Action(
+        "review.edit", {"dropout": (0, 0.2)}
+    ): "refine accept STORE ROUND --preview --edit 'dropout=(0, 0.2)'",
     Action(
         "review.edit", dropout=Symbol("(0.0, 0.2)")
-    ): "refine preview STORE ROUND --edit 'dropout=(0.0, 0.2)'",
+    ): "refine accept STORE ROUND --preview --edit 'dropout=(0.0, 0.2)'",
     Action("tree.judge", ..., {"name": ...}, budget=8): "refine judge STORE winner name=VALUE --budget 8",
-    Action("review.edit", C=(1, 2)): "refine preview STORE ROUND --edit 'C=(1, 2)'",
+    Action("review.edit", C=(1, 2)): "refine accept STORE ROUND --preview --edit 'C=(1, 2)'",
     Action("tree.judge", {"C": 1.0, "GAMMA": 2}, "best"): "refine judge STORE 'C=1.0 GAMMA=2' best",
     Action("tree['a1'].report", "reports"): "refine report STORE ROUND --out reports",
     Action("review.accept", note=..., n=...): "refine accept STORE ROUND --note NOTE --n N",
@@ -159,7 +161,7 @@ def test_a_suggested_command_runs_in_sh_whatever_its_values_are(tmp_path, value)
 @pytest.mark.parametrize(
     "call",
     [
-        ("preview", "n=5 x.db", "last"),
+        ("accept", "n=5 x.db", "last", "--preview"),
         ("run", "x.db", "--space", "note=a b.toml", "--objective", "m:f"),
         ("judge", "STORE", "n=5,epsilon=3", "winner"),
         ("show", "STORE", "note=7"),
@@ -185,7 +187,7 @@ def test_an_error_shows_arguments_without_their_names_in_python(store):
     [
         (("init", "/proc/refine"), "give another folder"),
         (("run", "x.db", "--space", "missing.toml", "--objective", "m:f"), "file that exists"),
-        (("backup", "missing.db", "copy.db"), "give the path or URL of a store that exists"),
+        (("export", "missing.db", "--backup", "copy.db"), "give the path or URL of a store that exists"),
     ],
 )
 def test_an_error_about_a_missing_place_names_a_fix(call, fix):
@@ -244,7 +246,7 @@ def test_failures_lists_pruned_and_failed_trials(tmp_path):
         root.run()
         states = set(root.trials["state"])
     assert {"pruned", "failed"} <= states
-    listed = good("failures", path)
+    listed = good("show", path, "--failures")
     assert "failed, 1 trial" in listed
     assert re.search(r"^- pruned, \d+ trials", listed, re.MULTILINE)
 
@@ -261,9 +263,9 @@ def test_the_advised_objective_is_never_another_file_of_the_same_name(tmp_path, 
     process_run = process(tmp_path, f"run s.db --space space.toml {typed} -n 3 --quiet")
     assert "refine run s.db " in process_run.stdout
     assert typed in process_run.stdout
-    assert "--objective path/to/same_name.py:score" in good("show s.db")
+    assert "--objective path/to/same_name.py:score" in good("show s.db last")
     (tmp_path / "same_name.py").write_text(source)
-    assert "--objective same_name.py:score" in good("show s.db")
+    assert "--objective same_name.py:score" in good("show s.db last")
 
 
 @pytest.fixture

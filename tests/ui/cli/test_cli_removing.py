@@ -8,6 +8,7 @@ import pytest
 from shell import run
 
 import refine
+from refine.ui.cli.shared import ERROR
 
 pytestmark = pytest.mark.slow
 
@@ -30,22 +31,26 @@ def trials(store):
 
 
 def test_repair_prints_asks_and_removes(store):
-    assert run("repair", store).exit_code == 0
-    assert json.loads(run("repair", store, "--json").output)["rows"] == []
+    assert run("doctor", store, "--repair").exit_code == 0
+    assert json.loads(run("doctor", store, "--repair", "--json").output)["rows"] == []
     with contextlib.closing(sqlite3.connect(store)) as connection, connection:
         connection.execute("UPDATE trial SET seconds = 1e308 WHERE pk = 3")
-    result = run("repair", store, "--look")
+    result = run("doctor", store, "--quick", "--json")
     assert result.exit_code == 3
-    assert "0 to 1e+09, got 1e+308" in result.output
-    assert "next:\n  refine repair" in result.output
-    assert json.loads(run("repair", store, "--look", "--json").output)["removed"] is False
-    assert run("repair", store, typed="n\n").exit_code == 3
+    (damage,) = [probe["says"] for probe in json.loads(result.output) if probe["what"] == "damage"]
+    assert "0 to 1e+09, got 1e+308" in damage
+    assert f"refine doctor {store} --repair" in damage
+    result = run("doctor", store, "--repair", typed="n\n")
+    assert result.exit_code == 3
+    assert "next:\n  refine doctor" in result.output
     assert trials(store) == ([19], ["root"])
-    result = run("repair", store, "--note", "why", typed="y\n")
+    result = run("doctor", store, "--repair", "--note", "why", typed="y\n")
     assert (result.exit_code, "1 stored" in result.output) == (0, True)
     assert trials(store) == ([19], ["root", "repaired"])
-    report = json.loads(run("repair", store, "--yes", "--json").output)
+    report = json.loads(run("doctor", store, "--repair", "--yes", "--json").output)
     assert (report["removed"], report["rows"]) == (False, [])
+    assert run("doctor", "--repair").exit_code == ERROR
+    assert run("doctor", store, "--yes").exit_code == ERROR
 
 
 def test_delete_asks_and_removes(store):

@@ -48,10 +48,10 @@ def test_accepting_last_warns_that_last_is_now_the_child_and_names_the_author(tm
     tree.close()
     said("propose", tmp_path / "s.db", "last")
     assert "`last` names" in run("accept", tmp_path / "s.db", "last", "-n", 3).stderr
-    assert "Accepted by you" in said("tree", tmp_path / "s.db")
+    assert "Accepted by you" in said("show", tmp_path / "s.db")
     assert "by you" in said("show", tmp_path / "s.db", "root")
     said("accept", tmp_path / "s.db", "root", "-n", 3, "--exploit", 0.5, "--author", "grace")
-    output = said("tree", tmp_path / "s.db")
+    output = said("show", tmp_path / "s.db")
     assert "Accepted by grace" in output
     assert "by you" not in output
 
@@ -80,15 +80,15 @@ def test_suggested_commands_run_as_printed(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("refine.ui.cli.shared.objective_for", lambda *_: {"objective": objective})
     done = set()
-    todo = [f"tree {store} --tree fruit"]
+    todo = [f"show {store} --tree fruit"]
     while todo:
         line = todo.pop(0)
-        command = line.split()[0]
+        command = " ".join([line.split()[0], *re.findall("--(?:preview|options)", line)])
         if command in (*done, "report"):  # one of each is enough, in the order in which they are suggested
             continue
         done.add(command)
         todo += suggested(said(line))
-    assert {"propose", "winner", "preview", "accept", "run", "analyze", "plot"} <= done
+    assert {"propose", "winner", "accept --preview", "accept", "run", "analyze", "plot"} <= done
     (after,) = suggested(said(f"decline {store} root --tree fruit"))
     said(after.replace("NAME=VALUE", "lr=1"))
     with refine.Tree("fruit", store=shlex.split(store)[0], create=False) as tree:
@@ -194,7 +194,7 @@ def test_failed_start_leaves_no_tree(tmp_path, monkeypatch):
     assert not Path("s.db").exists()
     said("run s.db --space s.toml --command 'echo {x}' -n 2 -q --tree mine")
     assert run("run s.db --space s.toml --command 'echo {y}' -n 2 -q --tree other").exit_code == 1
-    assert said("tree s.db").startswith("mine")
+    assert said("show s.db").startswith("mine")
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_first_round_of_few_trials_suggests_more_trials(tmp_path, monkeypatch)
     (tmp_path / "s.toml").write_text("[parameters]\nx = { low = 1, high = 50, step = 1 }\n")
     line, *_ = suggested(said("run s.db --space s.toml --command 'echo {x}' -n 4 -q"))
     said(line, "-q")
-    assert suggested(said("tree s.db"))[0].startswith("propose")
+    assert suggested(said("show s.db"))[0].startswith("propose")
 
 
 @pytest.mark.slow

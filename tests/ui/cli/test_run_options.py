@@ -15,10 +15,6 @@ def options_of(command):
     return {option.name for option in params if option.param_type_name == "option"}
 
 
-def test_refine_run_has_few_options():
-    assert len(options_of("run")) <= 16
-
-
 def test_plain_fields_of_a_machine_are_keys_of_the_project_file():
     fields = {f.name for f in dataclasses.fields(refine.Machine) if f.init}
     assert fields - set(KEYS["machine"]) == {"executor", "progress", "on_trial", "on_round"}
