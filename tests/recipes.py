@@ -1,4 +1,4 @@
-"""Titled Python blocks of the docs for libraries that refine does not load; the test of pages skips them."""
+"""Blocks of the docs that tests run: titled Python for libraries, and the calls of the first hour."""
 
 import re
 from pathlib import Path
@@ -13,3 +13,10 @@ def recipe(page, title, **names):
     assert block, f"{page} has no block titled {title}"
     exec(compile(block[1], f"{page}: {title}", "exec"), names)
     return names
+
+
+def first_hour():
+    """The calls of README from the installation to the first decision with a program."""
+    text = (DOCS.parent / "README.md").read_text()
+    block = re.search(r"<!-- first hour -->\n+```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return block[1].splitlines()

@@ -15,6 +15,7 @@ import typer
 
 from refine.ui.cli import app
 from tests.elsewhere import missing
+from tests.recipes import first_hour
 
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = re.compile(r"\.(venv|git$|[a-z]+_cache)|build$|dist$|demo-output$|site$")
@@ -281,6 +282,19 @@ def test_commands_that_readme_and_frequent_questions_print_are_typed_above():
         verb, arguments, options = form(command)
         alike = [t for t in typed if t[0] == verb and t[1] >= arguments and t[2] >= options]
         assert alike, f"add a command like this one: {command}"
+
+
+@pytest.mark.nightly
+def test_the_first_hour_of_readme_needs_the_wheel_and_no_other_word(installed):
+    folder = installed.folder / "hour"
+    folder.mkdir()
+    (folder / "train.sh").write_text('#!/bin/sh\necho "val_loss: 0$2$4"\n')
+    (folder / "train.sh").chmod(0o755)
+    installation, *calls = first_hour()
+    assert installation == "pip install ."  # as the fixture did
+    for call in calls:
+        printed = installed.run(call, "hour")
+    assert "  refine run study.db" in printed
 
 
 @pytest.mark.nightly
