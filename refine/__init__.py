@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers
     from refine.run.workers.ray_executor import RayExecutor as RayExecutor
     from refine.space.belief import Near as Near
     from refine.space.categorical import Categorical as Categorical
+    from refine.space.fidelity import Fidelity as Fidelity
     from refine.space.parameters import Float as Float
     from refine.space.parameters import Integer as Integer
     from refine.space.space import Space as Space
@@ -38,6 +39,7 @@ _HOMES = {
     "Command": "run.command",
     "DaskExecutor": "run.workers.dask_executor",
     "Decision": "review.decision",
+    "Fidelity": "space.fidelity",
     "Float": "space.parameters",
     "Goal": "trials.goal",
     "Integer": "space.parameters",

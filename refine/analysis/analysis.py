@@ -29,6 +29,14 @@ from refine.analysis.evidence import (
     untested,
     without_ruled_out,
 )
+from refine.analysis.fidelity import (
+    Bridges,
+    bridged,
+    cheap_rows,
+    level_positions_of,
+    with_cheap_states,
+    with_forecasts,
+)
 from refine.analysis.finding import Finding, Whole, coupled_with, finding_of
 from refine.analysis.metric_limits import MetricLimits, metric_limits
 from refine.analysis.new_data import NewData, new_data_of
@@ -204,6 +212,10 @@ class Analysis(Shown):
     n_outside: int = 0  # trials of ``outside`` that are of the round itself
     # deviation of trials on new data; ``None`` if no trial has scores by validation row or by fold
     new_data: NewData | None = field(default=None, repr=False)
+    # (n,) positions of the evidence on the fidelity, 0 for its cheapest and 1 for its full level; ``None`` without
+    # a fidelity. Values in ``y`` of cheap trials are forecasts of full values.
+    levels: Floats | None = field(default=None, repr=False)
+    bridges: Bridges | None = field(default=None, repr=False)  # between levels of the fidelity
 
     def with_goals(self, others: Sequence[Analysis]) -> Analysis:
         """The analysis of several goals at once, in which this one is the first goal's."""
@@ -234,6 +246,13 @@ class Analysis(Shown):
             fixed = ""
         names = [e.name for e in self.parameters]
         raise UnknownNameError(f"no evidence for parameter {name!r}{fixed}; {did_you_mean(name, names)}")
+
+    @property
+    def at_full(self) -> Bools:
+        """(n,) mask of the evidence at the full level of the fidelity; all of it without one."""
+        if self.levels is None:
+            return np.ones(len(self.y), dtype=np.bool_)
+        return np.asarray(self.levels == 1.0, dtype=np.bool_)
 
     @property
     def subject_to(self) -> tuple[str, ...]:
@@ -622,9 +641,9 @@ def analyze(
     # With exact values, a forecast would pass for one in spite of its error.
     if not resolution.deterministic:
         X, y, place, unusable = _evidence(tables.parts, sign, forecasts=True)
-    digest = hashlib.sha256(
-        np.round(np.column_stack([X, y]), 12).tobytes() + space.digest.encode()
-    ).hexdigest()
+    levels = _levels(space, tables.parts, place)
+    columns = [X, y] if levels is None else [X, y, levels]
+    digest = hashlib.sha256(np.round(np.column_stack(columns), 12).tobytes() + space.digest.encode()).hexdigest()
     analysis = Analysis(
         space=space,
         metric=metric or value,
@@ -657,6 +676,8 @@ def analyze(
         explosion_limit=tables.explosion_limit,
         declared_limits=checked_limits(limits),
         new_data=new_data,
+        levels=levels,
+        bridges=tables.bridges,
     )
     if tables.sampled:
         analysis = _of_all(analysis, tables, value, allow_degenerate)
@@ -697,6 +718,7 @@ class _Tables(NamedTuple):
     n_excluded: int | None  # excluded trials of the round itself; ``None`` if none of any round is
     n_exploded: int  # trials of the round itself with an exploded value
     explosion_limit: float  # see :attr:`Analysis.explosion_limit`
+    bridges: Bridges | None  # between levels of the fidelity
 
     @property
     def path_parts(self) -> tuple[EvidenceTable, ...]:
@@ -725,6 +747,7 @@ def _tables_of(
     frame = _judged(frame, space, constraints)
     other_tables = [t for t in (sources.earlier, sources.elsewhere) if t is not None]
     other_tables = [_judged(table, space, constraints) for table in other_tables]
+    frame, *other_tables = (with_cheap_states(space, table, value) for table in (frame, *other_tables))
     finished = [sign * _finished_values(table, value) for table in (frame, *other_tables)]
     limit = explosion_limit(np.concatenate(finished), scale)
     n_exploded = 0
@@ -732,6 +755,8 @@ def _tables_of(
         frame, blown = _without_exploded(frame, value, sign, limit)
         n_exploded = int(blown[pooled:].sum())
         other_tables = [_without_exploded(table, value, sign, limit)[0] for table in other_tables]
+    bridges = bridged(space, (frame, *other_tables), value, sign)
+    frame, *other_tables = (with_forecasts(table, bridges) for table in (frame, *other_tables))
     read_masks = {n: _read_mask(n, mask, len(frame)) for n, mask in (sources.read or {}).items()}
     excluded = np.zeros(len(frame), dtype=np.bool_)
     if "state" in frame:
@@ -785,6 +810,7 @@ def _tables_of(
         n_excluded=n_excluded if excluded.any() else None,
         n_exploded=n_exploded,
         explosion_limit=limit,
+        bridges=bridges,
     )
 
 
@@ -818,7 +844,7 @@ def _resolution(
     """
     rows = tables.rows
     sign = tables.sign
-    even = rows.finished & rows.space_filling
+    even = (rows.finished | rows.cheap) & rows.space_filling
     drawn_evenly = bool(even.any())
     if not drawn_evenly:
         even = rows.finished
@@ -827,8 +853,9 @@ def _resolution(
     first_y = np.zeros(0)
     if not drawn_evenly and sources.first_round is not None:
         space, frame, groups, allow_degenerate = sources.first_round
+        frame = with_forecasts(with_cheap_states(space, frame, "value"), tables.bridges)
         first_rows = _inside(space, frame, "value", allow_degenerate, sign)
-        first_even = first_rows.finished & first_rows.space_filling
+        first_even = (first_rows.finished | first_rows.cheap) & first_rows.space_filling
         drawn_evenly = int(first_even.sum()) >= LEAST
         if not drawn_evenly:
             first_even = first_rows.finished
@@ -1051,7 +1078,7 @@ def _evidence(
     """
     X = np.concatenate([part.X[part.informative] for part in parts])
     values = [
-        np.where(part.finished | (part.forecast & forecasts), sign * part.y, np.nan)[part.informative]
+        np.where(part.finished | part.cheap | (part.forecast & forecasts), sign * part.y, np.nan)[part.informative]
         for part in parts
     ]
     y = np.concatenate(values)
@@ -1060,6 +1087,13 @@ def _evidence(
     unusable = np.concatenate([part.failed[part.informative] for part in parts]) | degenerate
     order = order_of(X, y)
     return X[order], y[order], order, unusable[order]
+
+
+def _levels(space: Space, parts: Sequence[EvidenceTable], place: npt.NDArray[np.intp]) -> Floats | None:
+    """Positions on the fidelity of the evidence of :func:`_evidence`, in its order; ``None`` without a fidelity."""
+    positions = [level_positions_of(space, part.table) for part in parts]
+    found = [p[part.informative] for p, part in zip(positions, parts, strict=True) if p is not None]
+    return np.concatenate(found)[place] if found else None
 
 
 def _own(tables: _Tables) -> Bools:
@@ -1222,7 +1256,7 @@ def _inside(
     if "state" in table:
         finished &= (table["state"] == "complete").to_numpy()
         failed = table["state"].isin(FAILED).to_numpy()
-        pruned = (table["state"] == "pruned").to_numpy()
+        pruned = table["state"].isin(("pruned", "cheap")).to_numpy()
     infeasible = infeasible_rows(table) & finished
     finished = finished & ~infeasible
     failed = failed & ~infeasible
@@ -1255,6 +1289,7 @@ def _inside(
         forecast=np.isfinite(forecast),
         infeasible=infeasible,
         measured=measured if infeasible.any() else y,
+        cheap=cheap_rows(table) & np.isfinite(y) & finished.any(),
         lost=np.zeros(len(y), dtype=np.bool_),
         absent=np.zeros(len(y), dtype=np.bool_),
     )

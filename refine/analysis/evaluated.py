@@ -143,12 +143,12 @@ def values_of(round_: RanRound) -> tuple[Floats, Bools, Bools]:
 
 
 def _planned_runs(round_: RanRound) -> list[Run]:
-    """The planned runs of a round that have ended."""
+    """The planned runs of a round that have ended, at the full level of a fidelity."""
     values, good, infeasible = values_of(round_)
     columns = round_.records.columns
     runs = []
     for i, configuration in enumerate(round_.records.configurations):
-        if columns["replicate"][i] or columns["state"][i] in ("running", "excluded"):
+        if columns["replicate"][i] or columns["state"][i] in ("running", "excluded", "cheap"):
             continue
         names = names_read(columns["read"][i])
         read = None

@@ -190,13 +190,14 @@ class EvidenceTable(NamedTuple):
     forecast: Bools  # pruned trials with a forecast
     infeasible: Bools
     measured: Floats  # ``y`` with the measured values of infeasible trials
+    cheap: Bools  # trials below the full level of the fidelity, with a forecast of their full value
     lost: Bools  # see :func:`without_ruled_out`
     absent: Bools  # trials that lack the parameter under test
 
     @property
     def measurable(self) -> Bools:
-        """Trials that finished with a value, infeasible ones included."""
-        return self.finished | self.infeasible
+        """Trials that finished with a value, infeasible and cheap ones included."""
+        return self.finished | self.infeasible | self.cheap
 
     @property
     def informative(self) -> Bools:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from refine import stats
 from refine.analysis.analysis import Analysis, origin_words
+from refine.analysis.fidelity import cheap_rows, level_positions_of, with_cheap_states, with_forecasts
 from refine.design.space_filling import Uniform, Weighted, draw, feasible
 from refine.errors import DesignError, ReviewError
 from refine.proposal.expected_time import Durations, durations_of
@@ -74,12 +75,17 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
             are skipped.
         allow_degenerate: Whether degenerate models count as usable.
     """
+    frame = with_forecasts(with_cheap_states(analysis.space, frame, "value"), analysis.bridges)
     X = _frame_positions(analysis, frame)
-    ended = ~frame["state"].isin(("running", EXCLUDED)).to_numpy() & np.isfinite(X).all(axis=1)
-    good = may_be_best(frame, analysis.space, allow_degenerate)[ended]
-    values = analysis.sign * frame["value"].to_numpy(dtype=float)[ended]
+    at_cheap = cheap_rows(frame)
+    value = np.where(at_cheap, frame.get("forecast", np.nan), frame["value"].to_numpy(dtype=float))
+    told = ~at_cheap | np.isfinite(value)  # without a bridge yet, a cheap trial tells nothing about full ones
+    ended = told & ~frame["state"].isin(("running", EXCLUDED)).to_numpy() & np.isfinite(X).all(axis=1)
+    good = (may_be_best(frame, analysis.space, allow_degenerate) | at_cheap)[ended]
+    values = analysis.sign * value[ended]
     good &= ~exploded(values, analysis.explosion_limit)
     # As in the analysis, what tells where not to look counts as the worst value seen.
+    levels = level_positions_of(analysis.space, frame)
     worst = np.append(values[good], analysis.y.min()).min()
     y = np.concatenate([analysis.y, np.where(good, values, worst)])
     pruned = (frame["state"] == "pruned").to_numpy()[ended]
@@ -98,6 +104,7 @@ def learning_from(analysis: Analysis, frame: pd.DataFrame, allow_degenerate: boo
         analysis,
         X=np.concatenate([analysis.X, X[ended]]),
         y=y,
+        levels=None if levels is None else np.concatenate([analysis.levels, levels[ended]]),
         origins=np.concatenate([analysis.origins, origin_words(frame)[ended]]),
         from_branches=None,
         failed=_with_more(analysis, ~(good | pruned | infeasible)),

@@ -85,7 +85,8 @@ def log_improvement(analysis: Analysis, positions: Floats) -> Floats:
     from scipy.special import ndtr
 
     ahead, failing = _posteriors(analysis, positions, exact=False, model=MEANS)
-    z = (ahead.mean - ahead.known_mean.max()) / ahead.sd
+    full = analysis.at_full[ahead.known]
+    z = (ahead.mean - ahead.known_mean[full if full.any() else slice(None)].max()) / ahead.sd
     rise = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi) + z * ndtr(z)
     improvement = np.log(ahead.sd) + np.log(np.maximum(rise, 1e-300))
     if failing is not None:
@@ -121,6 +122,16 @@ def _posteriors(
     evidence = analysis.parameters
     everywhere = reading(evidence, analysis.X), reading(evidence, positions)
     sizes = cardinalities_of(analysis)
+    places = analysis.X, positions
+    if analysis.levels is not None:
+        # Claims are about the full level: every cell lies there.
+        places = tuple(
+            np.column_stack([x, level]) for x, level in ((analysis.X, analysis.levels), (positions, np.ones(len(positions))))
+        )
+        everywhere = tuple(
+            None if read is None else np.column_stack([read, np.ones(len(read), dtype=np.bool_)]) for read in everywhere
+        )
+        sizes = [*sizes, 0]
     finished = learned_rows(analysis)
     rows = np.flatnonzero(finished)
     objective = model or stats.MixedPosterior()
@@ -145,9 +156,9 @@ def _posteriors(
         else:
             before = (prior[0][own_rows], prior[1])
         posterior = replace(model_of, seed=model_of.seed + seed)(
-            analysis.X[own_rows],
+            places[0][own_rows],
             y[own_rows],
-            positions,
+            places[1],
             sizes,
             read,
             everywhere[1],
@@ -163,7 +174,7 @@ def _posteriors(
     prior = _prior(analysis, positions)
     if feasibility is None:
         posterior = fitted(analysis.y, _SEED, rows, exact, prior, best_possible)
-        if claimed:
+        if claimed and analysis.levels is None:
             posterior = on_new_data(posterior, analysis, positions, sizes)
     else:
         # A constraint that every trial meets, or without any known value, does not separate cells.
@@ -615,7 +626,9 @@ def _known(analysis: Analysis, surrogate: Surrogate) -> Floats | None:
     index_of = {row.tobytes(): i for i, row in enumerate(surrogate.levels)}
     read = surrogate.levels != NOT_READ
     known = np.full(len(surrogate.candidates), math.nan)
-    for row, x, value in zip(levels_at(analysis.parameters, analysis.X), analysis.X, values, strict=True):
+    full = analysis.at_full
+    rows = levels_at(analysis.parameters, analysis.X)[full]
+    for row, x, value in zip(rows, analysis.X[full], values[full], strict=True):
         i = index_of.get(row.tobytes())
         # A trial of an earlier round may lie between the levels.
         if i is not None and np.allclose(x[read[i]], surrogate.candidates[i][read[i]], rtol=0, atol=_EXACT):

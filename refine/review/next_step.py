@@ -228,7 +228,7 @@ def next_step_of(
     if remaining:
         code = "settled"
     runs = REPEATED * SEEDS
-    if budget.left is not None and budget.left < runs:
+    if budget.full_left is not None and budget.full_left < runs:
         return _last_step(analysis, budget, trial_time)
     reason = Reason(code, {"runs": runs, "seconds": runs * trial_time, "effect": EFFECT, "power": POWER})
     action = Action("round.add", repeat=REPEATED, seeds=SEEDS)
@@ -263,7 +263,7 @@ def _round_step(
 
 def _last_step(analysis: Analysis, budget: BudgetState, trial_time: float) -> NextStep:
     """The last step under a budget: the trials left confirm the winner, or the winner is handed over."""
-    runs = budget.left or 0
+    runs = budget.full_left or 0
     values = {"runs": runs, "seconds": runs * trial_time, "spent": budget.spent, "budget": str(budget.budget)}
     if runs and not analysis.noise.deterministic:
         return NextStep(Action("tree.confirm"), (Reason("last_repeats", values),), runs, runs * trial_time)

@@ -141,7 +141,7 @@ class ProgressMonitor:
         """
         self._count(outcome, value)
         self._bar.advance(self._summary())
-        if outcome.state == State.COMPLETE:
+        if outcome.state in (State.COMPLETE, State.CHEAP):
             self._check_metrics(outcome, value)
         if outcome.error and self.ended <= self._first:
             self._check_failures(outcome)
@@ -159,7 +159,8 @@ class ProgressMonitor:
         self._bar.pruned += outcome.state == State.PRUNED
         if value is not None:
             self.metric_seen = True
-            if math.isfinite(value) and self.goal.counts(outcome.metrics, outcome.seconds):
+            full = outcome.state == State.COMPLETE
+            if full and math.isfinite(value) and self.goal.counts(outcome.metrics, outcome.seconds):
                 self.best = max(self.best, self.sign * value)
         if outcome.state == State.COMPLETE:
             feasible = all_met(self.metric.subject_to, outcome.metrics, outcome.seconds)

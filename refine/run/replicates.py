@@ -86,7 +86,7 @@ def measure_noise(
             return
         budget = enough_for(store.budget(tree), [node.space])
         missing = max(1, repeats - 1)
-        if budget.seconds_left <= 0 or (budget.left is not None and budget.left < missing):
+        if budget.seconds_left <= 0 or (budget.full_left is not None and budget.full_left < missing):
             _say(f"round {node.id}: noise not measured: {budget}")
             return
 

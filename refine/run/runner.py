@@ -17,6 +17,7 @@ from refine.run.hooks import log
 from refine.run.identity import called, objective_code, source_file
 from refine.run.objective import wants_trial
 from refine.run.options import RunOptions
+from refine.space.fidelity import is_cheap
 from refine.run.outcome import Outcome, Task, completed, judged, same_rows, storable
 from refine.run.plan import Learn, plan
 from refine.run.progress import ProgressMonitor
@@ -331,6 +332,8 @@ def _take_in(
         writer.add(trial)  # with all its metrics
         recorder.call_hooks(trial, None, monitor)
         raise
+    if outcome.state == State.COMPLETE and is_cheap(monitor.node.space, decode_configuration(task.configuration)):
+        outcome = outcome._replace(state=State.CHEAP)
     trial = recorder.trial(task, outcome)
     if adaptive is None:
         writer.add(trial)
@@ -339,7 +342,7 @@ def _take_in(
         writer.add(trial._replace(shown=adaptive.shown(task)))
         adaptive.check(outcome)
     recorder.call_hooks(trial, value, monitor)
-    monitor.add(outcome, value if outcome.state == State.COMPLETE else None)
+    monitor.add(outcome, value if outcome.state in (State.COMPLETE, State.CHEAP) else None)
     log(logging.DEBUG, "round %s: trial %s %s, %s", monitor.node.id, task.key, outcome.state, value)
 
 

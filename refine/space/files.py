@@ -11,6 +11,7 @@ from typing import Any
 
 from refine.errors import SpaceError, did_you_mean
 from refine.space.categorical import Categorical
+from refine.space.fidelity import Fidelity
 from refine.space.encoding import Reference
 from refine.space.parameters import Parameter
 from refine.space.parsing import RANGES, parse
@@ -104,6 +105,11 @@ def _parameter(name: str, value: object) -> Any:
                 raise SpaceError(f"values must be a list, got {value['values']!r}")
             choices = [_value(v) for v in value["values"]]
             return Categorical(choices, ordered=value.get("ordered"), when=value.get("when"))
+        if isinstance(value, Mapping) and "fidelity" in value:
+            _check_keys(value, ("fidelity",), "a fidelity has")
+            if not isinstance(value["fidelity"], list):
+                raise SpaceError(f"fidelity must be a list of levels, got {value['fidelity']!r}")
+            return Fidelity(*value["fidelity"])
         if isinstance(value, Mapping) and "import" not in value:
             return _range(value)
         if isinstance(value, list):

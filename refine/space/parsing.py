@@ -11,6 +11,7 @@ import numpy as np
 from refine.errors import SpaceError
 from refine.space.categorical import Categorical
 from refine.space.encoding import decode
+from refine.space.fidelity import Fidelity
 from refine.space.parameters import Float, Integer, Parameter, is_finite, number_of
 
 RANGES: dict[Any, type[Float] | type[Integer]] = {"float": Float, "integer": Integer}
@@ -20,6 +21,7 @@ _CALLS: dict[type, str] = {
     Float: "Float(low, high)",
     Integer: "Integer(low, high)",
     Categorical: "Categorical([...])",
+    Fidelity: "Fidelity(cheap, full)",
 }
 
 
@@ -159,8 +161,12 @@ def parameter_from_json(data: dict[str, Any]) -> Parameter:
     when = data.get("when")
     if kind == "categorical":
         return Categorical([decode(v) for v in data["values"]], ordered=data.get("ordered"), when=when)
+    if kind == "fidelity":
+        return Fidelity(*data["levels"])
     if kind not in RANGES:
-        raise SpaceError(f"a stored parameter must be float, integer or categorical, got {kind!r}")
+        raise SpaceError(
+            f"a stored parameter must be float, integer, categorical or fidelity, got {kind!r}"
+        )
     levels = data["levels"]
     declared = {name: data.get(name) for name in ("step", "base", "when")}
     if within is None:

@@ -15,6 +15,7 @@ from refine.space.categorical import Categorical, surface
 from refine.space.constraints import Constraint, joined, ordered_conditions
 from refine.space.encoding import bare, decode, digest, encode, freeze, value_key
 from refine.space.parameters import Parameter, number_of
+from refine.space.fidelity import check_one_fidelity
 from refine.space.parsing import parameter_from_json, parse, parse_talos
 from refine.utils.arrays import Bools, Column, Floats, as_pandas, objects
 from refine.utils.display import Shown
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from narwhals.stable.v2.typing import IntoFrame
 
-RESERVED = ("state", "value", "seconds", "seed", "cell", "origin")
+RESERVED = ("state", "value", "seconds", "seed", "cell", "origin", "cheap value")
 """Column names of the table of trials; no parameter or metric may use them."""
 
 _TRIED = 10_000  # combinations of values on which a new space tries its constraints
@@ -72,7 +73,7 @@ class Space(Shown, Mapping[str, Parameter]):
     """An immutable, ordered mapping from names to parameters, with constraints.
 
     Args:
-        parameters: Name -> :class:`Float`, :class:`Integer`, :class:`Categorical`, or the notation of
+        parameters: Name -> :class:`Float`, :class:`Integer`, :class:`Categorical`, :class:`Fidelity`, or the notation of
             :func:`refine.space.parsing.parse`: ``(low, high[, levels])``, a list of choices, or a fixed
             value.
         constraints: Conditions such as ``"hidden_layers > 0 or shape != 'funnel'"``.
@@ -103,6 +104,7 @@ class Space(Shown, Mapping[str, Parameter]):
         for constraint in self.constraints:
             for name in sorted(constraint.names - set(self._parameters)):
                 raise SpaceError(f"constraint {str(constraint)!r}: {self.unknown_name(name)}")
+        check_one_fidelity(self)
         self.conditions: dict[str, Constraint] = ordered_conditions({n: p.when for n, p in self.items()})
         for name, condition in self.conditions.items():
             try:

@@ -7,6 +7,8 @@ import json
 
 import sqlalchemy as sa
 
+from refine.space.fidelity import Fidelity, fidelity_of
+from refine.space.space import Space
 from refine.store.lease import lease_rows
 from refine.store.schema import t
 from refine.store.validity import BROKEN
@@ -35,15 +37,32 @@ def read_state(connection: sa.Connection, tree: int) -> BudgetState:
     lost = (trial.origin != "imported") & trial.state.in_([*FAILED, State.PRUNED])
     of_tree = trial.node.in_(sa.select(node.pk).where(node.tree == tree))
     repeat = sa.case((trial.replicate > 0, 1), else_=0)
-    query = sa.select(sa.func.count(), sa.func.sum(repeat), sa.func.sum(trial.seconds))
-    spent, repeats, seconds = connection.execute(query.where(of_tree, ran | lost)).one()
+    cheap = sa.case((trial.state == State.CHEAP, 1), else_=0)
+    query = sa.select(sa.func.count(), sa.func.sum(repeat), sa.func.sum(trial.seconds), sa.func.sum(cheap))
+    fidelity = _fidelity(connection, tree)
+    spent, repeats, seconds, n_cheap = connection.execute(query.where(of_tree, ran | lost)).one()
     return BudgetState(
         budget=read_budget(connection, tree),
         spent=int(spent),
         running=sum(claimed_trials(connection, tree).values()),
         repeats=int(repeats or 0),
         seconds=float(seconds or 0.0),
+        cheap=int(n_cheap or 0),
+        cheap_cost=1.0 if fidelity is None else fidelity.cost,
+        mean_cost=1.0 if fidelity is None else fidelity.mean_cost,
     )
+
+
+def _fidelity(connection: sa.Connection, tree: int) -> Fidelity | None:
+    """The fidelity of the oldest round of a tree that has one; ``None`` without one."""
+    node = t.node.c
+    query = sa.select(node.content).where(node.tree == tree, node.content.like('%"fidelity"%')).order_by(node.pk)
+    for content in connection.execute(query).scalars():
+        with contextlib.suppress(*BROKEN):
+            named = fidelity_of(Space.from_json(json.loads(content)["space"]))
+            if named is not None:
+                return named[1]
+    return None
 
 
 def read_budget(connection: sa.Connection, tree: int) -> Budget:

@@ -23,6 +23,7 @@ from refine.run.replicates import check_times
 from refine.run.steering import check_pruner
 from refine.space.belief import Belief, belief_of
 from refine.space.encoding import check_seed, seed_of
+from refine.space.fidelity import Fidelity, fidelity_of
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration, space_of
 from refine.space.user_configurations import given_configuration, given_configurations
 from refine.tree.children import check_room_for_given, off_grid
@@ -39,7 +40,12 @@ from refine.trials.metric_constraint import FEASIBLE
 from refine.trials.round_record import ADAPTIVE, BASELINE, OPTUNA, Encoded, Node, StoredNode
 from refine.utils.action import Action, Symbol
 from refine.utils.format import join
+from refine.utils.numbers import is_whole
 from refine.utils.warning import warn
+
+
+FEWEST_FULL = 6
+"""Fewest trainings at the full level in a first round with a fidelity."""
 
 
 def add_round(
@@ -154,6 +160,9 @@ def add_round(
     rule, tool = check_pruner(pruner, judged)
     believed = _believed(self, searched, belief, like)
     share = _believed_share(believed, exploit, method)
+    named = fidelity_of(searched)
+    if named is not None:
+        share = _full_share(named[1], exploit, n, method)
     node = Node(
         parent=None,
         space=searched,
@@ -250,8 +259,11 @@ def _believed(
 def _first_size(tree: TreeRecord, budget: Budget, existing: StoredNode | None, space: Space) -> int | None:
     """Default size of a root under the budget of the tree; ``None`` without a budget of trials."""
     state = tree.budget_state
+    named = fidelity_of(space)
+    if named is not None:
+        state = replace(state, cheap_cost=named[1].cost, mean_cost=named[1].mean_cost)
     state = replace(state, budget=raised(state.budget, budget))
-    size = first_size(state.budget)
+    size = first_size(state.budget, state.mean_cost)
     if size is None or state.left is None:
         return None
     if existing is not None:
@@ -272,6 +284,27 @@ def _given(
         return encoded_given
     encoded = encode_configuration(given_configuration(space, baseline, "baseline"))
     return [(BASELINE, encoded)] * seeds + [o for o in encoded_given if o[1] != encoded]
+
+
+def _full_share(fidelity: Fidelity, exploit: float | None, n: int | None, method: str) -> float:
+    """Share of a first round that runs at the full level of its fidelity.
+
+    Raises:
+        DesignError: The design chooses its own configurations.
+        ReviewError: The share is out of range.
+    """
+    if method in ADAPTIVE or method.startswith(OPTUNA):
+        raise DesignError(
+            f"a fidelity needs evenly drawn cheap trials, and design {method!r} chooses every configuration itself; "
+            "use design='sobol'"
+        )
+    check_shares(exploit)
+    if exploit is not None:
+        return float(exploit)
+    share = fidelity.full_share
+    if is_whole(n, 1):
+        share = max(share, min(0.5, FEWEST_FULL / n))
+    return share
 
 
 def _believed_share(belief: Belief | None, exploit: float | None, method: str) -> float:
@@ -304,7 +337,7 @@ def _drawn_by_belief(node: Node, count: int, first_configurations: Sequence[Enco
     """Configurations that a new first round of ``count`` configurations draws by its belief."""
     excluded = frozenset(configuration_key(decode_configuration(p)) for _, p in first_configurations)
     n = min(round(node.exploit * count), count - len(excluded))
-    if not node.belief or n < 1:
+    if not node.belief or n < 1 or node.cheap_first:
         return []
     space = node.space
     return exploiting(space, believed_rows(node.belief, space, n, seed_of(node.id, "belief"), excluded))

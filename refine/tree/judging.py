@@ -227,10 +227,10 @@ def judge(
     if budget:
         spent_on_pair, _ = _spent_on(entrants.judged, entrants.trials)
         existing = spent_on_pair[first] + spent_on_pair[second]
-        self.budget_state.check(max(0, budget - existing), tree_label, "repeat fewer")
+        self.budget_state.check(max(0, budget - existing), tree_label, "repeat fewer", full=True)
     batch = max(2, math.ceil(budget / _STAGES))
     _, verdict = entrants.race(batch, budget, objective, running, stage)
-    remaining = self._budget.left
+    remaining = self._budget.full_left
     if remaining is None:
         return verdict
     return replace(verdict, affordable=len(verdict.a.replicates) + len(verdict.b.replicates) + remaining)
@@ -289,13 +289,13 @@ class _Entrants(NamedTuple):
         existing = sum(spent) - planned
         if budget is not None:
             fix = ""
-            if state.left is not None:
-                fix = f"repeat fewer, budget={existing + state.left}"
-            state.check(max(0, budget - existing), self.tree_label, fix)
+            if state.full_left is not None:
+                fix = f"repeat fewer, budget={existing + state.full_left}"
+            state.check(max(0, budget - existing), self.tree_label, fix, full=True)
             return budget
-        if state.left is None:
+        if state.full_left is None:
             return REPEATS
-        return min(max(REPEATS, existing), existing + state.left)
+        return min(max(REPEATS, existing), existing + state.full_left)
 
     def outlook(self) -> Race | None:
         """The race as it stands after the present repeats; ``None`` without repeats."""

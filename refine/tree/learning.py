@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -10,11 +11,14 @@ from functools import cached_property
 import numpy as np
 
 from refine.analysis.analysis import Analysis
+from refine.analysis.fidelity import FEWEST_BRIDGES
 from refine.design.space_filling import Uniform, draw
 from refine.errors import AnalysisError
+from refine.proposal.bridging import bridge_rows
 from refine.proposal.allocation import batch_rows, durations_in, learning_from
 from refine.run.plan import Learn, design_rows
 from refine.space.encoding import seed_of
+from refine.space.fidelity import at_full, fidelity_of
 from refine.space.space import Indices, Space, configuration_key, encode_configuration
 from refine.tree.lineage import analyze, analyze_until, declared_on
 from refine.tree.round_record import RoundRecord
@@ -27,7 +31,7 @@ from refine.utils.arrays import Column
 
 def exploiting(space: Space, rows: Iterable[Column]) -> list[Encoded]:
     """Exploit configurations of a space by rows of level numbers."""
-    return [("exploit", encode_configuration(space.frozen_at(row))) for row in rows]
+    return [("exploit", encode_configuration(at_full(space, space.frozen_at(row)))) for row in rows]
 
 
 def learner(round_: RoundRecord, workers: int, per: str = "trial") -> Learn:
@@ -63,7 +67,9 @@ class _Learner:
             return []
         chosen = sum(b.origin == "exploit" for b in planned)
         addition = stored.exploit_addition(chosen)
-        if addition is None:
+        if addition is None and stored.node.cheap_first:
+            rows = self._at_full(stored, planned, min(self.workers, missing), chosen)
+        elif addition is None:
             rows = self._of_child(stored, planned, min(self.workers, missing))
         else:
             count = min(self.workers, missing, addition.total - chosen)
@@ -92,6 +98,23 @@ class _Learner:
         if len(rows):
             return rows
         return draw(Uniform(), round_.space, count, seed, self._skipped(stored, planned))
+
+    def _at_full(self, stored: StoredNode, planned: list[Beside], count: int, chosen: int) -> Indices:
+        """Rows of level numbers of cheap trials to run at the full level as well."""
+        round_ = self.round_
+        table = round_.trials
+        analysis = None
+        if chosen >= FEWEST_BRIDGES:
+            with contextlib.suppress(AnalysisError):  # too few trials have a value
+                analysis = analyze(round_)
+        done = {b.key for b in planned}
+        seed = seed_of(round_.id, "exploit", len(planned))
+        sign = round_.goal.sign
+        rows = bridge_rows(round_.space, table, sign, count, chosen, analysis, seed, done)
+        if len(rows) < count:
+            evenly = draw(Uniform(), round_.space, count - len(rows), seed, self._skipped(stored, planned))
+            rows = np.concatenate([rows, evenly])
+        return rows
 
     def _added(self, stored: StoredNode, planned: list[Beside], count: int, per: str) -> Indices:
         """Rows of level numbers of exploit trials that a person added."""

@@ -59,6 +59,23 @@ class BudgetState:
     seconds: float = 0.0  # training time of the spent trials, summed over trials
     # configurations of the largest space, if the training time left is enough for more; else ``None``
     configurations: int | None = None
+    cheap: int = 0  # cheap trials among the spent trials
+    cheap_cost: float = 1.0  # cost of a cheap trial in full trainings; 1 without a fidelity
+    mean_cost: float = 1.0  # mean cost of a trial of a round in full trainings; 1 without a fidelity
+
+    @property
+    def spent_cost(self) -> float:
+        """Cost of the spent trials, in full trainings."""
+        return self.spent - self.cheap * (1.0 - self.cheap_cost)
+
+    @property
+    def full_left(self) -> int | None:
+        """Remaining trainings at the full level, such as repeats; ``None`` if :attr:`left` is."""
+        if self.left is None:
+            return None
+        if isinstance(self.budget, int):
+            return max(0, math.floor(self.budget - self.spent_cost - self.running * self.mean_cost + 1e-9))
+        return math.floor(self.left * self.mean_cost + 1e-9)
 
     @property
     def seconds_left(self) -> float:
@@ -74,7 +91,8 @@ class BudgetState:
         The remaining training time is divided by the mean training time of the trials so far.
         """
         if isinstance(self.budget, int):
-            return max(0, self.budget - self.spent - self.running)
+            trials = math.floor((self.budget - self.spent_cost) / self.mean_cost + 1e-9)
+            return max(0, trials - self.running)
         if self.budget is None or not self.spent or self.seconds <= 0:
             return None
         n_left = min(self.seconds_left * self.spent / self.seconds, LARGEST_BUDGET)
@@ -85,9 +103,12 @@ class BudgetState:
         if self.left is None or not noisy:
             return 0
         total = self.spent + self.running + self.left
+        if self.mean_cost < 1 and self.full_left is not None:
+            total = round(self.spent_cost + self.running * self.mean_cost) + self.full_left
         if self.configurations is not None:
             total = min(total, self.configurations)
-        return min(self.left, max(0, round(CONFIRM_SHARE * total) - self.repeats))
+        assert self.full_left is not None
+        return min(self.full_left, max(0, round(CONFIRM_SHARE * total) - self.repeats))
 
     def reserve_text(self, *, noisy: bool = True) -> str:
         """The reserve as the end of a sentence on the budget: ``; 8 kept to confirm the winner``.
@@ -103,7 +124,7 @@ class BudgetState:
         """Trials left for rounds: without the reserve for confirming the winner."""
         if self.left is None:
             return None
-        return self.left - self.reserve(noisy=noisy)
+        return max(0, self.left - math.ceil(self.reserve(noisy=noisy) / self.mean_cost - 1e-9))
 
     def warn_of_reserve(self, count: int, subject: str, *, noisy: bool) -> None:
         """Warns if ``count`` further trials use trials that are kept to confirm the winner.
@@ -135,6 +156,8 @@ class BudgetState:
             return "no budget"
         if isinstance(self.budget, int):
             text = f"{self.left:,} of {self.budget:,} trials left"
+            if self.mean_cost < 1:
+                text = f"{self.full_left:,} of {self.budget:,} full trainings left, about {self.left:,} trials"
         else:
             text = f"{duration(self.seconds_left)} of {_in_whole_units(self.budget)} left"
         if self.configurations is not None:
@@ -157,16 +180,17 @@ class BudgetState:
             "text": str(self),
         }
 
-    def check(self, count: int, subject: str, fix: str) -> None:
+    def check(self, count: int, subject: str, fix: str, *, full: bool = False) -> None:
         """Raises DesignError if ``count`` further trials exceed the budget.
 
         Args:
             count: Number of trials about to run.
             subject: Beginning of the message, for example ``"round 1a2b"``.
             fix: A smaller call, with ``{left}`` for the largest possible number.
+            full: Whether all of them run at the full level of the fidelity.
         """
         if isinstance(self.budget, int):
-            remaining = self.left or 0
+            remaining = (self.full_left if full else self.left) or 0
             if count <= remaining:
                 return
             smaller = ""
@@ -175,7 +199,7 @@ class BudgetState:
             raise DesignError(
                 f"{subject}: the budget allows {remaining:,} more trials ({self}), got {count:,}; "
                 f"{smaller}raise the budget",
-                Action("tree.budget", self.spent + self.running + count),
+                Action("tree.budget", self.budget + math.ceil((count - remaining) * (1 if full else self.mean_cost))),
             )
         if self.budget is not None and self.seconds_left <= 0:
             larger = f"{math.ceil(2 * seconds_of(self.budget) / 3600)} h"
@@ -251,8 +275,11 @@ def _in_whole_units(text: str) -> str:
     return duration(seconds_of(text)).removesuffix(" 0 s").removesuffix(" 0 min")
 
 
-def first_size(budget: Budget) -> int | None:
-    """Advised size of a first round; ``None`` without a budget of trials."""
+def first_size(budget: Budget, mean_cost: float = 1.0) -> int | None:
+    """Advised size of a first round; ``None`` without a budget of trials.
+
+    ``mean_cost`` is that of its trials, in full trainings.
+    """
     if not isinstance(budget, int):
         return None
-    return min(budget, max(FEWEST_FIRST, round(FIRST_SHARE * budget)))
+    return round(min(budget, max(FEWEST_FIRST, round(FIRST_SHARE * budget))) / mean_cost)

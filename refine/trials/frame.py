@@ -20,12 +20,15 @@ from refine.trials.goal import Goal, sign_of
 from refine.trials.metric import Curve, Metric
 from refine.trials.metric_constraint import FEASIBLE, SECONDS, MetricConstraint
 from refine.trials.rows import JsonRows
-from refine.trials.trial import DEGENERATE, SPACE_FILLING
+from refine.trials.trial import DEGENERATE, SPACE_FILLING, State
 from refine.utils.arrays import Bools, Column, Floats
 
 if TYPE_CHECKING:
     import pandas as pd
 
+
+CHEAP_VALUE = "cheap value"
+"""Column of the metric of cheap trials, as measured at their level of the fidelity."""
 
 _SHOWN = ("state", "seconds", "seed", "cell", "origin")
 
@@ -181,6 +184,8 @@ def table(space: Space, records: Records, metric: Metric, part: slice = slice(No
         title = metric_title(name, space)
         if title != "value":
             data[title] = records.metrics.numbers(name)[part]
+    if State.CHEAP in shown["state"]:
+        data[CHEAP_VALUE] = _values(records, metric, State.CHEAP)[part]
     if metric.subject_to:
         if FEASIBLE in data and FEASIBLE not in space:
             data[f"{FEASIBLE} (metric)"] = data.pop(FEASIBLE)
@@ -310,12 +315,13 @@ def _parameter_columns(
     return columns
 
 
-def _values(records: Records, metric: Metric) -> Floats:
+def _values(records: Records, metric: Metric, wanted: State = State.COMPLETE) -> Floats:
+    """(n,) values of the metric; NaN for trials in another state than the one wanted."""
     states = records.columns["state"]
     if metric.function is not None:
         # The function's present answer counts, not the one stored when the trial ended.
         numbers: Iterable[float | None] = (
-            metric.of(m, {}) if s == "complete" else None
+            metric.of(m, {}) if s == wanted else None
             for m, s in zip(records.metrics, states, strict=True)
         )
     elif not metric.curves:
@@ -327,7 +333,7 @@ def _values(records: Records, metric: Metric) -> Floats:
         values = numbers
     else:
         values = np.array([math.nan if v is None else v for v in numbers], dtype=float)
-    values[np.array([s != "complete" for s in states], dtype=np.bool_)] = np.nan
+    values[np.array([s != wanted for s in states], dtype=np.bool_)] = np.nan
     return values
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from refine.space.belief import Belief
+from refine.space.fidelity import fidelity_of
 from refine.space.encoding import decode, digest, encode, freeze, seed_of
 from refine.space.space import Space, configuration_key, decode_configuration
 from refine.trials.declared import NOTHING, Declared
@@ -112,6 +113,11 @@ class Node:
         return self.method in ADAPTIVE or self.method.startswith(OPTUNA)
 
     @property
+    def cheap_first(self) -> bool:
+        """True if evenly drawn trials are cheap, and exploit trials run at the full level of the fidelity."""
+        return fidelity_of(self.space) is not None
+
+    @property
     def steered(self) -> bool:
         """True if results decide which trials the round runs, or for how long."""
         return self.adaptive or self.pruner is not None
@@ -181,7 +187,7 @@ class StoredNode(NamedTuple):
         """
         fixed = sum(b.origin != "exploit" for b in extra)
         share = 0.0
-        if self.node.parent is not None:
+        if self.node.parent is not None or self.node.cheap_first:
             share = self.node.exploit
         elif n is not None:
             return len(extra)
@@ -197,7 +203,7 @@ class StoredNode(NamedTuple):
 
     def exploit_addition(self, chosen: int) -> Addition | None:
         """The addition of the next exploit trial, if ``chosen`` exist; ``None`` for the share of a child."""
-        is_root = self.node.parent is None
+        is_root = self.node.parent is None and not self.node.cheap_first
         additions = (a for a in self.additions if not a.key and chosen < a.total)
         return next((a for a in additions if is_root or a.first <= chosen), None)
 

@@ -18,7 +18,8 @@ from refine.utils.arrays import Floats, spaced_rows
 class State(StrEnum):
     """States of trials at the end, equal to their texts.
 
-    Every analysis leaves an excluded trial out, whatever the result.
+    Every analysis leaves an excluded trial out, whatever the result. A cheap trial finished below the full level of
+    the fidelity: it has no value of a full training, and analyses give it a forecast of one.
     """
 
     RUNNING = "running"
@@ -28,6 +29,7 @@ class State(StrEnum):
     CRASHED = "crashed"
     TIMEOUT = "timeout"
     PRUNED = "pruned"
+    CHEAP = "cheap"
     EXCLUDED = "excluded"
 
     __repr__ = str.__repr__
