@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from refine.proposal.allocation import check_shares
 from refine.proposal.alternatives import advice, left_to_run, trial_seconds
 from refine.proposal.expected_time import slowest_parameter
 from refine.proposal.proposal import Proposal
+from refine.space.fidelity import Fidelity, fidelity_of
 from refine.space.space import Space
 from refine.trials.budget import NO_BUDGET, BudgetState
 from refine.trials.trial import FAILED
@@ -37,6 +38,9 @@ LEARNED_IN_BUDGET = 0.9
 # Fewest even trials in an advised round without a budget: with fewer, the noise is unknown, and the next
 # proposal narrows nothing.
 EVEN = 20
+
+# Share of the cost of a later round with a fidelity that cheap trials take.
+CHEAP_IN_LATER_ROUNDS = 0.5
 
 # Advised share of audit trials.
 AUDIT = 0.05
@@ -123,6 +127,9 @@ def advised_round(
         ReviewError: A share outside [0, 1], or a sum of shares above 1.
     """
     check_shares(exploit, audit)
+    named = fidelity_of(space)
+    if named is not None:
+        return _cheap_round(analysis, space, named[1], planned, budget, n, exploit)
     if n is not None:
         check_size(n)
     else:
@@ -150,6 +157,34 @@ def advised_round(
         if round(LEARNED * n) > room:
             exploit = max(0, math.floor(100 * room / n)) / 100
     return NextRound(n, exploit, audit)
+
+
+def _cheap_round(
+    analysis: Analysis,
+    space: Space,
+    fidelity: Fidelity,
+    planned: int,
+    budget: BudgetState,
+    n: int | None,
+    exploit: float | None,
+) -> NextRound:
+    """The advice on a round of cheap trials, of which a share runs at the full level: exploit trials.
+
+    Without audit trials: cheap ones outside the space could not refute a claim about full trainings.
+    """
+    if exploit is None:
+        exploit = math.ceil(1000 * fidelity.full_share_at(CHEAP_IN_LATER_ROUNDS)) / 1000
+    mean_cost = fidelity.mean_cost_of(exploit)
+    if n is not None:
+        check_size(n)
+        return NextRound(n, exploit, 0.0)
+    n = max(1, round(planned * fidelity.mean_cost / mean_cost))
+    available = trials_for_rounds(analysis, replace(budget, mean_cost=mean_cost))
+    if available is not None:
+        n = min(n, available)
+        if (available - n) * mean_cost < LEAST:
+            n = available
+    return NextRound(min(n, left_to_run(analysis, space)), exploit, 0.0)
 
 
 def trials_for_rounds(analysis: Analysis, budget: BudgetState) -> int | None:

@@ -81,13 +81,21 @@ class Fidelity(Parameter):
 
     @property
     def full_share(self) -> float:
-        """Share of a round's trials that run at the full level: as much is spent on them as on cheap ones."""
-        return self.cost / (1 + self.cost)
+        """Share of a first round's trials that run at the full level: as much is spent on them as on cheap ones."""
+        return self.full_share_at(0.5)
+
+    def full_share_at(self, cheap_cost: float) -> float:
+        """Share of trials at the full level, if cheap trials take a share of the cost."""
+        return self.cost * (1 - cheap_cost) / (cheap_cost + self.cost * (1 - cheap_cost))
 
     @property
     def mean_cost(self) -> float:
-        """Mean cost of a trial of a round, in full trainings."""
-        return self.full_share + (1 - self.full_share) * self.cost
+        """Mean cost of a trial of a first round, in full trainings."""
+        return self.mean_cost_of(self.full_share)
+
+    def mean_cost_of(self, full_share: float) -> float:
+        """Mean cost of a trial, in full trainings, if a share of the trials runs at the full level."""
+        return full_share + (1 - full_share) * self.cost
 
     def index(self, value: object) -> int:
         """0 for the cheapest level; SpaceError for other values, which no design draws."""

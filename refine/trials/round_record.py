@@ -118,6 +118,14 @@ class Node:
         return fidelity_of(self.space) is not None
 
     @property
+    def mean_cost(self) -> float:
+        """Mean cost of its trials, in full trainings; 1 without a fidelity."""
+        named = fidelity_of(self.space)
+        if named is None:
+            return 1.0
+        return named[1].mean_cost_of(self.exploit)
+
+    @property
     def steered(self) -> bool:
         """True if results decide which trials the round runs, or for how long."""
         return self.adaptive or self.pruner is not None
