@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -28,7 +28,6 @@ from tables import markdown, parser, share
 
 import refine
 from refine.errors import RefineError
-from refine.utils.arrays import objects
 
 BUDGET = 60
 NOISE = 0.05
@@ -39,6 +38,14 @@ PARTS = {
 KINDS = ("trees", "process")
 
 
+def between_levels(parameter: refine.Parameter, value: float) -> float:
+    """The level number of a value of an ordered parameter, between two numbers for a value between two levels."""
+    grid = np.asarray(parameter.grid, dtype=float)
+    if getattr(parameter, "log", False) or getattr(parameter, "base", None):
+        grid, value = np.log(grid), math.log(value)
+    return float(np.interp(value, grid, np.arange(len(grid))))
+
+
 class Levels(Searched):
     """Models of the logarithms of recorded losses, one for every level of the fidelity."""
 
@@ -46,7 +53,8 @@ class Levels(Searched):
         self.of = FAMILIES[name]
         configurations, losses = record(name)
         levels = {
-            key: [str(v) for v in p.grid] if p.cardinality else list(range(p.size)) for key, p in self.of.space.items()
+            key: [str(v) for v in p.grid] if p.cardinality else list(range(p.size))
+            for key, p in self.of.space.items()
         }
         rows = np.array([self.row(p) for p in configurations])
         self.choices = [p.cardinality for p in self.of.space.values()]
@@ -55,9 +63,16 @@ class Levels(Searched):
         Searched.__init__(self, name, kind, levels)
         self.relative = min(0.1, self.noise / -self.best)
 
-    def row(self, p: dict[str, Any]) -> list[int]:
-        """Level numbers of a configuration."""
-        return [self.of.space[key].index(p[key]) for key in self.of.space]
+    def row(self, p: dict[str, Any]) -> list[float]:
+        """Level numbers of a configuration; between two numbers for the finer levels of a narrowed space."""
+        return [float(self.numbers(key, [p[key]])[0]) for key in self.of.space]
+
+    def numbers(self, key: str, values: Sequence[Any]) -> np.ndarray:
+        """Level numbers of values of a parameter, as in :meth:`row`."""
+        parameter = self.of.space[key]
+        if parameter.cardinality:
+            return np.array([parameter.index(value) for value in values])
+        return np.array([between_levels(parameter, value) for value in values])
 
     def encoded(self, rows: np.ndarray) -> np.ndarray:
         """(n, columns) inputs of the models."""
@@ -83,11 +98,11 @@ class Levels(Searched):
 
     def best_inside(self, space: refine.Space) -> float:
         """The best mean inside a space."""
-        return self.best_of([np.flatnonzero(space[key].contains(objects(p.grid))) for key, p in self.of.space.items()])
+        return self.best_of([self.numbers(key, space[key].grid) for key in self.of.space])
 
     def regret_of(self, p: dict[str, Any]) -> float:
         """Regret of a configuration, as a share of median - best."""
-        return self.regret(int(np.ravel_multi_index(self.row(p), self.shape)))
+        return float((self.best - self.expected(np.array([self.row(p)]))[0]) / (self.best - self.median))
 
 
 @lru_cache(maxsize=2)
@@ -110,7 +125,13 @@ def typed(on: Levels, seed: int, cheap: bool) -> dict[str, Any]:
     reviews = []
     with refine.Tree("bench", store="sqlite://") as tree:
         round_: refine.Round | None = tree.add_round(
-            space, train, metric="val_loss", direction="minimize", budget=BUDGET, seed=seed, name="recorded training"
+            space,
+            train,
+            metric="val_loss",
+            direction="minimize",
+            budget=BUDGET,
+            seed=seed,
+            name="recorded training",
         )
         round_.run(machine=refine.Machine(progress=False))
         while round_ is not None:
@@ -131,7 +152,9 @@ def typed(on: Levels, seed: int, cheap: bool) -> dict[str, Any]:
             )
             round_ = answered(printed_call(review), review, tree)
         regret = on.regret_of({key: tree.winner().params[key] for key in on.of.space})
-        states = [trial for r in tree.rounds for trial in (*r.trials["state"], *["complete"] * len(r.replicates))]
+        states = [
+            trial for r in tree.rounds for trial in (*r.trials["state"], *["complete"] * len(r.replicates))
+        ]
     cost = sum(levels[0] / levels[-1] if state == "cheap" else 1.0 for state in states)
     return {"regret": regret, "cost": cost, "reviews": reviews}
 
@@ -201,11 +224,16 @@ class Study(NamedTuple):
 def studies(part: str, seeds: range, methods: list[str], only: tuple[int, int]) -> list[Study]:
     """Studies of all truths of a part; ``only`` is the number of a share and the number of shares."""
     done = []
-    tasks = [(name, kind, seed, m) for name in PARTS[part] for kind in KINDS for seed in seeds for m in methods]
+    tasks = [
+        (name, kind, seed, m) for name in PARTS[part] for kind in KINDS for seed in seeds for m in methods
+    ]
     for name, kind, seed, method in tasks[only[0] :: only[1]]:
         on = opened(name, kind)
         result = METHODS[method](on, seed)
-        print(f"{name} {kind} {seed} {method}: {100 * result['regret']:.1f} %, cost {result['cost']:.1f}", flush=True)
+        print(
+            f"{name} {kind} {seed} {method}: {100 * result['regret']:.1f} %, cost {result['cost']:.1f}",
+            flush=True,
+        )
         done.append(Study(method, (name, kind), result))
     return done
 
@@ -218,7 +246,11 @@ def report(done: list[Study]) -> str:
         of_method = [s for s in done if s.method == method]
 
         def typical(part: list[Study]) -> str:
-            return f"{math.exp(np.mean([math.log(level([s.result['regret']])) for s in part])) - 1:.1f}" if part else "-"
+            return (
+                f"{math.exp(np.mean([math.log(level([s.result['regret']])) for s in part])) - 1:.1f}"
+                if part
+                else "-"
+            )
 
         rows.append(
             [method, len(of_method), typical(of_method)]
@@ -246,7 +278,9 @@ if __name__ == "__main__":
     options = parser(__doc__, seeds=5, first=0)
     options.add_argument("--part", default="judged", choices=list(PARTS))
     options.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
-    options.add_argument("--share", nargs=2, type=int, default=(0, 1), metavar=("I", "N"), help="every n-th study")
+    options.add_argument(
+        "--share", nargs=2, type=int, default=(0, 1), metavar=("I", "N"), help="every n-th study"
+    )
     a = options.parse_args()
     finished = studies(a.part, range(a.first, a.first + a.seeds), a.methods, tuple(a.share))
     print(f"\n{report(finished)}")

@@ -169,5 +169,7 @@ if __name__ == "__main__":
         from scipy.stats import spearmanr
 
         ranks = [spearmanr(values[:, i], values[:, -1]).statistic for i in range(values.shape[1] - 1)]
-        shown = ", ".join(f"{level:g}: {rank:.2f}" for level, rank in zip(FAMILIES[chosen].levels, ranks, strict=False))
+        shown = ", ".join(
+            f"{level:g}: {rank:.2f}" for level, rank in zip(FAMILIES[chosen].levels, ranks, strict=False)
+        )
         print(f"{chosen}: rank correlation with the last level after {shown}", flush=True)

@@ -212,8 +212,8 @@ class Analysis(Shown):
     n_outside: int = 0  # trials of ``outside`` that are of the round itself
     # deviation of trials on new data; ``None`` if no trial has scores by validation row or by fold
     new_data: NewData | None = field(default=None, repr=False)
-    # (n,) positions of the evidence on the fidelity, 0 for its cheapest and 1 for its full level; ``None`` without
-    # a fidelity. Values in ``y`` of cheap trials are forecasts of full values.
+    # (n,) positions of the evidence on the fidelity, 0 for its cheapest and 1 for its full level; ``None``
+    # without a fidelity. Values in ``y`` of cheap trials are forecasts of full values.
     levels: Floats | None = field(default=None, repr=False)
     bridges: Bridges | None = field(default=None, repr=False)  # between levels of the fidelity
 
@@ -643,7 +643,9 @@ def analyze(
         X, y, place, unusable = _evidence(tables.parts, sign, forecasts=True)
     levels = _levels(space, tables.parts, place)
     columns = [X, y] if levels is None else [X, y, levels]
-    digest = hashlib.sha256(np.round(np.column_stack(columns), 12).tobytes() + space.digest.encode()).hexdigest()
+    digest = hashlib.sha256(
+        np.round(np.column_stack(columns), 12).tobytes() + space.digest.encode()
+    ).hexdigest()
     analysis = Analysis(
         space=space,
         metric=metric or value,
@@ -1078,7 +1080,9 @@ def _evidence(
     """
     X = np.concatenate([part.X[part.informative] for part in parts])
     values = [
-        np.where(part.finished | part.cheap | (part.forecast & forecasts), sign * part.y, np.nan)[part.informative]
+        np.where(part.finished | part.cheap | (part.forecast & forecasts), sign * part.y, np.nan)[
+            part.informative
+        ]
         for part in parts
     ]
     y = np.concatenate(values)
@@ -1090,7 +1094,7 @@ def _evidence(
 
 
 def _levels(space: Space, parts: Sequence[EvidenceTable], place: npt.NDArray[np.intp]) -> Floats | None:
-    """Positions on the fidelity of the evidence of :func:`_evidence`, in its order; ``None`` without a fidelity."""
+    """Positions of the evidence on the fidelity, in the order of :func:`_evidence`; ``None`` without one."""
     positions = [level_positions_of(space, part.table) for part in parts]
     found = [p[part.informative] for p, part in zip(positions, parts, strict=True) if p is not None]
     return np.concatenate(found)[place] if found else None

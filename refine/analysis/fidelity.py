@@ -1,7 +1,8 @@
 """What cheap trainings tell about full ones: values of cheap trials on the scale of the full level. Pure.
 
-A configuration that ran at a cheap and at the full level is a bridge. Bridges give the line between the values of
-the two levels; the posterior learns from them, by its kernel over the fidelity, how far the levels agree.
+A configuration that ran at a cheap and at the full level is a bridge. Bridges give the line between the
+values of the two levels. The posterior learns from them, by its kernel over the fidelity, how far the levels
+agree.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from refine.space.fidelity import Fidelity, fidelity_of
+from refine.space.fidelity import fidelity_of
 from refine.space.space import Space
 from refine.trials.frame import CHEAP_VALUE
 from refine.trials.trial import State
@@ -75,7 +76,9 @@ def with_cheap_states(space: Space, frame: pd.DataFrame, value: str) -> pd.DataF
     name, fidelity = named
     number = fidelity.level_numbers(frame[name].to_numpy())
     values = np.asarray(frame[value], dtype=float)
-    state = objects(["complete"] * len(frame)) if "state" not in frame else frame["state"].to_numpy(dtype=object)
+    state = (
+        objects(["complete"] * len(frame)) if "state" not in frame else frame["state"].to_numpy(dtype=object)
+    )
     below = (number >= 0) & (number < len(fidelity.levels) - 1) & (state == State.COMPLETE)
     if not below.any():
         return frame
@@ -84,7 +87,11 @@ def with_cheap_states(space: Space, frame: pd.DataFrame, value: str) -> pd.DataF
         cheap = frame[CHEAP_VALUE].to_numpy(dtype=float)
     state = np.where(below, State.CHEAP, state)
     return frame.assign(
-        **{CHEAP_VALUE: np.where(below, values, cheap), value: np.where(below, np.nan, values), "state": state}
+        **{
+            CHEAP_VALUE: np.where(below, values, cheap),
+            value: np.where(below, np.nan, values),
+            "state": state,
+        }
     )
 
 
@@ -101,8 +108,12 @@ def bridged(space: Space, frames: Sequence[pd.DataFrame], value: str, sign: floa
     name, fidelity = named
     parts = []
     for frame in frames:
-        cheap = frame[CHEAP_VALUE].to_numpy(dtype=float) if CHEAP_VALUE in frame else np.full(len(frame), np.nan)
-        state = frame["state"].to_numpy(dtype=object) if "state" in frame else objects(["complete"] * len(frame))
+        cheap = (
+            frame[CHEAP_VALUE].to_numpy(dtype=float) if CHEAP_VALUE in frame else np.full(len(frame), np.nan)
+        )
+        state = (
+            frame["state"].to_numpy(dtype=object) if "state" in frame else objects(["complete"] * len(frame))
+        )
         full = np.where(state == State.COMPLETE, np.asarray(frame[value], dtype=float), np.nan)
         keys = frame[[n for n in space if n != name and n in frame]].astype(str).agg("|".join, axis=1)
         level = np.asarray(frame[name], dtype=float)
@@ -138,8 +149,8 @@ def bridged(space: Space, frames: Sequence[pd.DataFrame], value: str, sign: floa
 def _line(level: float, cheap: Floats, full: Floats, log: bool) -> Line:
     """The line through quantiles of cheap and of full values, which need not be pairs.
 
-    Quantiles are matched, not pairs: a regression on noisy pairs would shrink the spread of the values, as if the
-    cheap trials had less to tell about the best than about the middle.
+    A regression on noisy pairs would shrink the spread of the values, as if the cheap trials had less to tell
+    about the best than about the middle.
     """
     shares = np.linspace(0, 1, min(len(cheap), len(full)))
     a, b = (np.quantile(np.log(v) if log else v, shares) for v in (cheap, full))
@@ -165,7 +176,7 @@ def with_forecasts(frame: pd.DataFrame, bridges: Bridges | None) -> pd.DataFrame
 
 
 def level_positions_of(space: Space, frame: pd.DataFrame) -> Floats | None:
-    """(n,) positions of trials on the fidelity, 0 for the cheapest and 1 for the full level; ``None`` without one."""
+    """(n,) positions of trials from the cheapest level, 0, to the full one, 1; ``None`` without one."""
     named = fidelity_of(space)
     if named is None:
         return None

@@ -127,7 +127,7 @@ def completed_keys(space: Space, path: Sequence[Node], records: Mapping[str, Rec
         if added is None:
             continue
         trials = records[node.id]
-        done = trials.configurations.chosen([s == "complete" for s in trials.columns["state"]])
+        done = trials.configurations.chosen([s in ("complete", "cheap") for s in trials.columns["state"]])
         for configuration in done.under(space, added):
             frozen = decode_configuration(configuration)
             if space.on_grid(frozen):

@@ -22,6 +22,7 @@ from refine.proposal.expected_time import Durations, durations_of
 from refine.proposal.indistinct import indistinct
 from refine.proposal.posterior import known_enough, log_improvement, posterior_of, sampled_functions
 from refine.space.belief import Belief
+from refine.space.fidelity import at_full
 from refine.space.parameters import Range
 from refine.space.space import Indices, Space, configuration_key, inside_bounds
 from refine.trials.explosion import exploded
@@ -188,7 +189,7 @@ def batch_rows(
     rows, positions = start
 
     def new(row: Indices) -> bool:
-        return configuration_key(space.frozen(space.at(row))) not in skip
+        return configuration_key(at_full(space, space.frozen_at(row))) not in skip
 
     if not len(rows):
         return rows

@@ -16,6 +16,7 @@ from refine.analysis.reason import Reason
 from refine.design.space_filling import feasible
 from refine.proposal.posterior import Surrogate
 from refine.space.encoding import encode, label
+from refine.space.fidelity import fidelity_of
 from refine.space.space import Space
 from refine.utils.arrays import row_codes
 
@@ -96,10 +97,11 @@ def _cheapest(e: ParameterEvidence) -> tuple[int | None, float]:
     return level, 1 - seconds / typical if typical > 0 else 0.0
 
 
-def trial_seconds(analysis: Analysis, space: Space) -> float:
+def trial_seconds(analysis: Analysis, space: Space, full_share: float = 1.0) -> float:
     """Mean seconds of a trial inside ``space``, or of all trials if fewer than five are timed there.
 
-    NaN without timed trials.
+    NaN without timed trials. With a fidelity, ``full_share`` of the trials run at its full level, and seconds
+    are taken to grow with the level.
     """
     table = analysis.table
     if "seconds" in table:
@@ -111,9 +113,14 @@ def trial_seconds(analysis: Analysis, space: Space) -> float:
         inside = timed & np.asarray(space.contains(as_read(space, analysis.parameters, table)), dtype=bool)
         if inside.sum() >= _LEAST_TRIALS:
             timed = inside
-    if timed.any():
+    if not timed.any():
+        return math.nan
+    named = fidelity_of(space)
+    if named is None:
         return float(seconds[timed].mean())
-    return math.nan
+    name, fidelity = named
+    cost = np.asarray(table[name], dtype=float)[timed] / fidelity.full
+    return float(seconds[timed].sum() / cost.sum() * fidelity.mean_cost_of(full_share))
 
 
 def left_to_run(analysis: Analysis, space: Space) -> int:

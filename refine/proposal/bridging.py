@@ -33,8 +33,8 @@ def bridge_rows(
 ) -> Indices:
     """Level numbers of at most ``count`` cheap trials to run at the full level.
 
-    Most are those that promise the best full value; without an analysis, the best cheap ones. Every fourth is spread
-    over the values of the cheap trials, so that the levels can be compared over their whole range.
+    Most are those that promise the best full value; without an analysis, the best cheap ones. Every fourth is
+    spread over the values of the cheap trials, so that the levels can be compared over their whole range.
 
     Args:
         space: Space of the round.

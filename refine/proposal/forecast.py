@@ -37,9 +37,9 @@ def forecast(
 
     Returns:
         ``None`` if the evidence says nothing about the space (other parameters, another fixed value, mostly
-        untried choices, nothing varied), or if no space-filling trial is planned.
+        untried choices, nothing varied), or if no space-filling trial is planned at the full level.
     """
-    if n < 1 or not known_enough(analysis):
+    if n < 1 or not known_enough(analysis) or analysis.levels is not None:
         return None
     cells = cells_of(analysis, space, n, seed, skip)
     if cells is None:

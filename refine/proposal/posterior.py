@@ -125,12 +125,11 @@ def _posteriors(
     places = analysis.X, positions
     if analysis.levels is not None:
         # Claims are about the full level: every cell lies there.
-        places = tuple(
-            np.column_stack([x, level]) for x, level in ((analysis.X, analysis.levels), (positions, np.ones(len(positions))))
+        places = (
+            np.column_stack([analysis.X, analysis.levels]),
+            np.column_stack([positions, np.ones(len(positions))]),
         )
-        everywhere = tuple(
-            None if read is None else np.column_stack([read, np.ones(len(read), dtype=np.bool_)]) for read in everywhere
-        )
+        everywhere = _with_level(everywhere[0]), _with_level(everywhere[1])
         sizes = [*sizes, 0]
     finished = learned_rows(analysis)
     rows = np.flatnonzero(finished)
@@ -190,6 +189,13 @@ def _posteriors(
     outcome = np.where(finished, 1.0, -1.0)
     failing = fitted(outcome, _SEED + _FAILING, np.arange(len(finished)), model_of=_of_failing(objective))
     return posterior, _with_known(failing, analysis.X[finished], positions) if exact else failing
+
+
+def _with_level(read: Bools | None) -> Bools | None:
+    """(n, parameters + 1) mask of what is read: the level of the fidelity, the last column, always is."""
+    if read is None:
+        return None
+    return np.column_stack([read, np.ones(len(read), dtype=np.bool_)])
 
 
 def _of_failing(model: stats.MixedPosterior) -> stats.MixedPosterior:

@@ -107,12 +107,14 @@ def preview_of(
     space: Space,
     n: int,
     workers: int,
+    full_share: float = 1.0,
     retrained: Callable[[], RetrainedValues | None] = lambda: None,
     allow_degenerate: bool = False,
 ) -> Preview:
     """Consequences of a space for a next round of at most ``n`` configurations, ``workers`` at a time.
 
-    ``retrained`` gives the expected values of the configurations run so far; asked if a top trial is cut off.
+    ``full_share`` is the share of trials at the full level of a fidelity. ``retrained`` gives the expected
+    values of the configurations run so far; asked if a top trial is cut off.
     """
     ranked = best_first(analysis.table, analysis.direction, analysis.space, allow_degenerate)
     top = _top_of(len(ranked))
@@ -144,7 +146,7 @@ def preview_of(
         exist=exist,
         left=left,
         hit=float(stats.hit_probability(n, 0.05)),
-        seconds=trial_seconds(analysis, space) * math.ceil(n / workers) if workers else math.nan,
+        seconds=trial_seconds(analysis, space, full_share) * math.ceil(n / workers) if workers else math.nan,
         workers=workers,
         new_values=new_values(proposal.old, space, proposal.space),
         no_value=int(_inside(analysis, space, lost).sum()),

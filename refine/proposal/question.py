@@ -279,11 +279,9 @@ class Evidence:
         self.surrogate = surrogate
         self.trials = trial_table(analysis)
         self._candidates = pd.DataFrame(surrogate.columns)
-        failed = analysis.failed
-        if failed is None:
-            self.usable = np.ones(len(analysis.y), dtype=np.bool_)
-        else:
-            self.usable = ~failed
+        self.usable = analysis.at_full
+        if analysis.failed is not None:
+            self.usable &= ~analysis.failed
         if analysis.feasibility is not None:
             self.usable &= (analysis.feasibility.slack >= 0).all(axis=0)
 

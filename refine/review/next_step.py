@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -40,7 +40,7 @@ LEARNED_IN_BUDGET = 0.9
 EVEN = 20
 
 # Share of the cost of a later round with a fidelity that cheap trials take.
-CHEAP_IN_LATER_ROUNDS = 0.5
+CHEAP_IN_LATER_ROUNDS = 0.15
 
 # Advised share of audit trials.
 AUDIT = 0.05
@@ -113,7 +113,7 @@ def advised_round(
         analysis: The evidence.
         proposal: The proposal made on the evidence.
         space: Space of the next round: the proposed one, or an edited one.
-        planned: Configurations of the present round.
+        planned: Configurations of the present round; with a fidelity, their cost in full trainings.
         budget: The budget of the tree.
         n: Size set by the person; the advised shares follow from the size.
         exploit: Share set by the person.
@@ -174,16 +174,16 @@ def _cheap_round(
     """
     if exploit is None:
         exploit = math.ceil(1000 * fidelity.full_share_at(CHEAP_IN_LATER_ROUNDS)) / 1000
-    mean_cost = fidelity.mean_cost_of(exploit)
     if n is not None:
         check_size(n)
         return NextRound(n, exploit, 0.0)
-    n = max(1, round(planned * fidelity.mean_cost / mean_cost))
-    available = trials_for_rounds(analysis, replace(budget, mean_cost=mean_cost))
-    if available is not None:
-        n = min(n, available)
-        if (available - n) * mean_cost < LEAST:
-            n = available
+    cost = float(planned)
+    if budget.full_left is not None:
+        available = budget.full_left - budget.reserve(noisy=not analysis.noise.deterministic)
+        cost = min(cost, available)
+        if available - cost < LEAST:
+            cost = available
+    n = math.floor(cost / fidelity.mean_cost_of(exploit) + 1e-9)
     return NextRound(min(n, left_to_run(analysis, space)), exploit, 0.0)
 
 
@@ -279,7 +279,7 @@ def _round_step(
         return NextStep(Action("tree.winner"), (reason,), 0, 0.0)
     advised = advised_round(analysis, proposal, proposal.space, planned, budget=budget)
     n = advised.n
-    seconds = n * trial_seconds(analysis, proposal.space)
+    seconds = n * trial_seconds(analysis, proposal.space, advised.exploit)
     values: dict[str, object] = {
         "n": n,
         "seconds": seconds,

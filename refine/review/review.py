@@ -33,6 +33,7 @@ from refine.review.round_spec import ChildKeywords, RoundSpec
 from refine.review.worth import Worth, worth_of
 from refine.space.categorical import Categorical
 from refine.space.edits import new_choices
+from refine.space.fidelity import full_trainings
 from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.space.user_configurations import given_configurations
@@ -258,7 +259,7 @@ class Review(Shown, Generic[R]):
             self.analysis,
             self.original,
             self.space,
-            self.round.n,
+            self._planned_cost,
             budget=self.budget,
             n=n,
             exploit=exploit,
@@ -275,7 +276,12 @@ class Review(Shown, Generic[R]):
     def next_step(self) -> NextStep:
         """The next step: decide, run more of this round, or repeat the best; with reasons and cost."""
         exploit = self.round.node.exploit
-        return next_step_of(self.analysis, self.original, self.round.n, exploit, self.budget)
+        return next_step_of(self.analysis, self.original, self._planned_cost, exploit, self.budget)
+
+    @property
+    def _planned_cost(self) -> int:
+        """Cost of the round's trials in full trainings; their number without a fidelity."""
+        return max(1, full_trainings(self.round.space, self.round.n, self.round.node.exploit))
 
     @cached_property
     def _worth(self) -> Worth | None:
@@ -487,6 +493,7 @@ class Review(Shown, Generic[R]):
             space,
             n,
             workers,
+            full_share=edited_review.advised_round.exploit,
             retrained=lambda: self._retrained,
             allow_degenerate=allow_degenerate,
         )

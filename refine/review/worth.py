@@ -18,6 +18,7 @@ from refine.proposal.forecast import cells_of
 from refine.proposal.new_data import deviations_of, on_log
 from refine.proposal.posterior import cardinalities_of, known_enough, noise_in_scores, posterior_of
 from refine.proposal.proposal import claimed_data
+from refine.space.fidelity import full_trainings
 from refine.space.space import Space
 from refine.stats.posterior import top_slope
 from refine.trials.budget import NO_BUDGET, BudgetState
@@ -136,6 +137,9 @@ def aheads_of(analysis: Analysis, space: Space, n: int) -> tuple[Ahead, ...]:
         return ()
     # Rows are in the order of their values: equal configurations are found by their positions alone.
     best = np.argsort(-analysis.y, kind="stable")
+    best = best[analysis.at_full[best]]
+    if not len(best):
+        return ()
     first = best[np.sort(np.unique(analysis.configurations[best], return_index=True)[1])]
     run = analysis.X[first]
     run_rows = {row.tobytes() for row in np.round(run, 9) + 0.0}
@@ -296,6 +300,8 @@ def worth_of(
     shortfall = _shortfall(analysis, before)
     if n:
         batch = batch_of(n, *shares)
+        if analysis.levels is not None:  # even trials are cheap
+            batch = batch._replace(space_filling=0)
         simulate = stats.NextRound(designs=_DESIGNS // len(aheads), seed=_SEED)
         rises = np.concatenate([simulate(*ahead.evidence, batch, ahead.deviations) for ahead in aheads])
         rises = _above(rises, shortfall)
@@ -312,9 +318,9 @@ def worth_of(
     if shortfall:
         smallest = 0.0
         largest = max(0.0, largest - shortfall)
-    repeats = n or RUNS
-    if budget.left is not None:
-        repeats = min(repeats, budget.left)
+    repeats = full_trainings(space, n, shares[0]) or RUNS
+    if budget.full_left is not None:
+        repeats = min(repeats, budget.full_left)
     repeat_gain = 0.0
     if repeats:
         repeat = stats.RunsAgain(TOP, _SEED)
@@ -338,7 +344,7 @@ def worth_of(
         verdict=verdict,
         n=n,
         left=remaining,
-        seconds=n * trial_seconds(analysis, space),
+        seconds=n * trial_seconds(analysis, space, shares[0]),
         probability=probability,
         gain=gain,
         low=max(smallest, float(middle + _WIDER * (low - middle)) - width),

@@ -19,12 +19,14 @@ from refine.run.plan import plan, stored_task
 from refine.run.protocols import Objective
 from refine.run.workers.dispatch import outcomes_of
 from refine.space.encoding import check_seed
+from refine.space.fidelity import is_cheap
+from refine.space.space import Space, decode_configuration
 from refine.store.store import Store
 from refine.trials.frame import Records, table
 from refine.trials.metric import Metric
 from refine.trials.round_record import Node, StoredNode
 from refine.trials.rows import JsonRows
-from refine.trials.trial import ended_state
+from refine.trials.trial import State, ended_state
 from refine.utils.action import Action
 from refine.utils.display import Shown
 from refine.utils.numbers import is_whole
@@ -32,11 +34,8 @@ from refine.utils.numbers import is_whole
 if TYPE_CHECKING:
     import pandas as pd
 
-_REPEATABLE = (
-    "complete",
-    "diverged",
-    "failed",
-)  # states that follow from the configuration and the seed alone
+# States that follow from the configuration and the seed alone.
+_REPEATABLE = ("complete", "cheap", "diverged", "failed")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -106,7 +105,7 @@ def replay(
         for task, outcome in outcomes_of(
             stack, objective, completed(tasks, node.space, node.space.conditions), len(tasks), machine
         ):
-            rows[task.key] = _row(records, number_of[task.key], outcome, metric, tolerance)
+            rows[task.key] = _row(node.space, records, number_of[task.key], outcome, metric, tolerance)
             if outcome.environment is not None and outcome.environment not in environments:
                 environments.append(outcome.environment)
     before = store.environments_of(stored.pk, list(rows))
@@ -126,7 +125,9 @@ def replay(
     )
 
 
-def _row(records: Records, i: int, outcome: Outcome, metric: Metric, tolerance: float) -> dict[str, Any]:
+def _row(
+    space: Space, records: Records, i: int, outcome: Outcome, metric: Metric, tolerance: float
+) -> dict[str, Any]:
     before = records.metrics[i]
     after = outcome.metrics
     if records.curves:
@@ -136,6 +137,8 @@ def _row(records: Records, i: int, outcome: Outcome, metric: Metric, tolerance: 
     value = metric.of(before, curve, records.columns["seconds"][i])
     value_now = metric.of(after, outcome.curve, outcome.seconds)
     state = ended_state(outcome.state, value_now)
+    if state == State.COMPLETE and is_cheap(space, decode_configuration(records.configurations[i])):
+        state = State.CHEAP
     names = before.keys() | after.keys()
     if (
         metric.function is not None

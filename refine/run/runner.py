@@ -17,7 +17,6 @@ from refine.run.hooks import log
 from refine.run.identity import called, objective_code, source_file
 from refine.run.objective import wants_trial
 from refine.run.options import RunOptions
-from refine.space.fidelity import is_cheap
 from refine.run.outcome import Outcome, Task, completed, judged, same_rows, storable
 from refine.run.plan import Learn, plan
 from refine.run.progress import ProgressMonitor
@@ -26,6 +25,7 @@ from refine.run.protocols import Objective
 from refine.run.signals import interruptible
 from refine.run.steering import AdaptiveTasks
 from refine.run.workers.dispatch import PER_WORKER, outcomes_of
+from refine.space.fidelity import is_cheap
 from refine.space.space import decode_configuration
 from refine.store.log import TrialWriter
 from refine.store.store import Store
@@ -332,7 +332,9 @@ def _take_in(
         writer.add(trial)  # with all its metrics
         recorder.call_hooks(trial, None, monitor)
         raise
-    if outcome.state == State.COMPLETE and is_cheap(monitor.node.space, decode_configuration(task.configuration)):
+    if outcome.state == State.COMPLETE and is_cheap(
+        monitor.node.space, decode_configuration(task.configuration)
+    ):
         outcome = outcome._replace(state=State.CHEAP)
     trial = recorder.trial(task, outcome)
     if adaptive is None:

@@ -13,6 +13,7 @@ import numpy as np
 from refine.errors import ReviewError, SpaceError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.encoding import LABEL_DIGITS, Reference, freeze, label, round_significant, value_key
+from refine.space.fidelity import Fidelity
 from refine.space.parameters import (
     Float,
     Integer,
@@ -368,6 +369,8 @@ def bounds_text(parameter: Parameter) -> str:
     """The text of a parameter in tables: ``0 to 0.2``, ``Adam, Nadam``, ``150``."""
     if isinstance(parameter, Range):
         return f"{level_text(parameter, parameter.low)} to {level_text(parameter, parameter.high)}"
+    if isinstance(parameter, Fidelity):
+        return ", ".join(map(label, parameter.levels))
     assert isinstance(parameter, Categorical)
     return ", ".join(parameter.labels)
 

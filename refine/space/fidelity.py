@@ -23,11 +23,11 @@ _SAME = 1e-9  # relative difference of equal levels
 @helped
 @dataclass(frozen=True, repr=False, init=False)
 class Fidelity(Parameter):
-    """A parameter that is not searched: most trainings run at its cheapest level, claims are about its full level.
+    """A parameter that is not searched: most trials run at its first level, claims are about its last one.
 
-    A space has at most one. Evenly drawn trials run at the first level. A share of the trials is run at the last
-    level, at configurations that look good and at some others, so that refine learns how far the cheap trainings can
-    be trusted. A training is taken to cost as much as its level: 5 of 50 epochs cost a tenth.
+    A space has at most one. Evenly drawn trials run at the first level. Other trials run at the last level,
+    at configurations that look good and at some others: they show how far the cheap ones can be trusted. A
+    trial is taken to cost as much as its level: 5 of 50 epochs cost a tenth.
 
     Args:
         levels: Two or more positive numbers, from the cheapest to the full level: ``Fidelity(5, 50)``. Levels
@@ -55,8 +55,7 @@ class Fidelity(Parameter):
                 f"a fidelity needs two or more numbers, from cheap to full, got {levels!r}; for example "
                 "Fidelity(5, 50)"
             )
-        rising = all(a < b for a, b in zip(numbers, numbers[1:], strict=False))  # type: ignore[operator]
-        if not rising or not numbers[0] > 0:  # type: ignore[operator]
+        if not numbers[0] > 0 or not (np.diff(np.asarray(numbers, dtype=float)) > 0).all():  # type: ignore[operator]
             raise SpaceError(
                 f"levels of a fidelity must be positive and increase, from cheap to full, got {levels!r}"
             )
@@ -81,7 +80,7 @@ class Fidelity(Parameter):
 
     @property
     def full_share(self) -> float:
-        """Share of a first round's trials that run at the full level: as much is spent on them as on cheap ones."""
+        """Share of a first round's trials at the full level: as much is spent on them as on cheap ones."""
         return self.full_share_at(0.5)
 
     def full_share_at(self, cheap_cost: float) -> float:
@@ -104,9 +103,20 @@ class Fidelity(Parameter):
             return 0
         raise SpaceError(f"{value!r} is not the level of evenly drawn trials, {label(self.cheap)}")
 
+    def level(self, value: object) -> float:
+        """The level that equals a value; SpaceError for other values."""
+        number = number_of(value)
+        place = -1 if number is None else int(self.level_numbers([number])[0])
+        if place < 0:
+            levels = ", ".join(map(label, self.levels))
+            raise SpaceError(f"{value!r} is not a level of this fidelity; levels: {levels}")
+        return self.levels[place]
+
     def level_numbers(self, values: npt.ArrayLike) -> npt.NDArray[np.intp]:
         """(n,) numbers of levels, 0 for the cheapest; -1 for other values."""
-        x = np.array([np.nan if number_of(v) is None else float(v) for v in np.ravel(np.asarray(values, dtype=object))])
+        x = np.array(
+            [np.nan if number_of(v) is None else float(v) for v in np.ravel(np.asarray(values, dtype=object))]
+        )
         levels = np.asarray(self.levels, dtype=float)
         with np.errstate(invalid="ignore"):
             same = np.abs(x[:, None] - levels) <= _SAME * levels
@@ -121,19 +131,21 @@ class Fidelity(Parameter):
         return np.asarray(self.level_numbers(values) >= 0, dtype=np.bool_)
 
     def unit(self, values: npt.ArrayLike) -> Floats:
-        """Positions of levels between 0, the cheapest, and 1, the full level, by ratio; NaN for other values."""
+        """Positions of levels from 0, the cheapest, to 1, the full level, by ratio; NaN for other values."""
         places = np.log(np.asarray(self.levels, dtype=float) / self.cheap) / np.log(self.full / self.cheap)
         number = self.level_numbers(values)
         return np.asarray(np.where(number >= 0, places[number], np.nan), dtype=float)
 
-    def volume_kept(self, new: Parameter) -> float:
+    def volume_kept(self, new: Parameter) -> float:  # noqa: ARG002
         """1: a fidelity is not searched."""
         return 1.0
 
     def under(self, when: str | None) -> Fidelity:
         """The same fidelity; SpaceError for a condition."""
         if when is not None:
-            raise SpaceError(f"a fidelity belongs to every training and takes no condition, got when={when!r}")
+            raise SpaceError(
+                f"a fidelity belongs to every training and takes no condition, got when={when!r}"
+            )
         return self
 
     def to_json(self) -> JsonObject:
@@ -163,6 +175,14 @@ def fidelity_of(space: Mapping[str, Parameter]) -> tuple[str, Fidelity] | None:
         if isinstance(parameter, Fidelity):
             return name, parameter
     return None
+
+
+def full_trainings(space: Mapping[str, Parameter], n: int, full_share: float) -> int:
+    """Cost of ``n`` trials in full trainings, a share of them at the full level; ``n`` without a fidelity."""
+    named = fidelity_of(space)
+    if named is None:
+        return n
+    return round(n * named[1].mean_cost_of(full_share))
 
 
 def at_full(space: Mapping[str, Parameter], frozen: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from refine.errors import SpaceError, did_you_mean
 from refine.space.categorical import Categorical
-from refine.space.fidelity import Fidelity
 from refine.space.encoding import Reference
+from refine.space.fidelity import Fidelity
 from refine.space.parameters import Parameter
 from refine.space.parsing import RANGES, parse
 from refine.space.space import Space, space_of

@@ -164,9 +164,7 @@ def parameter_from_json(data: dict[str, Any]) -> Parameter:
     if kind == "fidelity":
         return Fidelity(*data["levels"])
     if kind not in RANGES:
-        raise SpaceError(
-            f"a stored parameter must be float, integer, categorical or fidelity, got {kind!r}"
-        )
+        raise SpaceError(f"a stored parameter must be float, integer, categorical or fidelity, got {kind!r}")
     levels = data["levels"]
     declared = {name: data.get(name) for name in ("step", "base", "when")}
     if within is None:

@@ -14,8 +14,8 @@ from refine.errors import SpaceError, UnknownNameError, did_you_mean, unstorable
 from refine.space.categorical import Categorical, surface
 from refine.space.constraints import Constraint, joined, ordered_conditions
 from refine.space.encoding import bare, decode, digest, encode, freeze, value_key
-from refine.space.parameters import Parameter, number_of
 from refine.space.fidelity import check_one_fidelity
+from refine.space.parameters import Parameter, number_of
 from refine.space.parsing import parameter_from_json, parse, parse_talos
 from refine.utils.arrays import Bools, Column, Floats, as_pandas, objects
 from refine.utils.display import Shown
@@ -73,9 +73,9 @@ class Space(Shown, Mapping[str, Parameter]):
     """An immutable, ordered mapping from names to parameters, with constraints.
 
     Args:
-        parameters: Name -> :class:`Float`, :class:`Integer`, :class:`Categorical`, :class:`Fidelity`, or the notation of
-            :func:`refine.space.parsing.parse`: ``(low, high[, levels])``, a list of choices, or a fixed
-            value.
+        parameters: Name -> :class:`Float`, :class:`Integer`, :class:`Categorical`, :class:`Fidelity`, or the
+            notation of :func:`refine.space.parsing.parse`: ``(low, high[, levels])``, a list of choices, or a
+            fixed value.
         constraints: Conditions such as ``"hidden_layers > 0 or shape != 'funnel'"``.
 
     Raises:

@@ -9,6 +9,7 @@ from refine.errors import SpaceError, did_you_mean
 from refine.space.categorical import Categorical
 from refine.space.edits import as_before
 from refine.space.encoding import freeze, label, round_significant
+from refine.space.fidelity import Fidelity
 from refine.space.parameters import Integer, Parameter, Range, is_finite
 from refine.space.space import Space, configuration_key
 
@@ -110,6 +111,8 @@ def given_configurations(
 
 
 def _value(parameter: Parameter, value: Any) -> Any:
+    if isinstance(parameter, Fidelity):
+        return parameter.level(value)
     if isinstance(parameter, Range) and not is_finite(value):
         raise SpaceError(f"must be a finite number, got {value!r}")
     try:

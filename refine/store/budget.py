@@ -56,7 +56,9 @@ def read_state(connection: sa.Connection, tree: int) -> BudgetState:
 def _fidelity(connection: sa.Connection, tree: int) -> Fidelity | None:
     """The fidelity of the oldest round of a tree that has one; ``None`` without one."""
     node = t.node.c
-    query = sa.select(node.content).where(node.tree == tree, node.content.like('%"fidelity"%')).order_by(node.pk)
+    query = (
+        sa.select(node.content).where(node.tree == tree, node.content.like('%"fidelity"%')).order_by(node.pk)
+    )
     for content in connection.execute(query).scalars():
         with contextlib.suppress(*BROKEN):
             named = fidelity_of(Space.from_json(json.loads(content)["space"]))

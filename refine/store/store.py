@@ -329,9 +329,7 @@ class Store(Reader):
                     # Planned trials that a call of this round will run are part of ``unrun`` already.
                     claimed = claimed_trials(connection, tree).get(pk, 0)
                     counted_twice = min(claimed, max(0, (planned or 0) - ended))
-                    state = replace(
-                        state, running=state.running - counted_twice, mean_cost=node.mean_cost
-                    )
+                    state = replace(state, running=state.running - counted_twice, mean_cost=node.mean_cost)
                     unrun -= min(missing, claimed - counted_twice)  # repeats that a call is running
                     # The number includes trials that ran already.
                     largest = planned_now - unrun + (state.left or 0)

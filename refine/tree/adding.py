@@ -43,7 +43,6 @@ from refine.utils.format import join
 from refine.utils.numbers import is_whole
 from refine.utils.warning import warn
 
-
 FEWEST_FULL = 6
 """Fewest trainings at the full level in a first round with a fidelity."""
 
@@ -295,8 +294,8 @@ def _full_share(fidelity: Fidelity, exploit: float | None, n: int | None, method
     """
     if method in ADAPTIVE or method.startswith(OPTUNA):
         raise DesignError(
-            f"a fidelity needs evenly drawn cheap trials, and design {method!r} chooses every configuration itself; "
-            "use design='sobol'"
+            f"a fidelity needs evenly drawn cheap trials, and design {method!r} chooses every configuration "
+            "itself; use design='sobol'"
         )
     check_shares(exploit)
     if exploit is not None:

@@ -14,11 +14,11 @@ from refine.analysis.analysis import Analysis
 from refine.analysis.fidelity import FEWEST_BRIDGES
 from refine.design.space_filling import Uniform, draw
 from refine.errors import AnalysisError
-from refine.proposal.bridging import bridge_rows
 from refine.proposal.allocation import batch_rows, durations_in, learning_from
+from refine.proposal.bridging import bridge_rows
 from refine.run.plan import Learn, design_rows
 from refine.space.encoding import seed_of
-from refine.space.fidelity import at_full, fidelity_of
+from refine.space.fidelity import at_full
 from refine.space.space import Indices, Space, configuration_key, encode_configuration
 from refine.tree.lineage import analyze, analyze_until, declared_on
 from refine.tree.round_record import RoundRecord
@@ -67,7 +67,7 @@ class _Learner:
             return []
         chosen = sum(b.origin == "exploit" for b in planned)
         addition = stored.exploit_addition(chosen)
-        if addition is None and stored.node.cheap_first:
+        if addition is None and stored.node.cheap_first and stored.node.parent is None:
             rows = self._at_full(stored, planned, min(self.workers, missing), chosen)
         elif addition is None:
             rows = self._of_child(stored, planned, min(self.workers, missing))
@@ -166,4 +166,8 @@ class _Learner:
             rows = design_rows(stored, store.inherited(stored.pk), planned)
             self.drawn.update(configuration_key(space.frozen_at(row)) for row in rows)
         ended = store.records([stored.pk]).columns["key"]
+        if stored.node.cheap_first:  # what a child inherits are cells of its design, which is cheap
+            ended = store.records(
+                [earlier.pk for earlier in self.round_.context.path(self.round_.node)]
+            ).columns["key"]
         return store.inherited(stored.pk).union(ended, self.drawn, (b.key for b in planned))

@@ -238,10 +238,10 @@ class RoundRecord(Shown):
 
     @property
     def failures(self) -> pd.DataFrame:
-        """Trials that did not complete, with their tracebacks in ``error``."""
+        """Trials that did not finish, with their tracebacks in ``error``."""
         records = self._records()
         frame = table(self.space, records, self._metric).assign(error=records.columns["error"])
-        return frame[~frame["state"].isin(("complete", "excluded"))].reset_index(drop=True)
+        return frame[~frame["state"].isin(("complete", "cheap", "excluded"))].reset_index(drop=True)
 
     @property
     def _damaged(self) -> tuple[str, ...]:

@@ -124,7 +124,10 @@ class BudgetState:
         """Trials left for rounds: without the reserve for confirming the winner."""
         if self.left is None:
             return None
-        return max(0, self.left - math.ceil(self.reserve(noisy=noisy) / self.mean_cost - 1e-9))
+        if self.mean_cost == 1:
+            return self.left - self.reserve(noisy=noisy)
+        assert self.full_left is not None
+        return math.floor((self.full_left - self.reserve(noisy=noisy)) / self.mean_cost + 1e-9)
 
     def warn_of_reserve(self, count: int, subject: str, *, noisy: bool) -> None:
         """Warns if ``count`` further trials use trials that are kept to confirm the winner.
@@ -157,7 +160,7 @@ class BudgetState:
         if isinstance(self.budget, int):
             text = f"{self.left:,} of {self.budget:,} trials left"
             if self.mean_cost < 1:
-                text = f"{self.full_left:,} of {self.budget:,} full trainings left, about {self.left:,} trials"
+                text = f"{self.full_left:,} of {self.budget:,} full trainings left"
         else:
             text = f"{duration(self.seconds_left)} of {_in_whole_units(self.budget)} left"
         if self.configurations is not None:
@@ -199,7 +202,10 @@ class BudgetState:
             raise DesignError(
                 f"{subject}: the budget allows {remaining:,} more trials ({self}), got {count:,}; "
                 f"{smaller}raise the budget",
-                Action("tree.budget", self.budget + math.ceil((count - remaining) * (1 if full else self.mean_cost))),
+                Action(
+                    "tree.budget",
+                    self.budget + math.ceil((count - remaining) * (1 if full else self.mean_cost)),
+                ),
             )
         if self.budget is not None and self.seconds_left <= 0:
             larger = f"{math.ceil(2 * seconds_of(self.budget) / 3600)} h"

@@ -321,8 +321,7 @@ def _values(records: Records, metric: Metric, wanted: State = State.COMPLETE) ->
     if metric.function is not None:
         # The function's present answer counts, not the one stored when the trial ended.
         numbers: Iterable[float | None] = (
-            metric.of(m, {}) if s == wanted else None
-            for m, s in zip(records.metrics, states, strict=True)
+            metric.of(m, {}) if s == wanted else None for m, s in zip(records.metrics, states, strict=True)
         )
     elif not metric.curves:
         numbers = _numbers(records, metric.name)

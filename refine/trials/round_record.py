@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from refine.space.belief import Belief
-from refine.space.fidelity import fidelity_of
 from refine.space.encoding import decode, digest, encode, freeze, seed_of
+from refine.space.fidelity import fidelity_of
 from refine.space.space import Space, configuration_key, decode_configuration
 from refine.trials.declared import NOTHING, Declared
 

@@ -18,8 +18,8 @@ from refine.utils.arrays import Floats, spaced_rows
 class State(StrEnum):
     """States of trials at the end, equal to their texts.
 
-    Every analysis leaves an excluded trial out, whatever the result. A cheap trial finished below the full level of
-    the fidelity: it has no value of a full training, and analyses give it a forecast of one.
+    Every analysis leaves an excluded trial out, whatever the result. A cheap trial finished below the full
+    level of the fidelity: it has no value of a full training, and analyses give it a forecast of one.
     """
 
     RUNNING = "running"

@@ -86,7 +86,7 @@ def test_a_wrong_entry_is_refused(value, text):
         ),
         (
             lambda: parameter_from_json({"type": "complex"}),
-            "must be float, integer or categorical, got 'complex'",
+            "must be float, integer, categorical or fidelity, got 'complex'",
         ),
         (
             lambda: parameter_from_json({"type": "categorical", "values": [{"eval": "1"}]}),

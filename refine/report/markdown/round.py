@@ -58,6 +58,7 @@ from refine.report.plots import populations
 from refine.run.environment import spread
 from refine.run.fingerprint import versions_of
 from refine.space.edits import bounds_text
+from refine.space.fidelity import Fidelity
 from refine.tree.comparison import Comparison, difference
 from refine.tree.excluding import exclusions_of
 from refine.tree.lineage import read_curves, read_optimism
@@ -398,7 +399,8 @@ def best_trials(facts: RoundReportInputs) -> Section:
         parts.append(
             f"{plural(barred, 'trial')} finished without meeting every metric constraint and are left out."
         )
-    if fixed := [f"{n} = {bounds_text(p)}" for n, p in node.space.items() if p.fixed]:
+    same = {n: p for n, p in node.space.items() if p.fixed and not isinstance(p, Fidelity)}
+    if fixed := [f"{n} = {bounds_text(p)}" for n, p in same.items()]:
         parts.append(f"The same in every trial: {join(fixed)}.")
     values = facts.table["value"].astype(float).where(facts.table.index.isin(done.index))
     round_values = [figures.RoundValues(node.id, None, values.to_numpy())]

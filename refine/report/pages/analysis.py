@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,6 +25,7 @@ from refine.report.pages.reasons import (
     trend_mark,
 )
 from refine.space.edits import level_text
+from refine.space.encoding import label
 from refine.space.parameters import Parameter
 from refine.stats import Pair
 from refine.utils.action import Action
@@ -67,6 +69,7 @@ _NO_EFFECT = {
 
 _MOST = 9  # parameters that a summary has a line for
 _LONGEST = 28  # letters of the best configuration in a headline
+_LEAST_AGREEMENT = 0.3  # smallest rank correlation of levels that is no caution
 _STRONG = 0.01  # largest q of strong evidence
 
 
@@ -84,14 +87,15 @@ def analysis_page(analysis: Analysis) -> Page:
         head = ("parameter", "effect", "best at", "evidence")
         blocks = [Grid(head, rows, title="Parameters with an effect:")]
     facts: list[Fact] = [("", "No parameter varies.")] * (not ranked)
-    for verdict, (label, remark) in _NO_EFFECT.items():
+    for verdict, (title, remark) in _NO_EFFECT.items():
         if names := [e.name for e in ranked if findings[e.name].verdict == verdict]:
-            facts.append((label, f"{', '.join(names)}{remark}"))
+            facts.append((title, f"{', '.join(names)}{remark}"))
     if analysis.feasibility is not None:
         facts.append(("Feasible", feasible_sentence(analysis.feasibility).removesuffix(".")))
     facts += [
         ("Tolerance", tolerance_text(analysis)),
         ("Coverage", _coverage(analysis)),
+        *fidelity_facts(analysis),
         *shared_facts(analysis),
     ]
     calls = [Action("round.propose", risk=0.05), Action("analysis.why")]
@@ -119,6 +123,26 @@ _CAUTIONS = {
     "few_even": "{even}: too few for a test",
     "code": "the trials ran {count} versions of the objective's code",
 }
+
+
+def fidelity_facts(analysis: Analysis) -> list[Fact]:
+    """How far cheap trials agree with full ones; empty without a fidelity."""
+    bridges = analysis.bridges
+    if bridges is None:
+        return []
+    levels = join([label(level) for level in bridges.lines])
+    cheap = f"{bridges.name} {levels}"
+    full = label(bridges.full)
+    n, agreement = len(bridges.cheap), bridges.agreement
+    text = f"{plural(bridges.n_cheap, 'trial')} at {cheap}, {n} of them also at {full}"
+    if math.isnan(agreement):
+        return [("Fidelity", f"{text}: too few to compare the ranks")]
+    if agreement < _LEAST_AGREEMENT:
+        text = (
+            f"{cheap} says little about {full} here: ranks of {plural(n, 'trial')} agree by {agreement:.2f}"
+        )
+        return [("Fidelity", Cell(text, "warn"))]
+    return [("Fidelity", f"{text}: ranks agree by {agreement:.2f}")]
 
 
 def shared_facts(analysis: Analysis, without: Sequence[str] = ()) -> list[Fact]:

@@ -15,6 +15,7 @@ from refine.review.checks import worth as worth_check
 from refine.review.next_step import NextRound, accept_action
 from refine.review.review import Review
 from refine.review.worth import CONFIRM, CONTINUE, PROBABLE, STOP, Worth
+from refine.space.fidelity import full_trainings
 from refine.space.parameters import Parameter, Range
 from refine.trials.budget import BudgetState
 from refine.utils.action import Action
@@ -142,13 +143,15 @@ def _verb(old: Parameter | None, new: Parameter) -> str:
 def budget_text(budget: BudgetState, n: int, *, noisy: bool) -> str:
     """The uses of the trials left, without a full stop; empty without a budget.
 
-    For example ``39 of 60 trials left: 20 for this round, 11 for later ones, 8 to confirm the winner``.
+    For example ``39 of 60 trials left: 20 for this round, 11 for later ones, 8 to confirm the winner``. With
+    a fidelity, ``n`` and the other numbers count full trainings.
     """
-    if budget.left is None:
+    left = budget.full_left
+    if left is None:
         return ""
-    reserve = min(budget.reserve(noisy=noisy), budget.left - n)
-    later = budget.left - n - reserve
-    if n == budget.left:
+    reserve = min(budget.reserve(noisy=noisy), left - n)
+    later = left - n - reserve
+    if n == left:
         return f"{budget}: all for this round"
     parts = [f"{n:,} for this round"]
     if later > 0:
@@ -158,10 +161,16 @@ def budget_text(budget: BudgetState, n: int, *, noisy: bool) -> str:
     return f"{budget}: {', '.join(parts)}"
 
 
+def budget_text_of(review: Review, planned: NextRound) -> str:
+    """The uses of the trials left, of which a planned round takes some; empty without a budget."""
+    cost = full_trainings(review.space, planned.n, planned.exploit)
+    return budget_text(review.budget, cost, noisy=not review.analysis.noise.deterministic)
+
+
 def _reason_for_a_round(review: Review, planned: NextRound, worth: Worth | None) -> str:
     if worth is not None and math.isfinite(worth.cost):
         return f"{upper(outlook_text(worth))}."
-    if uses := budget_text(review.budget, planned.n, noisy=not review.analysis.noise.deterministic):
+    if uses := budget_text_of(review, planned):
         return f"{upper(uses)}."
     if worth is None:
         return "The trials say too little about this space to forecast a gain."

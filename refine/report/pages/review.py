@@ -11,9 +11,9 @@ import numpy as np
 from refine.analysis.conditions import as_read, declared, unread_in
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.change import Change
-from refine.report.pages.analysis import best_clause, shared_facts, trials_clause, weak_text
+from refine.report.pages.analysis import best_clause, fidelity_facts, shared_facts, trials_clause, weak_text
 from refine.report.pages.checks import failed_text, worth_page
-from refine.report.pages.headline import Headline, budget_text, headline_of
+from refine.report.pages.headline import Headline, budget_text_of, headline_of
 from refine.report.pages.preview import kept_view
 from refine.report.pages.proposal import (
     ChangeView,
@@ -48,6 +48,8 @@ from refine.review.next_step import accept_action
 from refine.review.review import Review
 from refine.review.worth import CONTINUE
 from refine.space.edits import bounds_text, level_text
+from refine.space.encoding import label
+from refine.space.fidelity import fidelity_of
 from refine.space.literals import python_text
 from refine.space.parameters import Range, levels_text
 from refine.trials.frame import front_rows
@@ -271,8 +273,8 @@ def _front_facts(review: Review) -> list[Fact]:
 
 
 def standing_facts(review: Review) -> list[Fact]:
-    """The facts that no edit changes: belief and cautions."""
-    facts = belief_facts(review.analysis.belief)
+    """The facts that no edit changes: fidelity, belief and cautions."""
+    facts = [*fidelity_facts(review.analysis), *belief_facts(review.analysis.belief)]
     if review.budget.left is None:
         return [*facts, *shared_facts(review.analysis)]
     # Under a budget most trials are chosen by results, as advised.
@@ -282,13 +284,21 @@ def standing_facts(review: Review) -> list[Fact]:
 def _size_text(review: Review) -> str:
     """The uses of the trials left in the budget, and the kinds of trials of the next round."""
     planned = review.advised_round
-    uses = budget_text(review.budget, planned.n, noisy=not review.analysis.noise.deterministic)
+    uses = budget_text_of(review, planned)
     counts = {
         "even": planned.even,
         "exploit": round(planned.exploit * planned.n),
         "audit": round(planned.audit * planned.n),
     }
+    if named := fidelity_of(review.space):
+        name, fidelity = named
+        counts = {
+            f"even at {name} {label(fidelity.cheap)}": planned.even,
+            f"exploit at {label(fidelity.full)}": counts["exploit"],
+        }
     shares = join([f"{count} {kind}" for kind, count in counts.items() if count])
+    if named:
+        return f"{uses}. The next round has {shares}."
     if not shares:
         return f"{uses}."
     return f"{uses}. The next round has {shares} trials."

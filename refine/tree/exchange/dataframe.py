@@ -21,6 +21,7 @@ from refine.review.decision import user
 from refine.run.identity import UNNAMED
 from refine.space.categorical import Categorical
 from refine.space.encoding import digest, label, round_significant, value_key
+from refine.space.fidelity import is_cheap
 from refine.space.parameters import Integer, Parameter, number_of
 from refine.space.space import RESERVED, Space, configuration_key, encode_configuration
 from refine.store.rows import NodeBundle
@@ -495,6 +496,9 @@ def part_of(finished: FinishedRuns, *, objective: str | None, data: str | None, 
         values, read = filled_runs[i]
         active = space.has(values)
         levels = [level[n].get(value_key(values[n])) if n in active else 0 for n in space]
+        state = State(run.state)
+        if state == State.COMPLETE and is_cheap(space, values):
+            state = State.CHEAP
         trial = Trial(
             key=keys[i],
             configuration=encode_configuration(values),
@@ -503,7 +507,7 @@ def part_of(finished: FinishedRuns, *, objective: str | None, data: str | None, 
             attempt=0,
             origin=run.origin,
             seed=run.seed,
-            state=str(run.state),
+            state=str(state),
             metrics=run.metrics,
             curve=run.curve,
             seconds=run.seconds,
