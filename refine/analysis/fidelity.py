@@ -1,8 +1,8 @@
 """What cheap trainings tell about full ones: values of cheap trials on the scale of the full level. Pure.
 
-A configuration that ran at a cheap and at the full level is a bridge. Bridges give the line between the
-values of the two levels. The posterior learns from them, by its kernel over the fidelity, how far the levels
-agree.
+A configuration that ran at a cheap and at the full level is a bridge. Bridges give the scale of a cheap
+level: the full value with the same rank. The posterior learns from them, by its kernel over the fidelity, how
+far the levels agree.
 """
 
 from __future__ import annotations
@@ -16,39 +16,41 @@ from refine.space.fidelity import fidelity_of
 from refine.space.space import Space
 from refine.trials.frame import CHEAP_VALUE
 from refine.trials.trial import State
-from refine.utils.arrays import Bools, Floats, objects
+from refine.utils.arrays import Bools, Column, Floats, objects
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST_BRIDGES = 3
-"""Fewest bridges for a line of their own; with fewer, all trials of either level give it."""
-
-_MOST_SLOPE = 20.0
+"""Fewest bridges that give a scale; with fewer, all trials of either level do."""
 
 
-class Line(NamedTuple):
-    """The line between the values of a cheap level and those of the full level."""
+class Scale(NamedTuple):
+    """Values of a cheap level and of the full level with equal ranks, which translate one into the other."""
 
     level: float  # the cheap level
-    intercept: float
-    slope: float
-    log: bool  # whether the line is between logarithms of losses
+    cheap: Floats  # (k,) values of the cheap level, increasing; logarithms of them if ``log``
+    full: Floats  # (k,) values of the full level with the same ranks, alike
+    slope: float  # beyond the ends
+    log: bool  # whether values are losses, which are matched by their logarithms
 
     def to_full(self, values: Floats) -> Floats:
         """Values of the cheap level on the scale of the full level."""
+        x = np.log(values) if self.log else values
+        inside = np.clip(x, self.cheap[0], self.cheap[-1])
+        matched = np.interp(inside, self.cheap, self.full) + self.slope * (x - inside)
         if self.log:
             with np.errstate(over="ignore"):
-                return np.asarray(np.exp(self.intercept + self.slope * np.log(values)))
-        return np.asarray(self.intercept + self.slope * values)
+                matched = np.exp(matched)
+        return np.asarray(matched)
 
 
 class Bridges(NamedTuple):
-    """Configurations that ran at a cheap level and at the full level, and the lines between the levels."""
+    """Configurations that ran at a cheap level and at the full level, and the scales of the levels."""
 
     name: str  # name of the fidelity
     full: float  # the full level
-    lines: Mapping[float, Line]  # cheap level -> its line
+    scales: Mapping[float, Scale]  # cheap level -> its scale
     level: Floats  # (k,) cheap levels of the bridges
     cheap: Floats  # (k,) values at the cheap level, in the metric's own sign
     at_full: Floats  # (k,) values at the full level
@@ -76,27 +78,34 @@ def with_cheap_states(space: Space, frame: pd.DataFrame, value: str) -> pd.DataF
     name, fidelity = named
     number = fidelity.level_numbers(frame[name].to_numpy())
     values = np.asarray(frame[value], dtype=float)
-    state = (
-        objects(["complete"] * len(frame)) if "state" not in frame else frame["state"].to_numpy(dtype=object)
-    )
+    state = _states(frame)
     below = (number >= 0) & (number < len(fidelity.levels) - 1) & (state == State.COMPLETE)
     if not below.any():
         return frame
-    cheap = np.full(len(frame), np.nan)
-    if CHEAP_VALUE in frame:
-        cheap = frame[CHEAP_VALUE].to_numpy(dtype=float)
-    state = np.where(below, State.CHEAP, state)
-    return frame.assign(
-        **{
-            CHEAP_VALUE: np.where(below, values, cheap),
-            value: np.where(below, np.nan, values),
-            "state": state,
-        }
-    )
+    columns = {
+        CHEAP_VALUE: np.where(below, values, _column(frame, CHEAP_VALUE)),
+        value: np.where(below, np.nan, values),
+        "state": np.where(below, State.CHEAP, state),
+    }
+    return frame.assign(**columns)
+
+
+def _states(frame: pd.DataFrame) -> Column:
+    """(n,) states of trials; complete without such a column."""
+    if "state" not in frame:
+        return objects([State.COMPLETE] * len(frame))
+    return frame["state"].to_numpy(dtype=object)
+
+
+def _column(frame: pd.DataFrame, name: str) -> Floats:
+    """(n,) numbers of a column; NaN without it."""
+    if name not in frame:
+        return np.full(len(frame), np.nan)
+    return np.asarray(frame[name], dtype=float)
 
 
 def bridged(space: Space, frames: Sequence[pd.DataFrame], value: str, sign: float) -> Bridges | None:
-    """The bridges among tables of trials, and the lines of all cheap levels.
+    """The bridges among tables of trials, and the scales of all cheap levels.
 
     ``None`` without a fidelity, or without a cheap trial or a finished trial at the full level.
     """
@@ -108,13 +117,8 @@ def bridged(space: Space, frames: Sequence[pd.DataFrame], value: str, sign: floa
     name, fidelity = named
     parts = []
     for frame in frames:
-        cheap = (
-            frame[CHEAP_VALUE].to_numpy(dtype=float) if CHEAP_VALUE in frame else np.full(len(frame), np.nan)
-        )
-        state = (
-            frame["state"].to_numpy(dtype=object) if "state" in frame else objects(["complete"] * len(frame))
-        )
-        full = np.where(state == State.COMPLETE, np.asarray(frame[value], dtype=float), np.nan)
+        cheap = _column(frame, CHEAP_VALUE)
+        full = np.where(_states(frame) == State.COMPLETE, _column(frame, value), np.nan)
         keys = frame[[n for n in space if n != name and n in frame]].astype(str).agg("|".join, axis=1)
         level = np.asarray(frame[name], dtype=float)
         parts.append(pd.DataFrame({"key": keys, "level": level, "cheap": cheap, "full": full}))
@@ -124,7 +128,7 @@ def bridged(space: Space, frames: Sequence[pd.DataFrame], value: str, sign: floa
     if cheap_trials.empty or full_trials.empty:
         return None
     at_full = full_trials.groupby("key", sort=True)["full"].mean()
-    lines = {}
+    scales = {}
     pairs = cheap_trials[cheap_trials["key"].isin(at_full.index)].sort_values(["level", "key"])
     pairs = pairs.drop_duplicates(["level", "key"])
     log = bool(sign < 0 and (cheap_trials["cheap"] > 0).all() and (full_trials["full"] > 0).all())
@@ -133,11 +137,11 @@ def bridged(space: Space, frames: Sequence[pd.DataFrame], value: str, sign: floa
         a, b = bridges["cheap"].to_numpy(), at_full[bridges["key"]].to_numpy()
         if len(a) < FEWEST_BRIDGES:
             a, b = of_level["cheap"].to_numpy(), full_trials["full"].to_numpy()
-        lines[float(level)] = _line(float(level), a, b, log)
+        scales[float(level)] = _scale(float(level), a, b, log)
     return Bridges(
         name=name,
         full=float(fidelity.full),
-        lines=lines,
+        scales=scales,
         level=pairs["level"].to_numpy(dtype=float),
         cheap=pairs["cheap"].to_numpy(dtype=float),
         at_full=at_full[pairs["key"]].to_numpy(dtype=float),
@@ -146,32 +150,29 @@ def bridged(space: Space, frames: Sequence[pd.DataFrame], value: str, sign: floa
     )
 
 
-def _line(level: float, cheap: Floats, full: Floats, log: bool) -> Line:
-    """The line through quantiles of cheap and of full values, which need not be pairs.
+def _scale(level: float, cheap: Floats, full: Floats, log: bool) -> Scale:
+    """The scale of a cheap level by quantiles of cheap and of full values, which need not be pairs.
 
     A regression on noisy pairs would shrink the spread of the values, as if the cheap trials had less to tell
     about the best than about the middle.
     """
     shares = np.linspace(0, 1, min(len(cheap), len(full)))
     a, b = (np.quantile(np.log(v) if log else v, shares) for v in (cheap, full))
-    spread = float(np.sum((a - a.mean()) ** 2))
-    slope = float(np.sum((a - a.mean()) * (b - b.mean()))) / spread if spread > 0 else 0.0
-    slope = min(max(slope, 0.0), _MOST_SLOPE)
-    return Line(level, float(b.mean() - slope * a.mean()), slope, log)
+    width = float(a[-1] - a[0])
+    slope = float(b[-1] - b[0]) / width if width > 0 else 0.0
+    return Scale(level, a, b, slope, log)
 
 
 def with_forecasts(frame: pd.DataFrame, bridges: Bridges | None) -> pd.DataFrame:
     """The table with forecasts of full values for its cheap trials, in the column ``forecast``."""
     if bridges is None or CHEAP_VALUE not in frame:
         return frame
-    forecast = np.full(len(frame), np.nan)
-    if "forecast" in frame:
-        forecast = frame["forecast"].to_numpy(dtype=float)
-    cheap = frame[CHEAP_VALUE].to_numpy(dtype=float)
-    level = np.asarray(frame[bridges.name], dtype=float)
-    for line in bridges.lines.values():
-        rows = (level == line.level) & np.isfinite(cheap)
-        forecast[rows] = line.to_full(cheap[rows])
+    forecast = _column(frame, "forecast").copy()
+    cheap = _column(frame, CHEAP_VALUE)
+    level = _column(frame, bridges.name)
+    for scale in bridges.scales.values():
+        rows = (level == scale.level) & np.isfinite(cheap)
+        forecast[rows] = scale.to_full(cheap[rows])
     return frame.assign(forecast=forecast)
 
 
@@ -186,6 +187,4 @@ def level_positions_of(space: Space, frame: pd.DataFrame) -> Floats | None:
 
 def cheap_rows(frame: pd.DataFrame) -> Bools:
     """(n,) mask of cheap trials."""
-    if "state" not in frame:
-        return np.zeros(len(frame), dtype=np.bool_)
-    return np.asarray(frame["state"] == State.CHEAP, dtype=np.bool_)
+    return np.asarray(_states(frame) == State.CHEAP, dtype=np.bool_)

@@ -161,7 +161,7 @@ def test_misleading_cheap_trials_are_called_so(tree):
     assert review.space["a"].contains([-1.0])[0]  # the best full trainings stay
 
 
-def test_the_line_between_levels_matches_quantiles():
+def test_the_scale_of_a_cheap_level_matches_ranks():
     rng = np.random.default_rng(0)
     a = rng.uniform(0, 1, 60)
     cheap = np.exp(1 + a)
@@ -177,8 +177,7 @@ def test_the_line_between_levels_matches_quantiles():
     space = refine.Space({"a": (0.0, 1.0), "epochs": refine.Fidelity(1, 8)})
     marked = with_cheap_states(space, frame, "value")
     bridges = bridged(space, [marked], "value", -1)
-    (line,) = bridges.lines.values()
-    assert (line.slope, line.intercept) == pytest.approx((0.5, -1))
+    assert bridges.scales[1.0].slope == pytest.approx(0.5)
     assert bridges.agreement == pytest.approx(1)
     told = with_forecasts(marked, bridges)
     assert told["forecast"].to_numpy()[:60] == pytest.approx(full)

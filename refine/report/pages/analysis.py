@@ -130,7 +130,7 @@ def fidelity_facts(analysis: Analysis) -> list[Fact]:
     bridges = analysis.bridges
     if bridges is None:
         return []
-    levels = join([label(level) for level in bridges.lines])
+    levels = join([label(level) for level in bridges.scales])
     cheap = f"{bridges.name} {levels}"
     full = label(bridges.full)
     n, agreement = len(bridges.cheap), bridges.agreement
