@@ -134,9 +134,11 @@ def bridged(space: Space, frames: Sequence[pd.DataFrame], value: str, sign: floa
     log = bool(sign < 0 and (cheap_trials["cheap"] > 0).all() and (full_trials["full"] > 0).all())
     for level, of_level in cheap_trials.groupby("level", sort=True):
         bridges = pairs[pairs["level"] == level]
-        a, b = bridges["cheap"].to_numpy(), at_full[bridges["key"]].to_numpy()
+        a = bridges["cheap"].to_numpy()
+        b = at_full[bridges["key"]].to_numpy()
         if len(a) < FEWEST_BRIDGES:
-            a, b = of_level["cheap"].to_numpy(), full_trials["full"].to_numpy()
+            a = of_level["cheap"].to_numpy()
+            b = full_trials["full"].to_numpy()
         scales[float(level)] = _scale(float(level), a, b, log)
     return Bridges(
         name=name,

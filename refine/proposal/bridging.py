@@ -1,4 +1,4 @@
-"""Which cheap trials run at the full level of the fidelity as well. Pure."""
+"""Choice of the cheap trials that run at the full level of the fidelity as well. Pure."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def advised_round(
     check_shares(exploit, audit)
     named = fidelity_of(space)
     if named is not None:
-        return _cheap_round(analysis, space, named[1], planned, budget, n, exploit)
+        return _cheap_round(analysis, space, named[1], planned, budget, n=n, exploit=exploit)
     if n is not None:
         check_size(n)
     else:
@@ -165,6 +165,7 @@ def _cheap_round(
     fidelity: Fidelity,
     planned: int,
     budget: BudgetState,
+    *,
     n: int | None,
     exploit: float | None,
 ) -> NextRound:

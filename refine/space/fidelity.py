@@ -16,7 +16,7 @@ from refine.utils.arrays import Bools, Floats
 from refine.utils.keywords import helped
 from refine.utils.types import JsonObject
 
-_SAME = 1e-9  # relative difference of equal levels
+_EQUAL = 1e-9  # relative difference of equal levels
 
 
 @final
@@ -49,19 +49,20 @@ class Fidelity(Parameter):
     when: str | None = field(init=False, default=None)
 
     def __init__(self, *levels: float) -> None:
-        numbers = [number_of(level) for level in levels]
         if len(levels) < 2 or not all(map(is_finite, levels)):
             raise SpaceError(
                 f"a fidelity needs two or more numbers, from cheap to full, got {levels!r}; for example "
                 "Fidelity(5, 50)"
             )
-        if not numbers[0] > 0 or not (np.diff(np.asarray(numbers, dtype=float)) > 0).all():  # type: ignore[operator]
+        numbers = np.asarray(levels, dtype=float)
+        if not numbers[0] > 0 or not (np.diff(numbers) > 0).all():
             raise SpaceError(
                 f"levels of a fidelity must be positive and increase, from cheap to full, got {levels!r}"
             )
-        whole = all(float(n) == int(n) for n in numbers)  # type: ignore[arg-type]
-        made = tuple(int(n) if whole else round_significant(float(n)) for n in numbers)  # type: ignore[arg-type]
-        self._set(levels=made, grid=made[:1], when=None)
+        typed_levels: tuple[float, ...] = tuple(map(round_significant, numbers.tolist()))
+        if (numbers == np.floor(numbers)).all():
+            typed_levels = tuple(map(int, levels))
+        self._set(levels=typed_levels, grid=typed_levels[:1], when=None)
 
     @property
     def cheap(self) -> float:
@@ -119,8 +120,8 @@ class Fidelity(Parameter):
         )
         levels = np.asarray(self.levels, dtype=float)
         with np.errstate(invalid="ignore"):
-            same = np.abs(x[:, None] - levels) <= _SAME * levels
-        return np.where(same.any(axis=1), same.argmax(axis=1), -1)
+            equal = np.abs(x[:, None] - levels) <= _EQUAL * levels
+        return np.where(equal.any(axis=1), equal.argmax(axis=1), -1)
 
     def column(self, indices: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
         """The cheapest level, by number."""

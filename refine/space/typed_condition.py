@@ -156,9 +156,9 @@ def _clause(space: Mapping[str, Parameter], text: str) -> str | None:
 
 def _values(parameter: Parameter, text: str) -> list[Any] | None:
     """Typed values of a parameter; ``None`` for another text, for example a range."""
-    whole = _value(parameter, text)
-    if whole:
-        return whole
+    single = _value(parameter, text)
+    if single:
+        return single
     if isinstance(parameter, Range) and re.fullmatch(_PAIR, text, re.IGNORECASE):
         return None
     if text[:1] + text[-1:] in ("()", "[]"):

@@ -110,7 +110,9 @@ class _Learner:
         done = {b.key for b in planned}
         seed = seed_of(round_.id, "exploit", len(planned))
         sign = round_.goal.sign
-        rows = bridge_rows(round_.space, table, sign, count, chosen, analysis, seed, done)
+        rows = bridge_rows(
+            round_.space, table, sign, count, chosen=chosen, analysis=analysis, seed=seed, done=done
+        )
         if len(rows) < count:
             evenly = draw(Uniform(), round_.space, count - len(rows), seed, self._skipped(stored, planned))
             rows = np.concatenate([rows, evenly])

@@ -193,7 +193,11 @@ class BudgetState:
             full: Whether all of them run at the full level of the fidelity.
         """
         if isinstance(self.budget, int):
-            remaining = (self.full_left if full else self.left) or 0
+            remaining = self.left or 0
+            cost = self.mean_cost
+            if full:
+                remaining = self.full_left or 0
+                cost = 1.0
             if count <= remaining:
                 return
             smaller = ""
@@ -202,10 +206,7 @@ class BudgetState:
             raise DesignError(
                 f"{subject}: the budget allows {remaining:,} more trials ({self}), got {count:,}; "
                 f"{smaller}raise the budget",
-                Action(
-                    "tree.budget",
-                    self.budget + math.ceil((count - remaining) * (1 if full else self.mean_cost)),
-                ),
+                Action("tree.budget", self.budget + math.ceil((count - remaining) * cost)),
             )
         if self.budget is not None and self.seconds_left <= 0:
             larger = f"{math.ceil(2 * seconds_of(self.budget) / 3600)} h"

@@ -315,13 +315,13 @@ def _parameter_columns(
     return columns
 
 
-def _values(records: Records, metric: Metric, wanted: State = State.COMPLETE) -> Floats:
-    """(n,) values of the metric; NaN for trials in another state than the one wanted."""
+def _values(records: Records, metric: Metric, state: State = State.COMPLETE) -> Floats:
+    """(n,) values of the metric; NaN for trials in another state."""
     states = records.columns["state"]
     if metric.function is not None:
         # The function's present answer counts, not the one stored when the trial ended.
         numbers: Iterable[float | None] = (
-            metric.of(m, {}) if s == wanted else None for m, s in zip(records.metrics, states, strict=True)
+            metric.of(m, {}) if s == state else None for m, s in zip(records.metrics, states, strict=True)
         )
     elif not metric.curves:
         numbers = _numbers(records, metric.name)
@@ -332,7 +332,7 @@ def _values(records: Records, metric: Metric, wanted: State = State.COMPLETE) ->
         values = numbers
     else:
         values = np.array([math.nan if v is None else v for v in numbers], dtype=float)
-    values[np.array([s != wanted for s in states], dtype=np.bool_)] = np.nan
+    values[np.array([s != state for s in states], dtype=np.bool_)] = np.nan
     return values
 
 

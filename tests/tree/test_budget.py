@@ -452,7 +452,7 @@ def test_a_training_time_beyond_the_space_counts_its_configurations_instead_of_t
         assert "2,400" in capsys.readouterr().err
         state = tree.budget_state
         assert state.left > state.configurations == 2400
-        assert str(state).endswith("enough for the whole space: 2,400 configurations")
+        assert "2,400" in str(state)
         assert state.reserve() == 360 - state.repeats
 
 

@@ -399,8 +399,8 @@ def best_trials(facts: RoundReportInputs) -> Section:
         parts.append(
             f"{plural(barred, 'trial')} finished without meeting every metric constraint and are left out."
         )
-    same = {n: p for n, p in node.space.items() if p.fixed and not isinstance(p, Fidelity)}
-    if fixed := [f"{n} = {bounds_text(p)}" for n, p in same.items()]:
+    fixed_parameters = {n: p for n, p in node.space.items() if p.fixed and not isinstance(p, Fidelity)}
+    if fixed := [f"{n} = {bounds_text(p)}" for n, p in fixed_parameters.items()]:
         parts.append(f"The same in every trial: {join(fixed)}.")
     values = facts.table["value"].astype(float).where(facts.table.index.isin(done.index))
     round_values = [figures.RoundValues(node.id, None, values.to_numpy())]

@@ -126,14 +126,15 @@ _CAUTIONS = {
 
 
 def fidelity_facts(analysis: Analysis) -> list[Fact]:
-    """How far cheap trials agree with full ones; empty without a fidelity."""
+    """Agreement of cheap trials with full ones; empty without a fidelity."""
     bridges = analysis.bridges
     if bridges is None:
         return []
     levels = join([label(level) for level in bridges.scales])
     cheap = f"{bridges.name} {levels}"
     full = label(bridges.full)
-    n, agreement = len(bridges.cheap), bridges.agreement
+    n = len(bridges.cheap)
+    agreement = bridges.agreement
     text = f"{plural(bridges.n_cheap, 'trial')} at {cheap}, {n} of them also at {full}"
     if math.isnan(agreement):
         return [("Fidelity", f"{text}: too few to compare the ranks")]

@@ -146,12 +146,12 @@ def budget_text(budget: BudgetState, n: int, *, noisy: bool) -> str:
     For example ``39 of 60 trials left: 20 for this round, 11 for later ones, 8 to confirm the winner``. With
     a fidelity, ``n`` and the other numbers count full trainings.
     """
-    left = budget.full_left
-    if left is None:
+    trials_left = budget.full_left
+    if trials_left is None:
         return ""
-    reserve = min(budget.reserve(noisy=noisy), left - n)
-    later = left - n - reserve
-    if n == left:
+    reserve = min(budget.reserve(noisy=noisy), trials_left - n)
+    later = trials_left - n - reserve
+    if n == trials_left:
         return f"{budget}: all for this round"
     parts = [f"{n:,} for this round"]
     if later > 0:

@@ -145,8 +145,8 @@ def test_a_suggested_command_runs_in_sh_whatever_its_values_are(tmp_path, value)
     with refine.Tree("it's a tree", store=path) as tree:
         tree.add_round(STRANGE, strange, n=4).run()
     configuration = {"n": 8, "epsilon": 0.25, "it's $x": value}
-    asked = " ".join(shlex.quote(f"{name}={typed!r}") for name, typed in configuration.items())
-    fix = refused("judge", path, asked, "winner").partition("run it first: ")[2]
+    configuration_text = " ".join(shlex.quote(f"{name}={typed!r}") for name, typed in configuration.items())
+    fix = refused("judge", path, configuration_text, "winner").partition("run it first: ")[2]
     printed = subprocess.run(
         ["sh", "-c", f"refine() {{ printf '%s\\0' \"$@\"; }}\n{fix}"], capture_output=True, check=True
     )
