@@ -107,9 +107,9 @@ def preview_of(
     space: Space,
     n: int,
     workers: int,
-    full_share: float = 1.0,
     retrained: Callable[[], RetrainedValues | None] = lambda: None,
     allow_degenerate: bool = False,
+    full_share: float = 1.0,
 ) -> Preview:
     """Consequences of a space for a next round of at most ``n`` configurations, ``workers`` at a time.
 
