@@ -405,7 +405,7 @@ export class Page {
     this.nowKey.hidden = ranges.length === 0;
     this.brokenKey.hidden = review.constraints.length === 0;
     this.otherKey.hidden = review.others === 0;
-    this.otherKey.textContent = `${review.others.toLocaleString("en")} of other rounds, fainter`;
+    this.otherKey.textContent = `${review.others.toLocaleString("en")} more as evidence, fainter`;
     this.brokenKey.textContent = `infeasible: not ${review.constraints.join(" and ")}`;
     drawSuggestions(this.suggested, review.suggestions, (edits) => this.change(() => takeOver(this.choices, edits)));
     drawChecks(this.checks, review.checks, this);

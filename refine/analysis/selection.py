@@ -149,15 +149,20 @@ def unusable(table: pd.DataFrame, space: Space, allow_degenerate: bool) -> Bools
 
 
 class OtherTrials(NamedTuple):
-    """Evidence of other rounds of the tree, which lies inside the space of a round."""
+    """Evidence inside the space of a round beside its own values: trials of other rounds, and cheap ones."""
 
     positions: Floats  # (m, parameters) on the unit scale; NaN if the trial did not read the parameter
     observed: Floats  # (m,) values in the metric's own sign; NaN without a usable model
 
 
 def other_trials(analysis: Analysis) -> OtherTrials:
-    """The trials of other rounds that count as evidence."""
-    if analysis.own is None:
+    """The trials of other rounds that count as evidence, and cheap trials by their forecasts."""
+    own = analysis.at_full
+    if analysis.failed is not None:
+        own |= analysis.failed
+    if analysis.own is not None:
+        own &= analysis.own
+    if own.all():
         return OtherTrials(np.zeros((0, len(analysis.parameters))), np.zeros(0))
     positions = np.array(analysis.X)
     read = reading(analysis.parameters, positions)
@@ -166,7 +171,7 @@ def other_trials(analysis: Analysis) -> OtherTrials:
     values = analysis.sign * analysis.y
     if analysis.failed is not None:
         values = np.where(analysis.failed, np.nan, values)
-    return OtherTrials(positions[~analysis.own], values[~analysis.own])
+    return OtherTrials(positions[~own], values[~own])
 
 
 def positions_of_others(analysis: Analysis, name: str) -> tuple[Floats, Bools]:

@@ -11,6 +11,7 @@ from sklearn.linear_model import SGDClassifier
 
 import refine
 from refine.analysis.fidelity import bridged, with_cheap_states, with_forecasts
+from refine.analysis.selection import other_trials
 from refine.errors import DesignError
 from refine.tree.lineage import analyze
 from refine.trials.frame import CHEAP_VALUE
@@ -181,6 +182,12 @@ def test_the_scale_of_a_cheap_level_matches_ranks():
     assert bridges.agreement == pytest.approx(1)
     forecasts = with_forecasts(marked, bridges)["forecast"]
     assert forecasts.to_numpy()[:60] == pytest.approx(full)
+
+
+def test_figures_show_cheap_trials_by_their_forecasts(root):
+    drawn = other_trials(analyze(root))
+    assert len(drawn.observed) == 24
+    assert np.isfinite(drawn.observed).all()
 
 
 def test_the_evidence_holds_cheap_trials_at_their_level(root):
