@@ -157,12 +157,12 @@ class OtherTrials(NamedTuple):
 
 def other_trials(analysis: Analysis) -> OtherTrials:
     """The trials of other rounds that count as evidence, and cheap trials by their forecasts."""
-    own = analysis.at_full
+    of_round = analysis.at_full
     if analysis.failed is not None:
-        own |= analysis.failed
+        of_round |= analysis.failed
     if analysis.own is not None:
-        own &= analysis.own
-    if own.all():
+        of_round &= analysis.own
+    if of_round.all():
         return OtherTrials(np.zeros((0, len(analysis.parameters))), np.zeros(0))
     positions = np.array(analysis.X)
     read = reading(analysis.parameters, positions)
@@ -171,7 +171,7 @@ def other_trials(analysis: Analysis) -> OtherTrials:
     values = analysis.sign * analysis.y
     if analysis.failed is not None:
         values = np.where(analysis.failed, np.nan, values)
-    return OtherTrials(positions[~own], values[~own])
+    return OtherTrials(positions[~of_round], values[~of_round])
 
 
 def positions_of_others(analysis: Analysis, name: str) -> tuple[Floats, Bools]:
