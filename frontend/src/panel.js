@@ -280,7 +280,9 @@ export class Panel {
     const spread = this.panel.kind === "choice" ? 1.2 * share : Math.min(2 * SIDE - 6, 0.7 * share); // dots stay next to the labels of the axis
     const column = trials.columns.get(this.panel.name);
     const scale = scaleOf(view, trials, { top: this.curved, height: this.dotted, direction: round.direction });
-    const x = (i) => (column[i] === MISSING ? Number.NaN : this.x(column[i] / (MISSING - 1)) + spread * (jitter(i) - 0.5));
+    const ends = this.panel.kind === "choice" ? [-Infinity, Infinity] : [this.x(0), this.x(1)];
+    const within = (x) => (x < ends[0] ? 2 * ends[0] - x : x > ends[1] ? 2 * ends[1] - x : x); // no dot looks like a value outside
+    const x = (i) => (column[i] === MISSING ? Number.NaN : within(this.x(column[i] / (MISSING - 1)) + spread * (jitter(i) - 0.5)));
     const names = { numberOf: (i) => trials.numbers?.[i] ?? null, indexOf: (number) => trials.rows?.get(number) ?? -1 };
     this.cloud.draw(placed(trials.n, x, scale.place), trials.flags, { colours: this.page.colours, top: this.curved, height: this.dotted, beyond: scale.beyond }, names);
     const { left, right } = this;
