@@ -57,6 +57,8 @@ def condition_text(space: Mapping[str, Parameter], typed: str) -> str:
         SpaceError: A word after ``=`` is not a choice of the parameter, or a choice of several parameters
             stands alone.
     """
+    if in_language(space, typed):  # quotes within quotes are for Python to read
+        return str(Constraint(typed))
     text = _LEADING.sub("", typed.strip().removesuffix("?"), count=1)
     try:
         read = _with_signs(_read(space, _with_signs(text, _SIGNS)), _EQUALS)
