@@ -244,12 +244,14 @@ def _second(v: Any) -> str:
     return f"{place}. It would take {v.needed:,} audit trials to hit that region with 95 % probability"
 
 
-def outlook_text(outlook: Any) -> str:
+def outlook_text(outlook: Any, *, named: bool = False) -> str:
     """The forecast for another round, without a full stop.
 
     For example ``another 57 trials (25 s) are unlikely to gain more than 0.0076``.
 
-    ``outlook`` is a :class:`Worth`, or an object with its attributes.
+    Args:
+        outlook: A :class:`Worth`, or an object with its attributes.
+        named: Whether the sentence before has the number of trials: ``these trials (25 s) are unlikely ...``.
     """
     verdict = outlook.verdict
     budget = getattr(outlook, "budget", "")  # missing in checks stored before
@@ -260,7 +262,9 @@ def outlook_text(outlook: Any) -> str:
     cost = ""
     if outlook.seconds >= 1:
         cost = f" ({duration(outlook.seconds)})"
-    trials = plural(outlook.n, "trial")
+    trials = f"another {plural(outlook.n, 'trial')}"
+    if named:
+        trials = inflected(outlook.n, "this trial", "these trials")
     gain_text = "gain something" if verdict == CONTINUE else "gain anything"
     if outlook.epsilon > 0:
         gain_text = f"gain more than {difference(outlook.epsilon)}"
@@ -270,19 +274,19 @@ def outlook_text(outlook: Any) -> str:
         if verdict == CONTINUE:
             compared = "more"
         return (
-            f"another {trials}{cost} should gain {difference(outlook.gain)}, {compared} than their "
+            f"{trials}{cost} should gain {difference(outlook.gain)}, {compared} than their "
             f"price of {difference(price)}"
         )
     if verdict == CONTINUE and outlook.probability >= PROBABLE:
-        return f"another {trials}{cost} will probably {gain_text}"
+        return f"{trials}{cost} will probably {gain_text}"
     if verdict == CONTINUE and not _budget_decides(outlook):
-        return f"another {trials}{cost} may {gain_text} ({chance_words(outlook.probability)} do)"
+        return f"{trials}{cost} may {gain_text} ({chance_words(outlook.probability)} do)"
     if verdict == CONFIRM:
         return (
             f"repeating the best should help more than {outlook.n:,} new "
             f"{inflected(outlook.n, 'trial', 'trials')}{cost}"
         )
-    return f"another {trials}{cost} {inflected(outlook.n, 'is', 'are')} unlikely to {gain_text}"
+    return f"{trials}{cost} {inflected(outlook.n, 'is', 'are')} unlikely to {gain_text}"
 
 
 def _outlook_of_check(v: Any) -> str:

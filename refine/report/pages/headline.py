@@ -169,14 +169,14 @@ def budget_text_of(review: Review, planned: NextRound) -> str:
 
 def _reason_for_a_round(review: Review, planned: NextRound, worth: Worth | None) -> str:
     if worth is not None and math.isfinite(worth.cost):
-        return f"{upper(outlook_text(worth))}."
+        return f"{upper(outlook_text(worth, named=True))}."
     if uses := budget_text_of(review, planned):
         return f"{upper(uses)}."
     if worth is None:
         return "The trials say too little about this space to forecast a gain."
     if worth.probability < PROBABLE:
-        return f"Worth it if trials are cheap: {outlook_text(worth)}."
-    return f"{upper(outlook_text(worth))}."
+        return f"Worth it if trials are cheap: {outlook_text(worth, named=True)}."
+    return f"{upper(outlook_text(worth, named=True))}."
 
 
 def _without_a_round(budget: BudgetState, worth: Worth) -> Headline:
