@@ -40,10 +40,11 @@ from refine.ui.cli.shared import (
     typed_configuration,
     use_project,
 )
-from refine.ui.cli.spelling import PROJECT, quoted, remember
+from refine.ui.cli.spelling import PROJECT, completed, quoted, remember
 from refine.ui.project import FILE, Project
 from refine.utils.action import Action
 from refine.utils.files import made_folder, write_whole
+from refine.utils.format import join
 
 if TYPE_CHECKING:
     import refine
@@ -153,6 +154,8 @@ def run(
                         f"--{typed} defines a new root and needs --space; leave it out for an existing round"
                     )
                 tree = stack.enter_context(target.tree())
+                if round_name is None:
+                    _say_edited(tree)
                 round_ = chosen(_resumed(tree, round_name, during.rerun))
                 called = {"n": n, **execution.on(round_, **during.of_machine())}
             round_.run(rerun=during.rerun, **called)
@@ -168,6 +171,24 @@ def _is_new(target: InTree) -> bool:
             with target.tree() as tree:
                 return not tree.rounds
     return True
+
+
+def _say_edited(tree: refine.Tree) -> None:
+    """Warns if the parameters of the project file are those of no root, with the call for a new root."""
+    if not project().has_space:
+        return
+    space = project().space()
+    spaces = [round_.space for round_ in tree.rounds if round_.node.parent is None]
+    if not spaces or space in spaces:
+        return
+    names = [name for name in {**spaces[-1], **space} if space.get(name) != spaces[-1].get(name)]
+    file = project().path
+    changed = join(names) or "constraints"
+    say(
+        f"warning: {file} has a new space (changed: {changed}), and rounds keep theirs; for a new round "
+        f"type {completed(f'refine run STORE --space {quoted(str(file))}')}",
+        err=True,
+    )
 
 
 def _new_root(

@@ -266,3 +266,20 @@ def test_the_first_hour_with_a_program_takes_few_calls(tmp_path, monkeypatch):
     for call in calls[1:]:
         printed = said(call.removeprefix("refine "))
     assert re.search(r"^  refine run study\.db \w+( --workers \d)?$", printed, re.MULTILINE)
+
+
+def test_an_edit_of_the_parameters_is_named_with_the_call_for_a_new_round(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    project = '[program]\nobjective = "operator:itemgetter"\n[parameters]\nx = [1, 2, 3]\n'
+    (tmp_path / "refine.toml").write_text(project)
+    with refine.Tree("study", tmp_path / "s.db") as tree:
+        tree.add_round({"x": [1, 2, 3]}, objective, n=3)
+    call = "refine run s.db --space refine.toml"
+    monkeypatch.setattr("refine.tree.round.Round.run", lambda round_, **_: round_)
+    assert call not in run("run s.db").stderr
+    (tmp_path / "refine.toml").write_text(project.replace("3]", "4]"))
+    resumed = run("run s.db")
+    assert resumed.exit_code == 0
+    assert "(changed: x)" in resumed.stderr
+    assert call in resumed.stderr
+    assert call not in run("run s.db last").stderr
