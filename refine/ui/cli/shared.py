@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 from typer import Argument, Option
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from refine.errors import (
     Hinted,
@@ -34,6 +34,7 @@ from refine.errors import (
     unseen,
 )
 from refine.run.machine import Machine
+from refine.ui.cli.other_words import CALLS, fix_of
 from refine.ui.cli.spelling import (
     OBJECTIVE,
     PROJECT,
@@ -139,6 +140,11 @@ class _Commands(TyperGroup):
         ctx.meta[_WORDS] = tuple(args)
         return super().parse_args(ctx, args)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in CALLS and args[0] not in self.commands:
+            ctx.fail(f"No such command {args[0]!r}; type {CALLS[args[0]]}")
+        return super().resolve_command(ctx, args)
+
     def _typed(self, ctx: Any) -> _Typed:
         called = self.get_command(ctx, ctx.invoked_subcommand or "")
         options = {}
@@ -174,6 +180,17 @@ class _Commands(TyperGroup):
             finally:
                 forget()
                 _project.forget()
+
+
+class _Command(TyperCommand):
+    """A command with fixes for options of other tools."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        options = {name for p in self.params for name in (*p.opts, *p.secondary_opts)}
+        for option_text in (word.partition("=")[0] for word in args if word.startswith("--")):
+            if option_text not in options and (fix := fix_of(option_text, options)):
+                ctx.fail(f"No such option {option_text}; {fix}")
+        return super().parse_args(ctx, args)
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -217,7 +234,7 @@ def command(heading: str, name: str | None = None) -> Callable[[Callable[..., No
 
         called.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
         called.__annotations__ = {p.name: p.annotation for p in options}
-        return app.command(name, rich_help_panel=heading)(called)
+        return app.command(name, cls=_Command, rich_help_panel=heading)(called)
 
     return made
 

@@ -3,9 +3,12 @@
 import re
 
 import pytest
+from shell import run
 from typer.main import get_command
 
 from refine.ui.cli import app
+from refine.ui.cli.other_words import CALLS
+from refine.ui.cli.shared import USAGE
 
 VERBS = {
     "Accept",
@@ -90,3 +93,33 @@ def test_every_help_begins_with_a_verb_and_uses_plain_words(place, text):
     assert text.split()[0].rstrip(",.") in VERBS, text
     assert text.rstrip().endswith("."), text
     assert not re.search(PRIVATE, text), text
+
+
+@pytest.mark.parametrize(
+    ("line", "fix"),
+    [
+        ("dashboard s.db", "refine review STORE"),
+        ("tree s.db", "refine show STORE"),
+        ("preview s.db", "refine accept STORE --preview"),
+        ("help", "refine --help"),
+        ("review --logdir runs", "first argument"),
+        ("review s.db --host=0.0.0.0", "--behind"),
+        ("run s.db --n-trials 60", "write -n"),
+        ("run s.db --seed 3", "--set round.seed=VALUE"),
+        ("confirm s.db --timeout 60", "--set machine.timeout=VALUE"),
+    ],
+)
+def test_a_word_of_another_tool_is_refused_with_the_call_to_type(line, fix):
+    result = run(line)
+    assert result.exit_code == USAGE
+    assert fix in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_calls_for_words_of_other_tools_exist():
+    commands = get_command(app).commands
+    for word, call in CALLS.items():
+        assert word not in commands
+        _, name, *words = call.split()
+        options = {o for p in commands[name].params for o in p.opts} if name in commands else {name}
+        assert name in commands or name in ("--help", "--version")
+        assert {option for option in words if option.startswith("--")} <= options
