@@ -125,10 +125,9 @@ def even(truth: Truth, seed: int, n: int) -> list[dict[str, Any]]:
             root = tree.add_round(
                 on.space,
                 objective_of(on, truth[2], growing=False),
-                **declared(on, truth[2]),
+                metric=declared(on, truth[2], "none" if exact else None),
                 n=n,
                 seed=seed,
-                noise="none" if exact else None,
                 name="truth",
             )
             return list(parts(on, root.run(machine=refine.Machine(progress=False)).analyze(), [seed, n]))
@@ -144,7 +143,7 @@ def typed(truth: Truth, seed: int, budget: int) -> list[dict[str, Any]]:
         round_: refine.Round | None = tree.add_round(
             on.space,
             objective_of(on, truth[2], growing=False),
-            **declared(on, truth[2]),
+            metric=declared(on, truth[2]),
             budget=budget,
             seed=seed,
             name="truth",

@@ -98,7 +98,7 @@ def judged(name: str, seed: int, aware: bool) -> Iterator[dict[str, Any]]:
         root.run(machine=QUIET)
         analysis = root.analyze()
         if not aware:
-            analysis = refine.analyze(space, root.trials, noise="retraining")
+            analysis = refine.analyze(space, root.trials, refine.Goal("value", noise="retraining"))
         proposal, winner = refine.propose(analysis, risk=max(RISKS)), study.winner()
         seen = root.trials["value"].max()
         for risk in RISKS:

@@ -190,8 +190,10 @@ def boxes(name: str, seed: int, folds: bool) -> Iterator[Box]:
         scored, options = frame, {"by_row": t.scores[cell]}
     every = t.cells.infer_objects()
     for noise, declared in ((ESTIMATED, None), (DECLARED, "none")):
-        plain = refine.propose(refine.analyze(space, frame, noise=declared), risk=max(RISKS))
-        analysis = refine.analyze(space, scored, noise=declared, **options)
+        plain = refine.propose(
+            refine.analyze(space, frame, refine.Goal("value", noise=declared)), risk=max(RISKS)
+        )
+        analysis = refine.analyze(space, scored, refine.Goal("value", noise=declared), **options)
         same = refine.propose(analysis, risk=max(RISKS), epsilon=plain.claim.epsilon)
         proposals = {BEFORE: plain, SAME: same, AFTER: refine.propose(analysis, risk=max(RISKS))}
         for method, proposal in proposals.items():
@@ -215,7 +217,9 @@ def winners(name: str, seed: int, folds: bool) -> Iterator[Winner]:
         return scores.astype(bool) if set(np.unique(t.scores)) <= {0.0, 1.0} else scores
 
     with refine.Tree(name, store="sqlite://") as study:
-        root = study.add_round(t.levels, objective, name=name, n=TRIALS, seed=seed, noise="none")
+        root = study.add_round(
+            t.levels, objective, name=name, n=TRIALS, seed=seed, metric=refine.Goal("value", noise="none")
+        )
         won = root.run(machine=QUIET).recommend()
         if won.new_data is not None:
             truth = t.new[number[tuple(won.params[n] for n in t.levels)]]

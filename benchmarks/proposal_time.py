@@ -72,7 +72,9 @@ def round_on(name: str, n: int) -> refine.Round:
 
     space = {f"x{j}": (0, LEVELS - 1) for j in range(dimensions)}
     tree = refine.Tree("time", store="sqlite://")
-    return tree.add_round(space, objective, n=n, seed=n, noise="retraining").run(machine=QUIET)
+    return tree.add_round(space, objective, n=n, seed=n, metric=refine.Goal("value", noise="retraining")).run(
+        machine=QUIET
+    )
 
 
 def seconds() -> float:

@@ -121,7 +121,12 @@ def replayed(data: str, seed: int, way: str) -> dict:
 
     with refine.Tree("bench", store="sqlite://") as tree:
         made = tree.add_round(
-            on.space, objective, metric=METRIC, n=N, seed=seed, pruner=WAYS[way], noise="retraining"
+            on.space,
+            objective,
+            metric=refine.Goal(METRIC, noise="retraining"),
+            n=N,
+            seed=seed,
+            pruner=WAYS[way],
         )
         made.run(machine=QUIET)
         told = {"epochs": sum(e for e, _ in ran), "regret": on.regret_of(tree.winner()), **judged(on, made)}

@@ -202,11 +202,11 @@ def objective_of(on: Grid, loss: bool, growing: bool) -> Callable[..., dict[str,
     return objective
 
 
-def declared(on: Grid, loss: bool) -> dict[str, Any]:
-    """Arguments of a round about its metric."""
+def declared(on: Grid, loss: bool, noise: str | None = None) -> refine.Goal:
+    """The goal of a round."""
     if loss:
-        return {"metric": "val_loss", "direction": "minimize"}
-    return {"metric": "val_score", "direction": "maximize"}
+        return refine.Goal("val_loss", "minimize", noise=noise)
+    return refine.Goal("val_score", "maximize", noise=noise)
 
 
 def mean_of_winner(on: Grid, tree: refine.Tree) -> float:
@@ -223,7 +223,7 @@ def typed(truth: Truth, seed: int, budget: int, growing: bool) -> dict[str, Any]
         round_: refine.Round | None = tree.add_round(
             on.space,
             objective_of(on, loss, growing),
-            **declared(on, loss),
+            metric=declared(on, loss),
             budget=budget,
             seed=seed,
             name="recorded training",
@@ -323,7 +323,7 @@ def even(truth: Truth, seed: int, growing: bool) -> dict[str, Any]:
         root = tree.add_round(
             on.space,
             objective_of(on, loss, growing),
-            **declared(on, loss),
+            metric=declared(on, loss),
             n=EVEN,
             seed=seed,
             name="recorded training",

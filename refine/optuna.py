@@ -11,7 +11,6 @@ from typing import Any
 from refine.analysis.finished_runs import analysis_of
 from refine.analysis.finished_study import DECISION, decided_at, read_study
 from refine.errors import AnalysisError, DesignError, ReviewError
-from refine.proposal.proposal import check_epsilon
 from refine.review.decision import Decision, check_author, check_note
 from refine.review.review import Review
 from refine.review.worth import CONTINUE, worth_of
@@ -20,6 +19,7 @@ from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 from refine.tree.round import Round
 from refine.tree.tree import Tree
+from refine.trials.goal import check_epsilon
 from refine.utils.action import Action, Symbol
 from refine.utils.arrays import objects
 from refine.utils.extras import load

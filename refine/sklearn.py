@@ -21,6 +21,7 @@ from refine.space.space import Space, configuration_key, space_of
 from refine.tree.children import left_to_run
 from refine.tree.round import Round
 from refine.tree.tree import Tree
+from refine.trials.goal import Goal
 from refine.utils.warning import warn
 
 # Share of a later round that is spent where the optimum is plausible, as by :func:`refine.autopilot`.
@@ -153,12 +154,10 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
         current = self.tree_.add_round(
             space,
             objective,
-            metric=metric,
-            direction="maximize",
+            metric=Goal(metric, "maximize", noise="retraining"),
             n=n - share * (rounds - 1),
             seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
             name="search",
-            noise="retraining",
         )
         run(current)
         for _ in range(rounds - 1):

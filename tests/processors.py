@@ -60,7 +60,9 @@ def shortened(data):
 def study(name):
     """A round with learning trials, the proposal, two children, an answer and the winner."""
     with refine.Tree(name, store=":memory:") as tree:
-        root = tree.add_round(SPACES[name], objective_of(name), n=14, seed=3, noise="retraining")
+        root = tree.add_round(
+            SPACES[name], objective_of(name), n=14, seed=3, metric=refine.Goal("value", noise="retraining")
+        )
         root.run()
         first = root.propose(risk=0.1)
         changed = next(change for change in first.proposal.changes if change.old.numeric)

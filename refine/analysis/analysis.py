@@ -47,7 +47,7 @@ from refine.space.belief import belief_of
 from refine.space.encoding import check_seed
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space, space_of
-from refine.trials.declared import Limits, checked_limits
+from refine.trials.declared import Limits
 from refine.trials.explosion import exploded, explosion_limit
 from refine.trials.frame import (
     barred_rows,
@@ -58,7 +58,8 @@ from refine.trials.frame import (
     value_column,
 )
 from refine.trials.goal import Goal, check_direction, sign_of
-from refine.trials.metric_constraint import FEASIBLE, MetricConstraint, metric_constraints
+from refine.trials.metric import Metric
+from refine.trials.metric_constraint import FEASIBLE, MetricConstraint
 from refine.trials.trial import AUDITS, EXCLUDED, FAILED, STATES, State
 from refine.utils.action import Action
 from refine.utils.arrays import Bools, Floats, as_pandas, order_of, row_codes
@@ -424,16 +425,18 @@ class FirstRound(NamedTuple):
 
 
 class TrialSources(NamedTuple):
-    """The tables of an analysis: arguments of :func:`analyze`."""
+    """The tables of an analysis, as in :func:`analyze`."""
 
     frame: pd.DataFrame
-    earlier: pd.DataFrame | None
-    elsewhere: pd.DataFrame | None
-    pooled: int
-    read: Mapping[str, npt.ArrayLike] | None
-    groups: Sequence[Any] | None
-    replicates: Sequence[object] | None
-    first_round: FirstRound | None
+    earlier: pd.DataFrame | None = None
+    # trials of later rounds and of other branches, used like ``earlier``
+    elsewhere: pd.DataFrame | None = None
+    pooled: int = 0
+    read: Mapping[str, npt.ArrayLike] | None = None
+    groups: Sequence[Any] | None = None
+    replicates: Sequence[object] | None = None
+    # its evenly drawn trials show noise and tolerance if ``frame`` has fewer than 10
+    first_round: FirstRound | None = None
 
 
 def _checked(sources: TrialSources, value: str) -> TrialSources:
@@ -495,26 +498,19 @@ def _check_replicates(replicates: Sequence[Any]) -> None:
 def analyze(
     space: Space | Mapping[str, object],
     frame: IntoFrame,
-    value: str = "value",
+    value: str | Goal = "value",
     direction: str = "maximize",
     seed: int = 0,
     *,
     metric: str | None = None,
     earlier: pd.DataFrame | None = None,
-    elsewhere: pd.DataFrame | None = None,
     pooled: int = 0,
     stage: int = 1,
     read: Mapping[str, npt.ArrayLike] | None = None,
     groups: Sequence[object] | None = None,
-    allow_degenerate: bool = False,
     replicates: Sequence[object] | None = None,
-    subject_to: Sequence[str | MetricConstraint] = (),
     belief: Mapping[str, object] | None = None,
-    noise: str | None = None,
-    limits: Limits | None = None,
-    scale: str | None = None,
     by_row: npt.ArrayLike | None = None,
-    first_round: FirstRound | None = None,
 ) -> Analysis:
     """Measures a table of finished runs over a space: effects, failures, noise, couplings.
 
@@ -525,12 +521,16 @@ def analyze(
         frame: One row per trial: a column per parameter, one for the value and, optionally, ``state``
             (default: complete), ``origin`` (default: space_filling), ``seconds`` and ``forecast``, the
             forecast final value of a pruned trial.
-        value: Name of the value's column.
-        direction: ``"maximize"`` or ``"minimize"``.
+        value: Name of the value's column, or a :class:`refine.Goal` on that column, whose constraints are on
+            other columns. Without ``noise`` of the goal, ``groups`` and ``replicates`` show the noise.
+            Without ``limits``, those of metrics are known by name, such as of an accuracy or an rmse, and for
+            shares of rows. Without ``scale``, minimized losses are compared by factors if no value is
+            negative or 0 and the median is more than 20 times the best; the tolerance is then a factor of the
+            best.
+        direction: ``"maximize"`` or ``"minimize"``, of a value that is no goal.
         seed: Seed of every bootstrap and permutation test.
-        metric: Displayed name of the metric; default ``value``.
-        earlier: Trials of earlier rounds, in the columns of ``frame``: evidence on the optimum, never tested.
-        elsewhere: Trials of later rounds and of other branches, in the same form and with the same use.
+        metric: Displayed name of the metric; default the name of the value.
+        earlier: Trials of other rounds, in the columns of ``frame``: evidence on the optimum, never tested.
         pooled: Number of rows at the head of ``frame`` from earlier rounds on an equal space. No selection
             took place in between, so the space-filling trials of earlier rounds are tested as well.
         stage: Stage of the branch, from 1; a round and a growth of a round count one stage, see
@@ -538,41 +538,82 @@ def analyze(
             repeated testing does not add up to false alarms.
         read: Parameter -> mask of the rows of ``frame`` whose trial read the parameter, or a single bool.
         groups: One label per row of ``frame``, equal for replicates of one configuration.
-        allow_degenerate: Whether a degenerate trial (1 in a column ``degenerate``) may be best.
         replicates: Values of replicates of good configurations, the labels of the configurations and, if
             known, the values of the planned runs; used for the noise only.
-        subject_to: Metric constraints, for example ``["latency_ms <= 5"]``, on columns of ``frame``. A trial
-            that breaks a constraint ranks with the worst, and cannot be best.
-        belief: A belief about the place of the best value, see :meth:`refine.Tree.add_round`. Beliefs shape
+        belief: A belief about the place of the best value, see :class:`refine.Plan`. Beliefs shape
             proposals, not tests.
-        noise: ``"none"`` if repeats of a configuration give identical values, ``"retraining"`` if values
-            differ; default the evidence of ``groups`` and ``replicates``.
-        limits: Lowest and highest possible value of the metric, ``None`` for an open end. Default: known for
-            metrics by name, such as an accuracy or an rmse, and for shares of rows; else none.
-        scale: ``"log"`` or ``"linear"``, to compare minimized losses by factors or by differences. Default:
-            log if no value is negative or 0 and the median is more than 20 times the best. On the log scale
-            the tolerance is a factor of the best.
         by_row: (trials, validation rows) scores of the rows of ``frame``, whose mean is the value; NaN for a
             trial without scores. Claims are then about new data. Default: scores by fold, in columns
             ``value@1``, ``value@2``, ..., if there are any.
-        first_round: First round of the branch: its evenly drawn trials show noise and tolerance if ``frame``
-            has fewer than 10.
 
     Raises:
         AnalysisError: An argument has the wrong type, or a column is missing; or fewer than 10 finished
-            trials lie inside the space, trials of ``earlier`` and ``elsewhere`` included; or the round itself
-            has no finished trial.
+            trials lie inside the space, trials of ``earlier`` included; or the round itself has no finished
+            trial.
 
     Examples:
         >>> analysis = refine.analyze({"lr": (0.5, 5.0), "dropout": (0.0, 0.5)}, root.trials, value="value")
         >>> analysis.n_space_filling
         30
     """
-    seed = check_seed(seed, 0)
-    for keyword, text in (("value", value), ("metric", metric)):
+    space = space_of(space)
+    column: Any = value
+    if isinstance(value, Goal):
+        column = str(value.metric)
+    for keyword, text in (("value", column), ("metric", metric)):
         if text is not None and not isinstance(text, str):
             raise AnalysisError(f"{keyword} must be text, got {text!r:.40}; for example {keyword}='acc'")
-    space = space_of(space)
+    check_direction(direction)
+    if not isinstance(value, Goal):
+        goal = Goal(Metric(value), direction)
+    elif direction in ("maximize", value.direction):
+        goal = value
+    else:
+        raise AnalysisError(
+            f"direction={direction!r}: the goal has its own, {value.direction!r}; leave it out"
+        )
+    if metric is not None:
+        goal = replace(goal, metric=goal.metric._replace(name=metric, reduction="last"))
+    sources = TrialSources(
+        as_pandas(frame, AnalysisError),
+        earlier=earlier,
+        pooled=pooled,
+        read=read,
+        groups=groups,
+        replicates=replicates,
+    )
+    return measured(
+        space,
+        sources,
+        goal,
+        column=column,
+        seed=seed,
+        stage=stage,
+        belief=belief,
+        by_row=by_row,
+    )
+
+
+@one_thread
+def measured(
+    space: Space,
+    sources: TrialSources,
+    goal: Goal,
+    *,
+    column: str = "value",
+    seed: int = 0,
+    stage: int = 1,
+    belief: Mapping[str, object] | None = None,
+    by_row: npt.ArrayLike | None = None,
+) -> Analysis:
+    """The analysis of some tables; arguments and errors as for :func:`analyze`.
+
+    ``column`` holds the values, and may be named otherwise than the metric of the goal.
+    """
+    seed = check_seed(seed, 0)
+    direction = goal.direction
+    allow_degenerate = goal.allow_degenerate
+    constraints = goal.metric.subject_to
     if not is_whole(stage):
         raise AnalysisError(
             f"stage must be a whole number >= 1, the stage of looking at its branch, got {stage!r}"
@@ -581,21 +622,8 @@ def analyze(
         declared_belief = None
     else:
         declared_belief = AttributedBelief(belief_of(belief, space))
-    constraints = metric_constraints(subject_to)
-    sources = _checked(
-        TrialSources(
-            as_pandas(frame, AnalysisError),
-            earlier=earlier,
-            elsewhere=elsewhere,
-            pooled=pooled,
-            read=read,
-            groups=groups,
-            replicates=replicates,
-            first_round=first_round,
-        ),
-        value,
-    )
-    tables = _tables_of(space, sources, value, direction, allow_degenerate, constraints, scale=scale)
+    sources = _checked(sources, column)
+    tables = _tables_of(space, sources, column, goal)
     rows = tables.rows
     of_round = tables.own
     sign = tables.sign
@@ -631,8 +659,8 @@ def analyze(
     counts = _counts(rows, of_round, sign)
     n_tested = counts["n_space_filling"]
     n_few_even = int((rows.measurable & tables.even).sum()) - n_tested
-    names_of_value = [value, metric or value]
-    resolution = _resolution(tables, names_of_value, sources, noise, scale)
+    names_of_value = [column, str(goal.metric)]
+    resolution = _resolution(tables, names_of_value, sources, goal)
     new_data = new_data_of(
         space, sources.frame, names_of_value, sign, allow_degenerate, by_row, noise_sd=resolution.sd
     )
@@ -648,7 +676,7 @@ def analyze(
     ).hexdigest()
     analysis = Analysis(
         space=space,
-        metric=metric or value,
+        metric=str(goal.metric),
         direction=direction,
         seed=seed,
         **counts,
@@ -661,8 +689,8 @@ def analyze(
         noise=resolution,
         n_few_even=n_few_even,
         covered=stats.hit_probability(n_tested or n_few_even, 0.01),
-        outside=_outside(space, tables.frame, value, allow_degenerate),
-        n_outside=len(_outside(space, tables.whole_frame[tables.n_pooled :], value, allow_degenerate)),
+        outside=_outside(space, tables.frame, column, allow_degenerate),
+        n_outside=len(_outside(space, tables.whole_frame[tables.n_pooled :], column, allow_degenerate)),
         X=X,
         y=y,
         origins=np.concatenate([origin_words(p.table)[p.informative] for p in tables.parts])[place],
@@ -676,28 +704,23 @@ def analyze(
         declared_belief=declared_belief,
         n_exploded=tables.n_exploded,
         explosion_limit=tables.explosion_limit,
-        declared_limits=checked_limits(limits),
+        declared_limits=goal.limits,
         new_data=new_data,
         levels=levels,
         bridges=tables.bridges,
     )
     if tables.sampled:
-        analysis = _of_all(analysis, tables, value, allow_degenerate)
+        analysis = _of_all(analysis, tables, column, allow_degenerate)
     if tables.n_excluded is not None:
         analysis = replace(analysis, states={**analysis.states, EXCLUDED: tables.n_excluded})
     return analysis
 
 
 @one_thread
-def resolution_of(
-    space: Space, sources: TrialSources, goal: Goal, noise: str | None, scale: str | None
-) -> stats.NoiseEstimate:
-    """The noise of an analysis alone, without tests; declarations and errors as for :func:`analyze`."""
-    constraints = metric_constraints(goal.metric.subject_to)
-    tables = _tables_of(
-        space, sources, "value", goal.direction, goal.allow_degenerate, constraints, scale=scale
-    )
-    return _resolution(tables, ["value", str(goal.metric)], sources, noise, scale)
+def resolution_of(space: Space, sources: TrialSources, goal: Goal) -> stats.NoiseEstimate:
+    """The noise of an analysis alone, without tests; errors as for :func:`analyze`."""
+    tables = _tables_of(space, sources, "value", goal)
+    return _resolution(tables, ["value", str(goal.metric)], sources, goal)
 
 
 class _Tables(NamedTuple):
@@ -728,18 +751,11 @@ class _Tables(NamedTuple):
         return self.parts[: self.n_path_parts]
 
 
-def _tables_of(
-    space: Space,
-    sources: TrialSources,
-    value: str,
-    direction: str,
-    allow_degenerate: bool,
-    constraints: Sequence[MetricConstraint],
-    scale: str | None,
-) -> _Tables:
-    """Checks and cleans the arguments of :func:`analyze`."""
-    check_direction(direction)
-    sign = sign_of(direction)
+def _tables_of(space: Space, sources: TrialSources, value: str, goal: Goal) -> _Tables:
+    """Checks and cleans the tables of an analysis, whose values are in the column ``value``."""
+    allow_degenerate = goal.allow_degenerate
+    constraints = goal.metric.subject_to
+    sign = goal.sign
     frame = sources.frame
     pooled = sources.pooled
     groups = sources.groups
@@ -751,7 +767,7 @@ def _tables_of(
     other_tables = [_judged(table, space, constraints) for table in other_tables]
     frame, *other_tables = (with_cheap_states(space, table, value) for table in (frame, *other_tables))
     finished = [sign * _finished_values(table, value) for table in (frame, *other_tables)]
-    limit = explosion_limit(np.concatenate(finished), scale)
+    limit = explosion_limit(np.concatenate(finished), goal.scale)
     n_exploded = 0
     if np.isfinite(limit):
         frame, blown = _without_exploded(frame, value, sign, limit)
@@ -828,8 +844,7 @@ def _resolution(
     tables: _Tables,
     metrics: Sequence[str],
     sources: TrialSources,
-    declared: str | None,
-    scale: str | None,
+    goal: Goal,
 ) -> stats.NoiseEstimate:
     """The noise by the trials of an analysis.
 
@@ -841,8 +856,7 @@ def _resolution(
         tables: The trials.
         metrics: Names under which scores by fold may stand.
         sources: Where the trials come from.
-        declared: As ``noise`` in :func:`analyze`.
-        scale: As in :func:`analyze`.
+        goal: The goal with its declarations.
     """
     rows = tables.rows
     sign = tables.sign
@@ -879,27 +893,27 @@ def _resolution(
     elif not drawn_evenly or not even_y.size:
         even_y = spread
     losses = -finished_y
-    if sources.replicates is not None and scale is None:  # repeats of 0 or less rule out factors
+    if sources.replicates is not None and goal.scale is None:  # repeats of 0 or less rule out factors
         repeats = np.asarray(sources.replicates[0], dtype=float)
         losses = np.concatenate([losses, repeats[np.isfinite(repeats)]])
     spread_of_losses = -spread
     if not (losses > 0).all():
         spread_of_losses = losses
     decades = 0.0
-    if sign < 0 or scale is not None:
-        decades = decades_of(spread_of_losses, scale, -even_y)
+    if sign < 0 or goal.scale is not None:
+        decades = decades_of(spread_of_losses, goal.scale, -even_y)
     if decades > 0:
         on_log_scale = noise_of(
             -np.log10(-y),
             labels,
             log_of_repeats(sources.replicates),
             (finished_X, -np.log10(-finished_y), tables.cardinalities),
-            declared,
+            goal.noise,
         )._replace(floor=stats.floor_of(-np.log10(-spread), -np.log10(-even_y)))
         resolution = from_decades(on_log_scale, float(-finished_y.max()))
     else:
         finished = (finished_X, finished_y, tables.cardinalities)
-        resolution = noise_of(y, labels, sources.replicates, finished, declared)
+        resolution = noise_of(y, labels, sources.replicates, finished, goal.noise)
         resolution = resolution._replace(floor=stats.floor_of(spread, even_y))
     judged = np.where(rows.finished & ~rows.degenerate, sign * rows.y, -np.inf)
     paired = fold_error_of(rows.table, metrics, judged)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from refine.analysis.analysis import LEAST, Analysis, analyze
+from refine.analysis.analysis import LEAST, Analysis, TrialSources, measured
 from refine.analysis.conditions import conditioned
 from refine.analysis.evenness import LEVEL, evenness
 from refine.analysis.pooling import read_masks, replicate_groups
@@ -21,7 +21,7 @@ from refine.space.parameters import ALL_UP_TO, Float, Integer, Parameter, number
 from refine.space.rounding import ABOUT
 from refine.space.space import Space, configuration_key, encode_configuration
 from refine.trials.frame import Records, table
-from refine.trials.goal import sign_of
+from refine.trials.goal import Goal, sign_of
 from refine.trials.metric import Metric
 from refine.trials.rows import JsonRows
 from refine.trials.trial import FAILED, State, ended_state
@@ -395,12 +395,5 @@ def analysis_of(finished: FinishedRuns) -> Analysis:
     frame = table(space, records, Metric.parse(finished.metric))
     masks = read_masks(space, records)
     groups = replicate_groups(records)
-    return analyze(
-        space,
-        frame,
-        metric=finished.metric,
-        direction=finished.direction,
-        subject_to=finished.subject_to,
-        read=masks,
-        groups=groups,
-    )
+    goal = Goal(finished.metric, finished.direction, subject_to=finished.subject_to)
+    return measured(space, TrialSources(frame, read=masks, groups=groups), goal)

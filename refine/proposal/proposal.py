@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -36,6 +35,7 @@ from refine.space.edits import narrowed, on_levels
 from refine.space.encoding import decode, digest, dumps, encode
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
+from refine.trials.goal import check_epsilon
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Shown
 from refine.utils.keywords import helped
@@ -621,19 +621,6 @@ def check_risk(risk: float, epsilon: float | None = None) -> None:
             f"risk must be a probability from {LEAST_RISK} to below 1, got {risk!r}; for 5 % write 0.05"
         )
     check_epsilon(epsilon)
-
-
-def check_epsilon(epsilon: float | None) -> float | None:
-    """``epsilon`` as a float, or ``None``; AnalysisError if it is no tolerable loss."""
-    if epsilon is None:
-        return None
-    largest = sys.float_info.max  # an int may lie beyond every float, and below infinity
-    if not is_real(epsilon) or not 0 <= epsilon <= largest:
-        raise AnalysisError(
-            f"epsilon must be a number >= 0 in units of the metric, got {epsilon!r}; leave it out to use the "
-            "smallest loss that the trials can detect"
-        )
-    return float(epsilon)
 
 
 @one_thread

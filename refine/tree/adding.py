@@ -12,14 +12,12 @@ from refine.design.samplers import design_of, how_many_asked
 from refine.design.space_filling import feasible, how_many
 from refine.errors import DesignError, SpaceError
 from refine.proposal.allocation import BELIEVED, believed_rows, check_shares
-from refine.proposal.proposal import check_epsilon
 from refine.review.decision import check_note, user
 from refine.run import identity
 from refine.run.command import Command
 from refine.run.identity import check_name, objective_data
 from refine.run.objective import wants_trial
 from refine.run.protocols import Objective
-from refine.run.replicates import check_times
 from refine.run.steering import check_pruner
 from refine.space.belief import Belief, belief_of
 from refine.space.encoding import check_seed, seed_of
@@ -33,7 +31,7 @@ from refine.tree.names import check_tag
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
 from refine.trials.budget import Budget, checked_budget, first_size, raised
-from refine.trials.declared import Declared, Limits
+from refine.trials.declared import Declared
 from refine.trials.goal import ASK, Goal, check_meant, goals_of
 from refine.trials.metric import Score
 from refine.trials.metric_constraint import FEASIBLE
@@ -46,6 +44,9 @@ from refine.utils.warning import warn
 FEWEST_FULL = 6
 """Fewest trainings at the full level in a first round with a fidelity."""
 
+# Number of seeds of a baseline, against luck.
+_BASELINE_SEEDS = 3
+
 
 def add_round(
     self: TreeRecord,
@@ -54,20 +55,13 @@ def add_round(
     *,
     metric: str | Score | Goal | Sequence[Goal] = "value",
     direction: str | None = ASK,
-    subject_to: Sequence[str] = (),
-    allow_degenerate: bool = False,
     n: int | None = None,
     downsample: float | None = None,
     seed: int = 0,
     design: object = "sobol",
     pruner: object = None,
     name: str | None = None,
-    epsilon: float | None = None,
-    noise: str | None = None,
-    limits: Limits | None = None,
-    scale: str | None = None,
     baseline: Mapping[str, object] | None = None,
-    baseline_seeds: int = 3,
     given: Sequence[Mapping[str, object]] = (),
     belief: Mapping[str, object] | None = None,
     like: Sequence[TreeRecord | Round | str] = (),
@@ -83,13 +77,11 @@ def add_round(
         objective: ``f(params)``, or ``f(params, trial)``, that returns a number or a mapping of metrics.
         metric: ``"val_acc"`` (last epoch), ``"max:val_acc"`` (best epoch), ``"value"`` if the objective
             returns a number, or a function of the metrics of a trial, recorded by its name. Or a
-            :class:`Goal`, or two or three goals, for a front.
+            :class:`Goal`, which also holds constraints, noise, limits, scale and tolerance of the metric; or
+            two or three goals, for a front. Children inherit the goals. An existing round keeps its own
+            declarations unless others are given.
         direction: ``"maximize"`` or ``"minimize"``; default larger is better, and required for metrics named
             like a loss or an error. ``None`` takes the direction from the name, with a warning.
-        subject_to: Metric constraints, such as ``["latency_ms <= 5"]``; ``seconds`` is the wall time of a
-            trial. Infeasible trials are never best, and proposals are about feasible values. Children inherit
-            the constraints, and ``allow_degenerate``.
-        allow_degenerate: Whether a trial with 1 in the metric ``degenerate`` may be best.
         n: Number of configurations; with a budget of trials by default a third of the budget, at least 12.
         downsample: The number as a share of all configurations.
         seed: Seed of the design; another seed makes another round.
@@ -98,20 +90,9 @@ def add_round(
         pruner: Rule for stopping trials early: ``"median"``, a :class:`refine.Pruner`, or, with
             ``workers=1``, a pruner of Optuna.
         name: Name of the objective in the identity of the round; default its qualified name.
-        epsilon: Tolerance, in units of the metric: see :attr:`Round.epsilon`.
-        noise: ``"none"`` declares that repeats give identical values: refine repeats no configuration on its
-            own, and copies the result of an equal configuration that the same code completed in the tree.
-            ``"retraining"`` declares that repeats differ; refine then repeats nothing on its own either.
-            Default: refine repeats the best configuration at the end of a round to find out. Descendants
-            share the declaration, and those of ``limits`` and ``scale``; an existing round keeps its own
-            unless given.
-        limits: Lowest and highest possible value of the metric, such as ``(0, None)``: see
-            :func:`refine.analyze`.
-        scale: ``"log"`` or ``"linear"``, to compare losses by factors or by differences: see
-            :func:`refine.analyze`.
         baseline: The configuration to beat, such as the defaults, inside or outside the space. The baseline
-            runs first, and reports compare the winner with the baseline. Also for an existing round.
-        baseline_seeds: Number of seeds of the baseline, against luck; 1 with ``noise="none"``.
+            runs first under three seeds, or one if values are declared free of noise, and reports compare the
+            winner with the baseline. Also for an existing round.
         given: Further configurations that run first. Given configurations count towards ``n`` and may be
             best, but enter no test, because a person chose them. Also for an existing round.
         belief: Expected place of the best value, by parameter: ``{"lr": refine.Near(1e-3, within_factor=3)}``
@@ -133,8 +114,8 @@ def add_round(
         >>> def train(p):
         ...     return {"loss": p["lr"] * p["units"], "size": p["units"]}
         >>> space = {"units": [8, 16, 32], "lr": refine.Float(1e-4, 0.1, log=True), "epochs": 20}
-        >>> goal = {"metric": "loss", "direction": "minimize", "subject_to": ["size >= 10"]}
-        >>> other = tree.add_round(space, train, n=30, **goal)
+        >>> goal = refine.Goal("loss", "minimize", subject_to=["size >= 10"])
+        >>> other = tree.add_round(space, train, metric=goal, n=30)
         >>> other.run().best_params
         {'epochs': 20, 'lr': 0.0001, 'units': 16}
     """
@@ -147,8 +128,8 @@ def add_round(
     called = check_name(name) or identity.objective_name(objective)
     if tag is not None:
         check_tag(tag, self._context.nodes)
-    check_meant(called, metric, direction)
-    goal, *further = goals_of(metric, direction, subject_to, allow_degenerate)
+    goal, *further = goals_of(metric, direction)
+    check_meant(called, goal)
     judged = goal.metric
     if judged.subject_to and FEASIBLE in searched:
         raise SpaceError(
@@ -177,8 +158,8 @@ def add_round(
         allow_degenerate=goal.allow_degenerate,
         subject_to=tuple(map(str, judged.subject_to)),
         goals=tuple((str(g.metric), g.direction) for g in further),
-        epsilon=check_epsilon(epsilon),
-        declared=Declared.checked(noise, limits, scale),
+        epsilon=goal.epsilon,
+        declared=goal.declared,
         note=check_note(note),
         author=user(),
         created=time.time(),
@@ -195,9 +176,9 @@ def add_round(
     context.check_judged(node)
     if existing is not None:
         node = replace(node, declared=Declared.nearest([existing.node.declared, node.declared]))
-        if epsilon is None:
+        if goal.epsilon is None:
             node = replace(node, epsilon=existing.node.epsilon)
-    encoded_given = _given(searched, baseline, 1 if node.declared.noise == "none" else baseline_seeds, given)
+    encoded_given = _given(searched, baseline, 1 if node.declared.noise == "none" else _BASELINE_SEEDS, given)
     if node.adaptive:
         sized = how_many_asked
     else:
@@ -277,7 +258,6 @@ def _given(
     configurations: Sequence[Mapping[str, object]],
 ) -> list[Encoded]:
     """Configurations that run first, with their origin; the baseline once per seed."""
-    check_times(1, seeds, "baseline_seeds")
     encoded_given = [("given", encode_configuration(p)) for p in given_configurations(space, configurations)]
     if baseline is None:
         return encoded_given

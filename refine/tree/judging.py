@@ -17,7 +17,6 @@ from refine.analysis.evaluated import RanRound
 from refine.analysis.judgement import CONFIRM, Judgement, evened, judgement, race_of
 from refine.analysis.winner import Candidate, Judged, Race, Winner
 from refine.errors import AnalysisError, DesignError, ReviewError, did_you_mean
-from refine.proposal.proposal import check_epsilon
 from refine.review.decision import check_author, check_note
 from refine.run.holdout import HoldoutResult, Visit
 from refine.run.machine import Machine
@@ -37,6 +36,7 @@ from refine.tree.tree_record import TreeRecord
 from refine.tree.winner import Goals, field_in, ran, study_noise
 from refine.trials.budget import BudgetState
 from refine.trials.frame import Records
+from refine.trials.goal import check_epsilon
 from refine.trials.round_record import StoredNode
 from refine.utils.action import Action
 from refine.utils.format import join, plural

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from refine import stats
-from refine.analysis.analysis import Analysis, FirstRound, TrialSources, resolution_of
-from refine.analysis.analysis import analyze as measured
+from refine.analysis.analysis import Analysis, FirstRound, TrialSources, measured, resolution_of
 from refine.analysis.believed import AttributedBelief
 from refine.analysis.evenness import evenness
 from refine.analysis.learning_curves import MOST, Epochs, TrialCurves, curves_of, enough_epochs, how_many
@@ -36,7 +35,7 @@ from refine.run.fingerprint import versions_of
 from refine.space.space import Space
 from refine.store.reader import Reader, Snapshot
 from refine.tree.round_record import RoundRecord
-from refine.trials.declared import NOTHING, Declared, Limits
+from refine.trials.declared import Declared
 from refine.trials.frame import (
     Records,
     best_first,
@@ -47,7 +46,7 @@ from refine.trials.frame import (
     usable_values,
     value_column,
 )
-from refine.trials.goal import Goal, check_direction
+from refine.trials.goal import ASK, Goal, check_direction, goals_of
 from refine.trials.metric import FUNCTION, Curve, Metric, Score, is_bare_nan
 from refine.trials.metric_constraint import SECONDS
 from refine.trials.replicates import (
@@ -409,13 +408,9 @@ def _first_alike(nodes: Sequence[Node]) -> int:
 
 def analyze(
     self: RoundRecord,
-    metric: str | Score | None = None,
+    metric: str | Score | Goal | None = None,
     direction: str | None = None,
     seed: int = 0,
-    *,
-    noise: str | None = None,
-    limits: Limits | None = None,
-    scale: str | None = None,
 ) -> Analysis:
     """Analyses the trials of the round, with all finished trials of the tree inside its space.
 
@@ -424,12 +419,11 @@ def analyze(
     the tree lie inside its space.
 
     Args:
-        metric: Another metric than the one of the round. Without ``metric``, further goals are analysed as
-            well, in ``others``.
-        direction: Another direction.
+        metric: Another metric than the one of the round, or a :class:`Goal` with its declarations; those of
+            the round hold for what a goal does not declare, and for another metric the noise alone. Without
+            ``metric``, further goals are analysed as well, in ``others``.
+        direction: Another direction, of a metric that is no goal.
         seed: Seed of every bootstrap and permutation test.
-        noise: As ``limits`` and ``scale``: see :func:`refine.analyze`. Default: as declared in
-            :meth:`Tree.add_round`; for another metric, the noise alone.
 
     Raises:
         AnalysisError: Fewer than 10 finished trials inside the space, none of them of the round, an unknown
@@ -440,14 +434,16 @@ def analyze(
         >>> analysis["lr"].correlation.estimate < -0.8, analysis["lr"].q < 0.01
         (True, True)
     """
-    chosen = self._subject(Metric.parse(metric or self.metric, self.context.scores))
-    direction = check_direction(direction or self.direction)
-    goal = Goal(chosen, direction, self.node.allow_degenerate)
     evidence = _Evidence.of(self)
-    analysis = evidence.analysis(goal, seed, Declared.checked(noise, limits, scale))
-    if metric is not None:
-        return analysis
-    return analysis.with_goals([evidence.analysis(g, seed, Declared(noise)) for g in self.goals[1:]])
+    if metric is None and direction is None:
+        first, *further = [evidence.analysis(goal, seed) for goal in self.goals]
+        return first.with_goals(further)
+    if isinstance(metric, Goal):
+        (goal,) = goals_of(metric, ASK if direction is None else direction)
+    else:
+        chosen = self._subject(Metric.parse(metric or self.metric, self.context.scores))
+        goal = Goal(chosen, check_direction(direction or self.direction), self.node.allow_degenerate)
+    return evidence.analysis(goal, seed)
 
 
 def analyze_until(
@@ -473,7 +469,7 @@ def analyze_until(
     evidence = _Evidence.of(self)._replace(cutoff=cutoff)
     rounds = [stored for stored in evidence.rounds if stored.node.id not in without]
     evidence = evidence._replace(rounds=rounds)
-    first, *further_goals = [evidence.analysis(goal, seed, NOTHING) for goal in self.goals]
+    first, *further_goals = [evidence.analysis(goal, seed) for goal in self.goals]
     return first.with_goals(further_goals)
 
 
@@ -491,28 +487,22 @@ class _Evidence(NamedTuple):
         context = round_.context.at_once(round_.node)
         return cls(context.reader, context.path(round_.node), context.nodes.values())
 
-    def analysis(self, goal: Goal, seed: int, declared: Declared) -> Analysis:
-        """The analysis of the round by one goal; ``declared`` overrides what is stored."""
+    def analysis(self, goal: Goal, seed: int) -> Analysis:
+        """The analysis of the round by one goal, whose declarations override what is stored."""
         reader = self.reader
         path = self.path
         node = path[-1].node
         evidence = lineage(reader, path, goal, self.rounds, self.cutoff)
-        combined = Declared.nearest([_declared(path, goal), declared])
+        declared = Declared.nearest([_declared(path, goal), goal.declared])
         # One stage for each round, and more for rounds that grew.
         grown = [_growth(reader, stored.pk, goal.metric.curves) for stored in path]
         earlier_stages = sum(stats.stage_of(plans, plans[-1]) for plans, _ in grown[:-1])
         analysis = measured(
             node.space,
-            direction=goal.direction,
+            evidence.sources,
+            replace(goal, **declared._asdict()),
             seed=seed,
-            metric=str(goal.metric),
             stage=earlier_stages + stats.stage_of(*grown[-1]),
-            allow_degenerate=goal.allow_degenerate,
-            subject_to=goal.metric.subject_to,
-            noise=combined.noise,
-            limits=combined.limits,
-            scale=combined.scale,
-            **evidence.sources._asdict(),
         )
         drawn = None
         if node.method == IMPORTED:
@@ -560,7 +550,7 @@ def read_noise(
     try:
         sources = lineage(reader, path, goal, rounds).sources
         declared = _declared(path, goal)
-        noise = resolution_of(path[-1].node.space, sources, goal, declared.noise, declared.scale)
+        noise = resolution_of(path[-1].node.space, sources, replace(goal, **declared._asdict()))
     except AnalysisError:
         return None
     return _with_examples(reader, path, goal, noise)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from refine.proposal.proposal import Proposal, check_epsilon
+from refine.proposal.proposal import Proposal
 from refine.review.decision import Decision, check_note
 from refine.run.holdout import HoldoutResult, holdout_result_of
 from refine.run.plan import planned_cells
@@ -23,7 +23,7 @@ from refine.tree.names import paths_of
 from refine.trials.budget import BudgetState
 from refine.trials.declared import Declared
 from refine.trials.frame import Records, best_first, best_row, front_rows, table, tables
-from refine.trials.goal import Goal
+from refine.trials.goal import Goal, check_epsilon
 from refine.trials.metric import Metric
 from refine.trials.metric_constraint import metric_constraints
 from refine.trials.replicates import replicate_table
@@ -156,8 +156,15 @@ class RoundRecord(Shown):
 
     @property
     def goal(self) -> Goal:
-        """Goal of the trials."""
-        return Goal(self._metric, self.direction, self.node.allow_degenerate)
+        """Goal of the trials, with what was declared on this round or an ancestor."""
+        stored = self._stored.node
+        return Goal(
+            self._metric,
+            self.direction,
+            stored.allow_degenerate,
+            **self._declared._asdict(),
+            epsilon=stored.epsilon,
+        )
 
     @property
     def goals(self) -> tuple[Goal, ...]:

@@ -20,8 +20,8 @@ def losses(decades, n=60, seed=0):
     return frame.assign(loss=10.0 ** (-4 + 2 * decades * distance + 0.02 * rng.normal(size=n)))
 
 
-def analysis_of(frame, **options):
-    return refine.analyze(SPACE, frame, value="loss", direction="minimize", **options)
+def analysis_of(frame, scale=None):
+    return refine.analyze(SPACE, frame, refine.Goal("loss", "minimize", scale=scale))
 
 
 def test_the_tolerance_is_a_factor_of_the_best():
@@ -70,9 +70,9 @@ def bowl(p, trial):
 
 @pytest.fixture
 def study(tmp_path):
-    goal = {"metric": "loss", "direction": "minimize"}
+    goal = refine.Goal("loss", "minimize", noise="retraining")
     with refine.Tree("decades", store=tmp_path / "refine.db") as tree:
-        tree.add_round(SPACE, bowl, n=60, **goal, noise="retraining").run()
+        tree.add_round(SPACE, bowl, n=60, metric=goal).run()
         yield tree
 
 
@@ -91,7 +91,7 @@ def test_the_winner_of_a_loss_over_decades_is_positive_and_within_a_factor(study
 
 def test_a_linear_scale_turns_the_factor_of_the_winner_off(tree):
     root = tree.add_round(
-        SPACE, bowl, n=60, metric="loss", direction="minimize", scale="linear", noise="retraining"
+        SPACE, bowl, n=60, metric=refine.Goal("loss", "minimize", scale="linear", noise="retraining")
     )
     root.run()
     winner = tree.winner()
@@ -107,7 +107,7 @@ def test_a_race_over_decades_uses_repeats_on_log10(study):
 
 def test_few_trials_over_decades_still_give_a_positive_expectation(tree):
     root = tree.add_round(
-        SPACE, bowl, n=8, metric="loss", direction="minimize", scale="log", noise="retraining"
+        SPACE, bowl, n=8, metric=refine.Goal("loss", "minimize", scale="log", noise="retraining")
     )
     root.run()
     winner = tree.winner()

@@ -56,7 +56,7 @@ def test_a_declared_limit_decides():
     frame = frame.assign(accuracy=0.9 - (frame["x"] - 0.3) ** 2)
 
     def limits(declared):
-        return refine.analyze(space, frame, value="accuracy", limits=declared).limits
+        return refine.analyze(space, frame, refine.Goal("accuracy", limits=declared)).limits
 
     assert limits(None) == (0.0, 1.0, "name")
     assert limits((0, 2)) == (0.0, 2.0, "declared")

@@ -92,7 +92,7 @@ def test_a_round_that_learns_keeps_noise_and_tolerance_of_its_study(tree):
         return 1 - abs(params["x"] - 0.8) ** 2 - 0.3 * (params["kind"] == "b") + noise
 
     space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21), "kind": ["a", "b"]}
-    root = tree.add_round(space, rising, n=30, seed=0, noise="retraining").run()
+    root = tree.add_round(space, rising, n=30, seed=0, metric=refine.Goal("value", noise="retraining")).run()
     child = root.branch({"x": (0.6, 1.0, 9), "y": (0.0, 1.0, 21), "kind": ["a", "b"]}, n=10, exploit=1.0)
     child.run()
     first = root.analyze().noise
@@ -103,7 +103,9 @@ def test_a_round_that_learns_keeps_noise_and_tolerance_of_its_study(tree):
 
 def test_the_tolerance_stays_after_a_first_round_of_few_even_trials(tree):
     belief = {"x": refine.Near(0.4, within=0.1)}
-    root = tree.add_round(SPACE, noisy, n=16, belief=belief, seed=2, noise="retraining").run()
+    root = tree.add_round(
+        SPACE, noisy, n=16, belief=belief, seed=2, metric=refine.Goal("value", noise="retraining")
+    ).run()
     assert 0 < (root.trials["origin"] == "space_filling").sum() < 10
     first = root.analyze().noise
     child = root.branch({"x": (0.3, 0.5, 11), "y": (0.0, 0.4, 6)}, n=11, exploit=1.0)
@@ -113,7 +115,7 @@ def test_the_tolerance_stays_after_a_first_round_of_few_even_trials(tree):
 
 
 def test_a_round_that_learns_is_analysed_after_all_trials_of_its_first_round_are_excluded(tree):
-    root = tree.add_round(SPACE, noisy, n=12, seed=2, noise="retraining").run()
+    root = tree.add_round(SPACE, noisy, n=12, seed=2, metric=refine.Goal("value", noise="retraining")).run()
     child = root.propose().edit(x=(0.0, 0.8)).accept(n=16, exploit=0.6)
     child.run()
     root.exclude(range(12), "a wrong version of the data")

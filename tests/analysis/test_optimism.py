@@ -109,7 +109,7 @@ def test_scores_by_fold_of_a_deterministic_objective_correct_its_best_value(tree
     def scores(params):
         return {"acc": [params["lr"] + np.sin(100 * params["lr"] + 9 * fold) for fold in range(5)]}
 
-    round_ = tree.add_round(space, scores, n=30, seed=1, metric="acc", noise="none").run()
+    round_ = tree.add_round(space, scores, n=30, seed=1, metric=refine.Goal("acc", noise="none")).run()
     optimism = round_.optimism()
     assert optimism.folds == tree.winner().new_data
     assert optimism.folds.value < optimism.best

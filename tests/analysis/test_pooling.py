@@ -5,6 +5,7 @@ import pytest
 import objectives
 from refine.errors import AnalysisError
 from refine.report.pages.analysis import trials_clause
+from refine.trials.goal import Goal
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +71,9 @@ def test_the_trials_of_a_round_are_counted_without_audit_trials_of_an_earlier_ro
         return -((params["x"] - 0.4) ** 2) - 0.1 * params["y"]
 
     narrow = {"x": (0.2, 0.6, 9), "y": (0.0, 0.5, 6)}
-    root = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 11)}, bowl, n=20, noise="retraining").run()
+    root = tree.add_round(
+        {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 11)}, bowl, n=20, metric=Goal("value", noise="retraining")
+    ).run()
     audited = root.branch(narrow, n=12, audit=0.25).run()
     same_space = audited.branch(narrow, n=11).run()
     assert len(audited.analyze().outside) == audited.analyze().n_outside == 3

@@ -62,7 +62,9 @@ def test_a_sample_of_many_trials_gives_the_findings_of_all(frame, monkeypatch):
     assert proposal.space.replace({"junk": SPACE["junk"]}).contains(best)[0]
     assert sample_proposal.space.replace({"junk": SPACE["junk"]}).contains(best)[0]
     assert "6,000" in str(part.details)
-    limited = refine.analyze(SPACE, frame.drop(columns="state"), subject_to=["depth_of <= 20"])
+    limited = refine.analyze(
+        SPACE, frame.drop(columns="state"), refine.Goal("value", subject_to=["depth_of <= 20"])
+    )
     assert limited.feasibility.feasible == (frame["depth_of"] <= 20).sum()
     assert limited.best["depth_of"] <= 20
     assert refine.analyze(SPACE, frame.iloc[:-1]).digest != part.digest

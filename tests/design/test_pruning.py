@@ -259,7 +259,7 @@ def height_after(params, epoch):
     ],
 )
 def test_pruner_that_can_stop_no_trial_says_so_once(tree, space, pruner, fix):
-    root = tree.add_round(space, short, metric="acc", n=40, pruner=pruner, noise="retraining")
+    root = tree.add_round(space, short, metric=refine.Goal("acc", noise="retraining"), n=40, pruner=pruner)
     with pytest.warns(RefineWarning, match=f"report 6 epochs, {fix}") as warned:
         root.run()
     assert len(warned) == 1
@@ -268,5 +268,5 @@ def test_pruner_that_can_stop_no_trial_says_so_once(tree, space, pruner, fix):
 
 def test_pruner_that_can_stop_trials_says_nothing(tree, space):
     pruner = refine.Pruner(warmup=2, min_trials=10)
-    root = tree.add_round(space, short, metric="acc", n=40, pruner=pruner, noise="retraining")
+    root = tree.add_round(space, short, metric=refine.Goal("acc", noise="retraining"), n=40, pruner=pruner)
     assert "pruned" in set(root.run().trials["state"])

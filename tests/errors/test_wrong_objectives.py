@@ -5,6 +5,7 @@ import pytest
 from wrong import recorded
 
 from refine.errors import ObjectiveError, RoundStoppedError
+from refine.trials.goal import Goal
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}
 RETURNS = "refine.errors.ObjectiveError: an objective must return a number or a mapping of metrics"
@@ -74,7 +75,7 @@ def test_a_later_trial_that_returns_none_stops_no_round(tree):
     def sometimes(params):
         return values.pop(0) if values else 0.7
 
-    round_ = tree.add_round(SPACE, sometimes, n=12, noise="retraining").run()
+    round_ = tree.add_round(SPACE, sometimes, n=12, metric=Goal("value", noise="retraining")).run()
     assert round_.trials["state"].value_counts().to_dict() == {"complete": 11, "failed": 1}
 
 
@@ -84,7 +85,7 @@ def test_a_first_trial_with_none_for_a_metric_stops_no_round(tree):
     def sometimes(params):
         return {"value": values.pop() if values else 0.7}
 
-    round_ = tree.add_round(SPACE, sometimes, n=12, noise="retraining").run()
+    round_ = tree.add_round(SPACE, sometimes, n=12, metric=Goal("value", noise="retraining")).run()
     assert round_.trials["state"].value_counts().to_dict() == {"complete": 11, "failed": 1}
     assert "missing" not in round_.failures["error"][0]
 

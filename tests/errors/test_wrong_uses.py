@@ -122,7 +122,7 @@ ROUNDS = {
     "metric is a list": adding(metric=["acc"]),
     "metric without a name": adding(metric="max:"),
     "design of another library": adding(design="random"),
-    "degenerate as text": adding(allow_degenerate="no"),
+    "degenerate as text": lambda p: refine.Goal("acc", allow_degenerate="no"),
     "name is a number": adding(name=3),
     "like a number": adding(like=[1]),
     "objective_name": adding(objective_name="first"),
@@ -233,7 +233,7 @@ REVIEWS = {
     "a proposal out of a number": lambda p: refine.propose(p.review.analysis, outer=5),
     "an analysis with a number as earlier trials": analysing(earlier=5),
     "an analysis with other trials without a value": lambda p: analysing(
-        elsewhere=p.root.trials.drop(columns="value")
+        earlier=p.root.trials.drop(columns="value")
     )(p),
     "an analysis with a number as trials read": analysing(read=5),
     "an analysis with a group": analysing(groups="a"),
@@ -251,7 +251,7 @@ REVIEWS = {
 USES = SPACES | ROUNDS | RUNS | TREES | IMPORTS | REVIEWS
 
 
-TABLES = ("direction", "metric", "noise", "scale")
+TABLES = ("direction", "metric")
 
 
 @pytest.mark.parametrize("option", TABLES)
@@ -304,7 +304,7 @@ LONG = "a" * 20_000
         lambda p: p.root.space[LONG],
         lambda p: add(p, direction=LONG),
         lambda p: add(p, design=LONG),
-        lambda p: add(p, noise=LONG),
+        lambda p: refine.Goal("acc", noise=LONG),
         lambda p: add(p, {"lr": (0.0, 1.0, 5)}, seed=[1] * 20_000),
         lambda p: refine.Float(LONG, 1),
         lambda p: refine.Space({"lr": (0.0, 1.0, 5)}, [LONG]),

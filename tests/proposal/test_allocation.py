@@ -230,7 +230,7 @@ def test_cells_that_the_objective_cannot_tell_from_a_trial_are_not_paid_twice():
     frame = pd.DataFrame(rows)
     forest = frame["model"] == "forest"
     frame["value"] = frame["size"] + np.where(forest, 0.0, 0.1 * (frame["scaler"] == "a"))
-    analysis = refine.analyze(space, frame, noise="none")
+    analysis = refine.analyze(space, frame, refine.Goal("value", noise="none"))
     ran, scaled_forest, larger_forest, scaled_line = (
         [e.parameter.unit([cell[e.name]])[0] for e in analysis.parameters]
         for cell in (

@@ -40,10 +40,11 @@ def round_of(seed, n=40):
     return frame.assign(value=scores.mean(axis=1)), scores
 
 
-def analyses(seed, **options):
+def analyses(seed, noise=None):
     """The analyses of a round without and with its scores by row."""
     frame, scores = round_of(seed)
-    return [refine.analyze(SPACE, frame, by_row=rows, **options) for rows in (None, scores)]
+    goal = refine.Goal("value", noise=noise)
+    return [refine.analyze(SPACE, frame, goal, by_row=rows) for rows in (None, scores)]
 
 
 def lost(proposal):
@@ -84,7 +85,7 @@ def test_draws_on_new_data_keep_the_expected_values():
 
 def test_no_draw_passes_the_limit_of_the_metric():
     frame, scores = round_of(0)
-    analysis = refine.analyze(SPACE, frame, by_row=scores, limits=(None, 0.85))
+    analysis = refine.analyze(SPACE, frame, refine.Goal("value", limits=(None, 0.85)), by_row=scores)
     posterior = surrogate_of(analysis).posterior
     assert posterior.value(posterior.scores).max() <= 0.85 + 1e-6
 
@@ -94,8 +95,8 @@ def test_a_factor_that_all_losses_over_decades_share_moves_no_claim():
     scale = 10.0 ** (-4 + 8 * (frame["x"].to_numpy() - 0.5) ** 2)
     losses = scale[:, None] * np.random.default_rng(0).exponential(size=ROWS)
     frame["value"] = losses.mean(axis=1)
-    options = {"direction": "minimize", "scale": "log"}
-    plain, scored = [refine.analyze(SPACE, frame, by_row=rows, **options) for rows in (None, losses)]
+    goal = refine.Goal("value", "minimize", scale="log")
+    plain, scored = [refine.analyze(SPACE, frame, goal, by_row=rows) for rows in (None, losses)]
     posterior = surrogate_of(scored).posterior
     assert (posterior.value(posterior.scores) < 0).all()
     assert refine.propose(scored).claim.probability == refine.propose(plain).claim.probability
@@ -106,7 +107,7 @@ def test_draws_of_losses_over_decades_differ_near_the_best_loss():
     scale = 10.0 ** (-6 + 24 * (frame["x"].to_numpy() - 0.5) ** 2)
     losses = scale[:, None] * np.random.default_rng(0).exponential(size=(len(frame), ROWS))
     frame["value"] = losses.mean(axis=1)
-    analysis = refine.analyze(SPACE, frame, by_row=losses, direction="minimize", scale="log")
+    analysis = refine.analyze(SPACE, frame, refine.Goal("value", "minimize", scale="log"), by_row=losses)
     posterior = surrogate_of(analysis).posterior
     scores = posterior.scores[posterior.forest :]  # trees tie
     ties = (scores == scores.max(axis=1, keepdims=True)).sum(axis=1)
@@ -166,7 +167,9 @@ def objective(params):
 
 @pytest.fixture(scope="module")
 def first_round():
-    return lambda tree: tree.add_round(SPACE, objective, name="rows", n=40, noise="none").run()
+    return lambda tree: tree.add_round(
+        SPACE, objective, name="rows", n=40, metric=refine.Goal("value", noise="none")
+    ).run()
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +235,7 @@ def predicting(params, trial):
 
 
 def test_stored_predictions_make_a_claim_about_new_data(tree):
-    root = tree.add_round(SPACE, predicting, metric="val_acc", n=30, noise="none")
+    root = tree.add_round(SPACE, predicting, metric=refine.Goal("val_acc", noise="none"), n=30)
     proposal = root.run().propose().proposal
     assert proposal.claim.data == "rows"
     assert tree.winner().new_data.n == 200
@@ -263,14 +266,14 @@ def failing_beyond(params):
 @pytest.mark.parametrize(
     "judged",
     [
-        {"metric": "acc", "subject_to": ["ms <= 6"]},
-        {"metric": [refine.Goal("acc"), refine.Goal("loss", "minimize")]},
+        refine.Goal("acc", subject_to=["ms <= 6"], noise="none"),
+        [refine.Goal("acc", noise="none"), refine.Goal("loss", "minimize")],
     ],
 )
 def test_failures_conditions_constraints_and_goals_go_with_scores_by_row(tree, judged):
     momentum = refine.Float(0.0, 1.0, 6, when="optimizer == 'sgd'")
     space = {"x": (0.0, 1.0), "optimizer": ["sgd", "adam"], "momentum": momentum}
-    root = tree.add_round(space, failing_beyond, n=40, noise="none", **judged)
+    root = tree.add_round(space, failing_beyond, n=40, metric=judged)
     claim = root.run().propose().proposal.claim
     assert claim.data == "rows"
     assert 0.9 < claim.probability <= 1

@@ -342,7 +342,7 @@ def _evidence_of(noise, declared=None):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.integers(0, 10, (40, 6)) / 9, columns=list(space)).drop_duplicates()
     frame["value"] = -((frame[list("abcdef")] - 0.4) ** 2).sum(axis=1) + noise * rng.normal(size=len(frame))
-    analysis = refine.analyze(space, frame, noise=declared)
+    analysis = refine.analyze(space, frame, refine.Goal("value", noise=declared))
     return Evidence(analysis, surrogate_of(analysis))
 
 

@@ -19,7 +19,11 @@ def bowl(p):
 @pytest.fixture(scope="module")
 def review():
     with refine.Tree("bowl", store="sqlite://") as tree:
-        yield tree.add_round(SPACE, bowl, n=20, budget=60, seed=1, noise="none").run().propose(keep=False)
+        yield (
+            tree.add_round(SPACE, bowl, n=20, budget=60, seed=1, metric=refine.Goal("value", noise="none"))
+            .run()
+            .propose(keep=False)
+        )
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,8 @@ def test_a_budget_never_goes_on_and_doubts_in_one_breath(review):
 @pytest.mark.parametrize("n", [20, 40, 60])
 def test_a_study_with_a_budget_prints_at_most_twelve_lines(n):
     with refine.Tree("bowl", store="sqlite://") as tree:
-        round_ = tree.add_round(SPACE, bowl, n=n, budget=60, seed=1, noise="none").run()
+        round_ = tree.add_round(
+            SPACE, bowl, n=n, budget=60, seed=1, metric=refine.Goal("value", noise="none")
+        ).run()
         text = to_text(round_.propose(keep=False).page(), 80)
     assert len(text.splitlines()) <= 12, text

@@ -269,7 +269,13 @@ def test_the_two_values_expected_when_retrained_name_their_trials(tree):
     def noisy(p, trial):
         return p["x"] + 0.4 * np.random.default_rng(trial.seed).normal()
 
-    root = tree.add_round({"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}, noisy, n=30, noise="retraining", seed=2)
+    root = tree.add_round(
+        {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)},
+        noisy,
+        n=30,
+        metric=refine.Goal("value", noise="retraining"),
+        seed=2,
+    )
     root.run()
     root.add(repeat=3, seeds=2).run()
     winner = tree.winner()
@@ -355,7 +361,7 @@ def test_an_analysis_calls_no_place_best_that_the_best_trial_contradicts(tree):
         return spike - abs(p["x"] - 0.3) - 0.2 * (p["kind"] == "b")
 
     space = {"x": (0.0, 1.0, 11), "kind": ["a", "b"], "y": (0.0, 1.0, 8)}
-    root = tree.add_round(space, with_a_spike, n=176, noise="none").run()
+    root = tree.add_round(space, with_a_spike, n=176, metric=refine.Goal("value", noise="none")).run()
     assert (root.best["kind"], root.best["x"]) == ("b", 0.9)
     text = str(root.analyze())
     assert re.search(r"\bkind .*\bmedian\b", text)
@@ -369,7 +375,12 @@ def test_the_place_of_the_best_follows_the_declared_order_of_choices(tree):
     def high_in_the_middle(p):
         return height[p["size"]] + 0.02 * p["x"]
 
-    root = tree.add_round({"size": size, "x": (0.0, 1.0, 41)}, high_in_the_middle, n=80, noise="none")
+    root = tree.add_round(
+        {"size": size, "x": (0.0, 1.0, 41)},
+        high_in_the_middle,
+        n=80,
+        metric=refine.Goal("value", noise="none"),
+    )
     analysis = root.run().analyze()
     assert analysis.findings["size"].rich == (1, 2)
     assert re.search(r"\bsize .*\bbest\b.*\btiny\b.*\bhalf\b", str(analysis))
@@ -384,7 +395,9 @@ def flat(p):
 
 def test_a_check_gives_the_budget_as_the_only_reason_for_another_round():
     with refine.Tree("spent", store="sqlite://") as tree:
-        root = tree.add_round(FLAT, flat, n=30, budget=60, seed=1, noise="none").run()
+        root = tree.add_round(
+            FLAT, flat, n=30, budget=60, seed=1, metric=refine.Goal("value", noise="none")
+        ).run()
         review = root.propose()
         assert review.worth().probability < 0.2
         text = says(review.checks()["worth"])
@@ -393,7 +406,7 @@ def test_a_check_gives_the_budget_as_the_only_reason_for_another_round():
 
 def test_the_chance_to_hit_the_best_is_that_of_evenly_drawn_trials():
     with refine.Tree("hit", store="sqlite://") as tree:
-        root = tree.add_round(FLAT, flat, n=30, seed=1, noise="none").run()
+        root = tree.add_round(FLAT, flat, n=30, seed=1, metric=refine.Goal("value", noise="none")).run()
         details = str(root.propose().preview(n=11).why())
     assert details.splitlines()[-1].split()[1:4] == ["11", "evenly", "drawn"]
 
@@ -403,8 +416,8 @@ def test_a_limit_of_another_metric_stands_after_the_best_value():
         return {"mse": 0.01 + p["x"], "ms": p["y"]}
 
     with refine.Tree("limited", store="sqlite://") as tree:
-        goal = {"metric": "mse", "direction": "minimize", "subject_to": ["ms <= 0.5"]}
-        root = tree.add_round(FLAT, measured, n=20, seed=1, **goal, noise="none").run()
+        goal = refine.Goal("mse", "minimize", subject_to=["ms <= 0.5"], noise="none")
+        root = tree.add_round(FLAT, measured, n=20, seed=1, metric=goal).run()
         words_of_title = str(root.propose()).splitlines()[0].split()
     assert words_of_title[words_of_title.index("mse") + 2] == "with"
 
@@ -416,14 +429,16 @@ def test_few_failures_are_not_said_to_have_no_cause():
         return p["y"]
 
     with refine.Tree("few", store="sqlite://") as tree:
-        root = tree.add_round(FLAT, sometimes, n=20, seed=1, noise="none").run()
+        root = tree.add_round(FLAT, sometimes, n=20, seed=1, metric=refine.Goal("value", noise="none")).run()
         sentence = says(root.checks()["infeasible"])
     assert "shown" in sentence.split()
 
 
 def test_a_gain_up_to_the_limit_of_a_metric_has_no_interval():
     with refine.Tree("limit", store="sqlite://") as tree:
-        root = tree.add_round(FLAT, lambda p: p["x"], n=30, seed=1, noise="none", limits=(0, 1))
+        root = tree.add_round(
+            FLAT, lambda p: p["x"], n=30, seed=1, metric=refine.Goal("value", noise="none", limits=(0, 1))
+        )
         outlook = root.run().propose().worth(n=10)
     assert "interval" in str(outlook)
     assert "interval" not in str(replace(outlook, low=0.25, high=0.25))
@@ -433,7 +448,9 @@ def test_the_share_kept_of_a_constrained_space_is_said_to_be_one_before_constrai
     parameters = {"x": (0, 19), "y": (0, 19), "z": refine.Integer(0, 4, when="y >= 1")}
     space = refine.Space(parameters, ["x + y <= 8"])
     frame = pd.DataFrame(space.columns(draw(Sobol(), space, 40, 1)))
-    analysis = refine.analyze(space, frame.assign(value=frame["x"] - frame["y"]), noise="none")
+    analysis = refine.analyze(
+        space, frame.assign(value=frame["x"] - frame["y"]), refine.Goal("value", noise="none")
+    )
     proposal = refine.propose(analysis)
     assert proposal.volume_kept < 1
     claim = claim_sentence(proposal)

@@ -75,7 +75,9 @@ def test_a_change_relaxed_by_an_edit_is_not_reported_as_proposed(tmp_path):
 
     space = {"a": (0.0, 1.0, 11), "b": refine.Integer(1, 10), "c": ["x", "y", "z"]}
     tree = refine.Tree("relaxed", store="sqlite://")
-    root = tree.add_round(space, score, n=30, seed=5, noise="none", name="o").run()
+    root = tree.add_round(
+        space, score, n=30, seed=5, metric=refine.Goal("value", noise="none"), name="o"
+    ).run()
     review = root.propose().edit(c=["y"])
     assert [change.name for change in review.followed] == ["a"]
     review.accept(n=12).run()

@@ -2,6 +2,7 @@
 
 import math
 
+from refine.trials.goal import Goal
 from tests.reading import reasons_of
 
 
@@ -19,7 +20,9 @@ def test_a_wholly_run_range_without_noise_is_searched_between_its_levels(tree):
 
 
 def test_a_cut_to_configurations_that_all_ran_suggests_no_round(tree):
-    root = tree.add_round({"x": (0, 10)}, lambda p: p["x"] * (7 - p["x"]), budget=40, noise="none", seed=1)
+    root = tree.add_round(
+        {"x": (0, 10)}, lambda p: p["x"] * (7 - p["x"]), budget=40, metric=Goal("value", noise="none"), seed=1
+    )
     review = root.run().propose()
     assert review.next_step.reasons[0].code == "decide"
     assert review.worth().n == reasons_of(review.next_step)["decide"]["n"] == 0
@@ -42,7 +45,7 @@ def test_a_wholly_run_space_offers_the_winner_or_new_levels_and_states_no_risk(t
         {"x": list(range(1, 13)), "flag": ["on", "off"]},
         lambda p: -((p["x"] - 3) ** 2) - 0.5 * (p["flag"] == "on") - p["x"] * 7.3 % 1,
         n=24,
-        noise="none",
+        metric=Goal("value", noise="none"),
         seed=1,
     ).run()
     review = root.propose()

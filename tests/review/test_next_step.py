@@ -22,11 +22,11 @@ from tests.reading import numbers_in
 SPACE = refine.Space({"lr": (0.0, 1.0, 9), "depth": (1, 6), "kind": ["a", "b", "c"]})
 
 
-def proposed(value, n=40, space=SPACE, seed=1, **options):
+def proposed(value, n=40, space=SPACE, seed=1, goal="value", read=None):
     """An analysis and its proposal, which changes nothing if the values are noise."""
     frame = pd.DataFrame(space.columns(draw(Sobol(), space, n, seed)))
     frame = frame.assign(value=value(frame, np.random.default_rng(seed)), seconds=2.0)
-    analysis = refine.analyze(space, frame, **options)
+    analysis = refine.analyze(space, frame, goal, read=read)
     proposal = refine.propose(analysis)
     if value is noise:
         proposal = proposal.decided(space, proposal.claim_for(space))
@@ -146,7 +146,7 @@ def test_a_space_that_was_run_whole_asks_for_no_more_trials():
 
 
 def test_repeats_are_not_advised_if_they_are_identical():
-    step = step_of(noise, 150, noise="none")
+    step = step_of(noise, 150, goal=refine.Goal("value", noise="none"))
     assert codes(step) == ["settled_exactly"]
     assert str(step.action) == "tree.winner()"
 

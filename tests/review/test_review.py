@@ -278,7 +278,7 @@ def test_a_preview_compares_an_edit_with_a_proposal_only_where_one_was_made(tree
     def flat(params):
         return float(values[round(5 * params["a"]), round(5 * params["b"])])
 
-    root = tree.add_round(space, flat, n=16, seed=3, noise="none").run()
+    root = tree.add_round(space, flat, n=16, seed=3, metric=refine.Goal("value", noise="none")).run()
     review = root.propose(risk=0.01)
     assert review.original.volume_kept == 1
     preview = review.edit(a=(0.0, 0.4)).preview()

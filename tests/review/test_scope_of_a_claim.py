@@ -43,8 +43,9 @@ def wide_loss(p):
     return {"loss": 10.0 ** (-4 + 20 * (p["x"] - 0.4) ** 2 + 2 * p["y"])}
 
 
-def review_of(tree, objective, metric, **options):
-    root = tree.add_round(SPACE, objective, metric=metric, n=60, noise="retraining", **options)
+def review_of(tree, objective, metric, seed=0, **facts):
+    goal = refine.Goal(metric, noise="retraining", **facts)
+    root = tree.add_round(SPACE, objective, metric=goal, n=60, seed=seed)
     return root.run().propose(risk=0.15)
 
 
@@ -71,9 +72,8 @@ def test_a_score_in_the_steps_of_a_range_counts_no_rows(tree, levels):
         space,
         lambda p: {"acc": 1 - abs(p["x"] - 0.3) - 0.2 * (p["kind"] == "b")},
         name="grid",
-        metric="acc",
+        metric=refine.Goal("acc", noise="retraining"),
         n=30,
-        noise="retraining",
     )
     review = root.run().propose()
     assert review.analysis.noise.step == pytest.approx(1 / (levels - 1))

@@ -142,7 +142,7 @@ def test_an_edit_that_cuts_all_good_trials_off_does_not_pay(tree):
 
 
 def test_a_round_gains_only_beyond_the_best_of_earlier_rounds(tree):
-    root = ran(tree, bowl_of, 40, noise="none")
+    root = ran(tree, bowl_of, 40, metric=refine.Goal("value", noise="none"))
     far = root.propose().edit(x=(0.0, 0.2), kind=["a"]).accept(n=12).run()
     review = far.propose()
     assert far.best["value"] < root.best["value"] - 0.1
@@ -215,7 +215,7 @@ def test_the_outlook_is_about_new_data_if_scores_by_row_are_known(tree):
 
     outlooks = []
     for objective in (by_row, mean_alone):
-        round_ = ran(tree, objective, 30, metric="score", noise="none", name="rows")
+        round_ = ran(tree, objective, 30, metric=refine.Goal("score", noise="none"), name="rows")
         outlooks.append(round_.propose(epsilon=0.01).worth(n=20))
         tree.delete_round(round_, note="the next objective starts anew")
     scored, plain = outlooks
@@ -245,7 +245,7 @@ def test_a_round_without_noise_takes_nothing_away_and_leaves_losses_positive(tre
         return (math.log10(p["lr"]) + 3) ** 2 + p["m"]
 
     space = {"lr": refine.Float(1e-9, 1e3, levels=25, log=True), "m": (0.0, 1.0, 11)}
-    root = tree.add_round(space, loss, n=50, direction="minimize", noise="none").run()
+    root = tree.add_round(space, loss, n=50, metric=refine.Goal("value", "minimize", noise="none")).run()
     worth = root.propose().worth()
     assert 0 <= worth.low <= worth.gain <= worth.high < root.best["value"]
 
@@ -255,7 +255,7 @@ def test_a_round_without_noise_takes_nothing_away_and_leaves_losses_positive(tre
         return -((p["x"] - 0.5) ** 2)
 
     plane = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}
-    peaked = tree.add_round(plane, peak, n=60, noise="none", name="peak").run()
+    peaked = tree.add_round(plane, peak, n=60, metric=refine.Goal("value", noise="none"), name="peak").run()
     worth = peaked.propose().worth()
     assert 0 <= worth.low <= worth.gain <= worth.high
 
@@ -265,8 +265,8 @@ def test_gain_of_losses_over_decades_does_not_reach_zero(tree):
         return {"mse": 0.1 * 10.0 ** (p["x"] * (1 + p["y"]) + abs(p["z"] - 0.4)) + p["y"] ** 2}
 
     space = dict.fromkeys("xyz", (0.0, 1.0, 9))
-    goal = refine.Goal("mse", "minimize")
-    root = tree.add_round(space, loss, metric=goal, scale="log", noise="none", n=20, seed=2)
+    goal = refine.Goal("mse", "minimize", scale="log", noise="none")
+    root = tree.add_round(space, loss, metric=goal, n=20, seed=2)
     worth = root.run().propose().worth(n=20)
     assert 0 < worth.high < root.best["value"]
 
@@ -283,8 +283,8 @@ def test_simulated_losses_over_decades_do_not_pass_a_declared_limit(tree):
         return 0.1 + 10.0 ** (2 * p["x"] * (1 + p["y"]) + abs(p["z"] - 0.4) - 2)
 
     space = dict.fromkeys("xyz", (0.0, 1.0, 9))
-    goal = {"direction": "minimize", "scale": "log", "limits": (0.1, None)}
-    root = tree.add_round(space, loss, n=20, noise="none", seed=2, **goal).run()
+    goal = refine.Goal("value", "minimize", scale="log", limits=(0.1, None), noise="none")
+    root = tree.add_round(space, loss, n=20, metric=goal, seed=2).run()
     worth = root.propose().worth(n=20)
     assert 0 < worth.gain < worth.high <= root.best["value"] - 0.1
 
@@ -294,7 +294,9 @@ def test_two_noisy_values_up_to_the_limit_leave_a_gain_open(tree):
         return 0.5 + 0.5 * (p["x"] + p["y"] + np.random.default_rng(trial.seed).normal(0, 0.3) > 1.4)
 
     space = dict.fromkeys("xy", (0.0, 1.0, 11))
-    root = tree.add_round(space, step, n=40, seed=1, noise="retraining", limits=(0, 1))
+    root = tree.add_round(
+        space, step, n=40, seed=1, metric=refine.Goal("value", noise="retraining", limits=(0, 1))
+    )
     worth = root.run().propose(epsilon=0.01).worth()
     assert worth.gain > 0
     assert worth.probability > 0.05

@@ -24,7 +24,8 @@ def objective(params):
 
 tree = refine.Tree("shared", store=sys.argv[1])
 seeds = json.loads(sys.argv[2])
-rounds = [tree.add_round(SPACE, objective, n=40, seed=seed, noise="retraining") for seed in seeds]
+goal = refine.Goal("value", noise="retraining")
+rounds = [tree.add_round(SPACE, objective, n=40, seed=seed, metric=goal) for seed in seeds]
 print("ready", flush=True)
 sys.stdin.readline()
 try:

@@ -65,7 +65,7 @@ def ran_on(round_):
 def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_path):
     version = importlib.metadata.version("optuna")
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        root = tree.add_round(SPACE, where, n=12, seed=1, noise="retraining")
+        root = tree.add_round(SPACE, where, n=12, seed=1, metric=refine.Goal("value", noise="retraining"))
         with TwoMachines(tmp_path) as executor:
             root.run(machine=refine.Machine(workers=2, executor=executor, progress=False))
         processes = root.trials.groupby("process").size()

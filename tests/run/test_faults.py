@@ -95,7 +95,13 @@ def faulty(params):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*ran another version of the obj:refine.errors.RefineWarning")
 def test_every_fault_is_its_own_trial_s_alone(tree, capfd):
-    round_ = tree.add_round({"kind": list(FAULTS), "x": 1}, faulty, n=len(FAULTS), seed=2, noise="retraining")
+    round_ = tree.add_round(
+        {"kind": list(FAULTS), "x": 1},
+        faulty,
+        n=len(FAULTS),
+        seed=2,
+        metric=refine.Goal("value", noise="retraining"),
+    )
     round_.run(machine=refine.Machine(workers=2, timeout=5, memory="700MB", progress=False))
     frame = round_.trials
     assert sorted(frame["kind"]) == sorted(FAULTS)

@@ -12,6 +12,7 @@ import pytest
 from refine.errors import RefineWarning
 from refine.run.fingerprint import fingerprint
 from refine.run.identity import objective_code, objective_name
+from refine.trials.goal import Goal
 
 ROOT = Path(__file__).parents[2]
 
@@ -247,7 +248,7 @@ def test_running_a_finished_round_with_edited_code_warns_that_nothing_runs(tree)
 
     first.name = edited.name = "score"
     space = {"x": (1, 9)}
-    tree.add_round(space, first, n=5, seed=1, noise="retraining").run()
+    tree.add_round(space, first, n=5, seed=1, metric=Goal("value", noise="retraining")).run()
     tree.add_round(space, first, n=5, seed=1).run()  # the same code: nothing to say
     again = tree.add_round(space, edited, n=5, seed=1)
     with pytest.warns(RefineWarning, match="nothing runs"):

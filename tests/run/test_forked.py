@@ -108,7 +108,9 @@ def with_keras_dataset(params):
 
 
 def run(tree, objective, workers, n=6):
-    return tree.add_round(SPACE, objective, n=n, seed=1, noise="retraining").run(workers=workers)
+    return tree.add_round(SPACE, objective, n=n, seed=1, metric=refine.Goal("value", noise="retraining")).run(
+        workers=workers
+    )
 
 
 @both_ways

@@ -87,7 +87,11 @@ def test_killed_workers_that_hold_ten_trials_cost_none(tmp_path, engine):
     def table(**options):
         with refine.Tree("q", store="sqlite://") as tree:
             round_ = tree.add_round(
-                SPACE, functools.partial(says, tmp_path), n=14, seed=3, noise="retraining"
+                SPACE,
+                functools.partial(says, tmp_path),
+                n=14,
+                seed=3,
+                metric=refine.Goal("value", noise="retraining"),
             )
             round_.run(machine=refine.Machine(workers=5, progress=False, **options))
             return round_.trials.drop(columns="seconds").sort_values("x", ignore_index=True)

@@ -27,7 +27,7 @@ class Sealed:
 
 @pytest.fixture
 def round_(tree, space):
-    return tree.add_round(space, Sealed(), metric="acc", n=16, seed=1, noise="retraining").run()
+    return tree.add_round(space, Sealed(), metric=refine.Goal("acc", noise="retraining"), n=16, seed=1).run()
 
 
 def test_opening_trains_the_best_again_and_is_logged(tree, round_):

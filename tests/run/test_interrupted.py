@@ -40,7 +40,8 @@ if len(sys.argv) > 6:
     socket.gethostname = lambda: sys.argv[6]  # the lease is then that of another machine
 tree = refine.Tree("q", store=folder + "/refine.db")
 grace = float(sys.argv[5]) if len(sys.argv) > 5 else 60.0
-found = tree.add_round({"x": (1, 24, 24)}, objectives.Waits(folder), n=20, seed=3, noise="retraining")
+goal = refine.Goal("value", noise="retraining")
+found = tree.add_round({"x": (1, 24, 24)}, objectives.Waits(folder), n=20, seed=3, metric=goal)
 found.run(machine=refine.Machine(workers=workers, grace=grace, progress=False))
 print("finished", len(found.trials))
 """
@@ -89,7 +90,11 @@ class Runs:
         else:
             with refine.Tree("q", store=self.folder / "refine.db") as tree:
                 round_ = tree.add_round(
-                    {"x": (1, 24, 24)}, objectives.Waits(self.folder), n=20, seed=3, noise="retraining"
+                    {"x": (1, 24, 24)},
+                    objectives.Waits(self.folder),
+                    n=20,
+                    seed=3,
+                    metric=refine.Goal("value", noise="retraining"),
                 )
                 round_.run()
         assert calm is None or self.table().equals(calm)

@@ -55,7 +55,7 @@ def test_noise_is_seen_by_one_run_more_and_is_measured_as_before(tree, space):
 
 
 def test_repeats_for_noise_can_be_turned_off_and_wait_for_the_plan(tree, space, capsys):
-    declared = tree.add_round(space, smooth, n=12, noise="retraining").run()
+    declared = tree.add_round(space, smooth, n=12, metric=refine.Goal("value", noise="retraining")).run()
     assert declared.replicates.empty
     assert not declared.analyze().noise.deterministic
     round_ = tree.add_round(space, smooth, n=12, seed=5).run(trials=12)
@@ -113,7 +113,9 @@ def test_repeats_that_all_fail_when_asked_for_are_an_error_about_repeats(tree, s
             raise ValueError("the machine is busy")
         return smooth(params)
 
-    root = tree.add_round(space, objective, n=12, seed=1, noise="retraining").run()
+    root = tree.add_round(
+        space, objective, n=12, seed=1, metric=refine.Goal("value", noise="retraining")
+    ).run()
     with pytest.raises(RoundStoppedError, match="first 5 repeats"):
         root.add(repeat=2, seeds=3).run()
 
@@ -180,7 +182,7 @@ def test_a_table_estimates_noise_or_takes_the_declared_noise(rng):
     frame = pd.DataFrame([{"x": cell // 11 / 10, "y": cell % 11 / 10} for cell in rng.permutation(121)[:40]])
     frame["value"] = -((frame["x"] - 0.41) ** 2) + 0.05 * np.sin(50 * frame["y"])
     assert refine.analyze(space, frame).noise.source == "residuals"
-    assert refine.analyze(space, frame, noise="none").noise.deterministic
+    assert refine.analyze(space, frame, refine.Goal("value", noise="none")).noise.deterministic
     best = frame["value"].nlargest(3).tolist()
     equal_repeats = (best, ["a", "b", "c"], best)
     assert refine.analyze(space, frame, replicates=equal_repeats).noise.deterministic
@@ -189,6 +191,8 @@ def test_a_table_estimates_noise_or_takes_the_declared_noise(rng):
         (best, ["a", "b", "c"], [*best[:2], best[2] + 1e-15]),
     ):
         assert not refine.analyze(space, frame, replicates=unequal_repeats).noise.deterministic
-    assert not refine.analyze(space, frame, replicates=equal_repeats, noise="retraining").noise.deterministic
+    assert not refine.analyze(
+        space, frame, refine.Goal("value", noise="retraining"), replicates=equal_repeats
+    ).noise.deterministic
     with pytest.raises(AnalysisError, match="'none', 'retraining' or None .estimate it., got 'some'"):
-        refine.analyze(space, frame, noise="some")
+        refine.analyze(space, frame, refine.Goal("value", noise="some"))

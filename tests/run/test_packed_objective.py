@@ -61,7 +61,7 @@ class Elsewhere(Counted):
 
 def run(executor, n=40):
     with refine.Tree("packed", store="sqlite://") as tree:
-        round_ = tree.add_round(SPACE, Data(), n=n, noise="retraining")
+        round_ = tree.add_round(SPACE, Data(), n=n, metric=refine.Goal("value", noise="retraining"))
         round_.run(machine=refine.Machine(workers=2, executor=executor, progress=False))
         return round_.trials.sort_values("row").reset_index(drop=True)
 

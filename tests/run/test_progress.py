@@ -70,7 +70,9 @@ def lucky_repeat(params, trial):
 
 def test_a_lucky_repeat_is_not_shown_as_the_best_of_a_round(tree, capsys):
     tree.machine = refine.Machine()  # shows progress
-    root = tree.add_round(SPACE, lucky_repeat, n=10, seed=1, noise="retraining").run()
+    root = tree.add_round(
+        SPACE, lucky_repeat, n=10, seed=1, metric=refine.Goal("value", noise="retraining")
+    ).run()
     assert "best 9" in capsys.readouterr().err.strip().splitlines()[-1]
     root.add(repeat=1, seeds=2).run()
     last = capsys.readouterr().err.strip().splitlines()[-1]

@@ -6,6 +6,8 @@ import pickle
 
 import pytest
 
+from refine.trials.goal import Goal
+
 SPACE = {"lr": (0.0, 0.9, 10), "units": [4, 8], "depth": (1, 5)}
 
 
@@ -35,14 +37,20 @@ READS_ALL = {
 
 @pytest.mark.parametrize("way", READS_ALL)
 def test_reading_the_whole_configuration_reads_every_parameter(tree, way):
-    root = tree.add_round(SPACE, READS_ALL[way], n=12, seed=1, name=way, noise="retraining")
+    root = tree.add_round(
+        SPACE, READS_ALL[way], n=12, seed=1, name=way, metric=Goal("value", noise="retraining")
+    )
     analysis = root.run().analyze()
     assert [name for name in SPACE if analysis[name].read == 0] == []
 
 
 def test_parameter_that_no_trial_reads_by_name_is_still_found(tree):
     root = tree.add_round(
-        SPACE, lambda params: params["lr"] + params.get("units"), n=12, seed=1, noise="retraining"
+        SPACE,
+        lambda params: params["lr"] + params.get("units"),
+        n=12,
+        seed=1,
+        metric=Goal("value", noise="retraining"),
     )
     analysis = root.run().analyze()
     assert [name for name in SPACE if analysis[name].read == 0] == ["depth"]

@@ -22,7 +22,8 @@ def objective(params):
 print("ready", flush=True)
 sys.stdin.readline()
 tree = refine.Tree("shared", store=sys.argv[1])  # all make the store at once
-root = tree.add_round({"x": (0.0, 1.0, 41), "k": (1, 8)}, objective, n=60, noise="retraining")
+goal = refine.Goal("value", noise="retraining")
+root = tree.add_round({"x": (0.0, 1.0, 41), "k": (1, 8)}, objective, n=60, metric=goal)
 for seed in map(int, sys.argv[2:]):
     found = root.branch({"x": (0.0, 0.5, 21), "k": (1, 8)}, seed=seed)
     try:

@@ -30,7 +30,9 @@ def moving_and_failing(params):
 @pytest.mark.parametrize("objective", [moving, moving_and_failing])
 def test_an_objective_that_changes_the_working_directory_leaves_the_callers(objective, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    round_ = refine.Tree("q", store="sqlite://").add_round(SPACE, objective, n=2, seed=1, noise="none")
+    round_ = refine.Tree("q", store="sqlite://").add_round(
+        SPACE, objective, n=2, seed=1, metric=refine.Goal("value", noise="none")
+    )
     with contextlib.suppress(RoundStoppedError):  # two failures in a row stop the round
         round_.run(machine=refine.Machine(progress=False))
     assert Path.cwd() == tmp_path.resolve()
@@ -40,7 +42,9 @@ def test_an_objective_that_changes_the_working_directory_leaves_the_callers(obje
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_trial_begins_in_the_folder_of_the_caller(workers, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    round_ = refine.Tree("q", store=tmp_path / "a.db").add_round(SPACE, moving, n=6, seed=1, noise="none")
+    round_ = refine.Tree("q", store=tmp_path / "a.db").add_round(
+        SPACE, moving, n=6, seed=1, metric=refine.Goal("value", noise="none")
+    )
     round_.run(machine=refine.Machine(workers=workers, progress=False))
     assert list(round_.trials["moved"]) == [0.0] * 6
     assert Path.cwd() == tmp_path.resolve()

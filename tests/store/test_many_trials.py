@@ -17,7 +17,7 @@ def objective(params):
 
 tree = refine.Tree("large", store=sys.argv[1])
 space = {"x": (0.0, 1.0, 1001), "y": (0.0, 1.0, 1001)}
-root = tree.add_round(space, objective, n=int(sys.argv[2]), seed=1, noise="none")
+root = tree.add_round(space, objective, n=int(sys.argv[2]), seed=1, metric=refine.Goal("value", noise="none"))
 print("ready", flush=True)
 sys.stdin.readline()
 root.run(machine=refine.Machine(progress=False))

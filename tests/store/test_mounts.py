@@ -19,7 +19,8 @@ import sys
 import refine
 
 tree = refine.Tree("q", store=sys.argv[1])
-root = tree.add_round({"x": (0.0, 1.0, 101)}, lambda p: p["x"], n=60, seed=1, name="x", noise="none")
+goal = refine.Goal("value", noise="none")
+root = tree.add_round({"x": (0.0, 1.0, 101)}, lambda p: p["x"], n=60, seed=1, name="x", metric=goal)
 root.branch({"x": (0.0, 1.0, 101)}, seed=int(sys.argv[2])).run(machine=refine.Machine(progress=False))
 """
 
@@ -110,7 +111,13 @@ def network_drive(tmp_path):
 
 def test_store_on_a_network_drive_works_with_a_warning(network_drive):
     with refine.Tree("q", store=network_drive / "refine.db") as tree:
-        round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, name="x", noise="retraining")
+        round_ = tree.add_round(
+            {"x": (0.0, 1.0, 5)},
+            lambda p: p["x"],
+            n=3,
+            name="x",
+            metric=refine.Goal("value", noise="retraining"),
+        )
         with pytest.warns(RefineWarning, match=r"network drive \(fuse.sshfs\)"):
             round_.run()
         with warnings.catch_warnings():
@@ -122,7 +129,13 @@ def test_store_on_a_network_drive_works_with_a_warning(network_drive):
 
 def test_a_store_on_a_local_file_system_gives_no_warning(file_system):
     with refine.Tree("q", store=file_system("8m") / "refine.db") as tree:
-        round_ = tree.add_round({"x": (0.0, 1.0, 5)}, lambda p: p["x"], n=3, name="x", noise="retraining")
+        round_ = tree.add_round(
+            {"x": (0.0, 1.0, 5)},
+            lambda p: p["x"],
+            n=3,
+            name="x",
+            metric=refine.Goal("value", noise="retraining"),
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             round_.run()

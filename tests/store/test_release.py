@@ -36,7 +36,9 @@ score.name = "score"
 def study(store, proposal=None, edits=None):
     """A root, the child of an edited stored proposal, a branch and a tag; new proposals may improve."""
     tree = refine.Tree("study", store=store)
-    root = tree.add_round(SPACE, score, n=12, seed=2, note="first", noise="retraining")
+    root = tree.add_round(
+        SPACE, score, n=12, seed=2, note="first", metric=refine.Goal("value", noise="retraining")
+    )
     root.run()
     review = root.propose(risk=0.1) if proposal is None else root.review(proposal)
     child = review.edit(edits or {"units": (16, 32)}).accept(

@@ -76,7 +76,7 @@ def test_mlflow(server, tmp_path):
     running, url = server
     with refine.Tree("study", tmp_path / "t.db") as tree:
         round_ = tree.add_round(
-            SPACE, objective, metric="acc", n=24, seed=3, note="first look", noise="retraining"
+            SPACE, objective, metric=refine.Goal("acc", noise="retraining"), n=24, seed=3, note="first look"
         )
         tracker = MLflow(url, patience=120)
         round_.run(machine=refine.Machine(track=tracker, progress=False))
@@ -99,7 +99,9 @@ def test_mlflow(server, tmp_path):
         assert set(below[0].data.params) == {"lr", "layers", "optimizer"}
         is_read_back(url, client, tmp_path, trials)
         # The server dies in the middle of a round.
-        second_round = tree.add_round(SPACE, slow, metric="acc", n=20, seed=4, noise="retraining")
+        second_round = tree.add_round(
+            SPACE, slow, metric=refine.Goal("acc", noise="retraining"), n=20, seed=4
+        )
         stopping = refine.Machine(
             track=MLflow(url, patience=3),
             on_trial=lambda trial: stop(running) if trial.ended == 5 else None,

@@ -17,7 +17,9 @@ def smooth(params):
 
 @pytest.fixture(scope="session")
 def first_round():
-    return lambda tree: tree.add_round(SPACE, smooth, n=20, seed=7, noise="retraining").run()
+    return lambda tree: tree.add_round(
+        SPACE, smooth, n=20, seed=7, metric=refine.Goal("value", noise="retraining")
+    ).run()
 
 
 def origins(round_):
@@ -90,7 +92,9 @@ def test_a_refused_growth_or_idea_is_not_planned_while_the_round_runs(tree):
             tree.rounds[0].add(given=[{"lr": 1.3, "dropout": 0.0}]).run()
         return smooth(params)
 
-    root = tree.add_round(SPACE, interrupting, n=6, seed=3, noise="retraining").run()
+    root = tree.add_round(
+        SPACE, interrupting, n=6, seed=3, metric=refine.Goal("value", noise="retraining")
+    ).run()
     assert root.n == len(root.trials) == 6
 
 
@@ -103,7 +107,9 @@ def slow_at_high_rates(params):
 def test_learning_trials_per_second_prefer_fast_configurations(tree):
     rates = {}
     for per in ("trial", "second"):
-        root = tree.add_round(SPACE, slow_at_high_rates, n=20, seed=7, name=per, noise="retraining")
+        root = tree.add_round(
+            SPACE, slow_at_high_rates, n=20, seed=7, name=per, metric=refine.Goal("value", noise="retraining")
+        )
         root.run().add(6, exploit=1.0, per=per).run()
         rates[per] = root.trials["lr"][root.trials["origin"] == "exploit"].mean()
     assert rates["second"] < rates["trial"]
@@ -142,7 +148,9 @@ def test_progress_of_an_addition_is_one_bar(root, capsys):
 def test_planned_trials_of_all_kinds_run_after_reopening(tmp_path):
     store = tmp_path / "t.db"
     with refine.Tree("t", store=store) as tree:
-        root = tree.add_round(SPACE, smooth, n=12, seed=7, noise="retraining").run()
+        root = tree.add_round(
+            SPACE, smooth, n=12, seed=7, metric=refine.Goal("value", noise="retraining")
+        ).run()
         assert root.add(2).add(3, exploit=1.0).add(given=[{"lr": 1.41, "dropout": 0.0}]).add(repeat=2) is root
         assert (root.n, len(root.trials), len(root.replicates)) == (18, 12, 0)
     with refine.Tree("t", store=store) as tree:
@@ -157,7 +165,9 @@ def test_planned_trials_of_all_kinds_run_after_reopening(tmp_path):
 
 
 def test_learning_trials_are_planned_before_the_first_trial_and_drawn_evenly_without_evidence(tree):
-    root = tree.add_round(SPACE, smooth, n=2, seed=7, noise="retraining").add(3, exploit=1.0)
+    root = tree.add_round(SPACE, smooth, n=2, seed=7, metric=refine.Goal("value", noise="retraining")).add(
+        3, exploit=1.0
+    )
     assert root.n == 5
     assert origins(root.run()) == {"space_filling": 2, "exploit": 3}
     assert not root.trials.duplicated(list(SPACE)).any()
@@ -178,7 +188,9 @@ def test_a_call_plans_trials_of_one_kind(root):
 
 
 def test_repeats_beyond_the_budget_are_refused(tree):
-    root = tree.add_round(SPACE, smooth, n=12, seed=7, budget=15, noise="retraining").run()
+    root = tree.add_round(
+        SPACE, smooth, n=12, seed=7, budget=15, metric=refine.Goal("value", noise="retraining")
+    ).run()
     with pytest.raises(DesignError, match="got 6; plan fewer repeats, or raise the budget"):
         root.add(repeat=2)
     assert len(root.add(repeat=1).run().replicates) == 3

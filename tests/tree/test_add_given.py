@@ -71,7 +71,9 @@ def test_the_best_idea_is_repeated_by_add_and_a_failed_one_by_a_rerun(tree):
     def broken(params):
         return 1 / (params["x"] - 9.0)
 
-    root = tree.add_round({"x": (0.0, 8.0, 17)}, broken, n=12, seed=3, noise="retraining").run()
+    root = tree.add_round(
+        {"x": (0.0, 8.0, 17)}, broken, n=12, seed=3, metric=refine.Goal("value", noise="retraining")
+    ).run()
     root.add(given=[{"x": 9.0}, {"x": 10.0}]).run()
     calls = []
     for x in (9.0, 10.0):
@@ -86,7 +88,11 @@ def test_no_comparison_is_advised_for_an_idea_that_may_not_be_called_best(tree):
         return {"value": params["x"], "size": params["x"]}
 
     root = tree.add_round(
-        {"x": (0.0, 8.0, 17)}, sized, n=12, seed=3, subject_to=["size <= 10"], noise="retraining"
+        {"x": (0.0, 8.0, 17)},
+        sized,
+        n=12,
+        seed=3,
+        metric=refine.Goal("value", subject_to=["size <= 10"], noise="retraining"),
     )
     root.run()
     root.add(given=[{"x": 5.1}, {"x": 12.0}]).run()
@@ -102,7 +108,7 @@ def test_no_comparison_is_advised_for_an_idea_that_may_not_be_called_best(tree):
 
 
 def test_no_repeat_is_advised_for_an_idea_of_a_round_that_repeats_exactly(tree):
-    root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run()
+    root = tree.add_round(SPACE, value, n=12, seed=3, metric=refine.Goal("value", noise="none")).run()
     idea = {"x": 4.1, "z": "a"}
     root.add(given=[idea]).run()
     with pytest.warns(RefineWarning, match="declared to repeat exactly") as warned:
@@ -120,7 +126,7 @@ def test_an_idea_that_ran_in_the_parent_round_is_repeated_with_a_warning(round_)
 
 
 def test_an_idea_that_ran_in_the_parent_round_is_skipped_if_values_repeat_exactly(tree):
-    root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run()
+    root = tree.add_round(SPACE, value, n=12, seed=3, metric=refine.Goal("value", noise="none")).run()
     inside = root.trials[root.trials["x"].between(2.0, 6.0)]
     ran = inside[["x", "z", "fixed"]].to_dict("records")[0]
     child = root.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=5)
@@ -153,7 +159,7 @@ def test_an_idea_that_ran_before_a_parameter_was_added_is_repeated_with_a_warnin
 
 def test_an_idea_outside_the_space_counts_only_where_it_ran(tree):
     idea = {"x": 8.1, "z": "a"}
-    root = tree.add_round(SPACE, value, n=12, seed=3, noise="none").run()
+    root = tree.add_round(SPACE, value, n=12, seed=3, metric=refine.Goal("value", noise="none")).run()
     root.add(given=[idea]).run()
     child = root.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=5)
     with warnings.catch_warnings():
@@ -164,7 +170,7 @@ def test_an_idea_outside_the_space_counts_only_where_it_ran(tree):
 
 def test_an_idea_known_from_another_branch_plans_no_trial_if_values_repeat_exactly(tree):
     idea = {"x": 4.1, "z": "a"}
-    root = tree.add_round(SPACE, value, n=20, seed=3, noise="none").run()
+    root = tree.add_round(SPACE, value, n=20, seed=3, metric=refine.Goal("value", noise="none")).run()
     first = root.branch({**SPACE, "x": (2.0, 7.0, 11)}, n=5).add(given=[idea]).run()
     child = root.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=8, exploit=0.5)
     planned = child.context.store.beside(child._stored.pk)
@@ -223,7 +229,9 @@ def test_a_refused_idea_is_not_planned_in_an_imported_round(tree):
 
 
 def test_ideas_beyond_the_budget_are_refused_with_the_number_that_fits(tree):
-    root = tree.add_round(SPACE, value, n=6, seed=3, budget=7, noise="retraining").run()
+    root = tree.add_round(
+        SPACE, value, n=6, seed=3, budget=7, metric=refine.Goal("value", noise="retraining")
+    ).run()
     with pytest.raises(DesignError, match="got 2; add 1 or fewer"):
         root.add(given=[{"x": 4.1, "z": "a"}, {"x": 4.2, "z": "a"}]).run()
     assert root.n == 6

@@ -80,7 +80,7 @@ def slope(p):
 
 
 def test_nothing_is_in_doubt_once_every_configuration_was_run_without_noise(tree):
-    round_ = tree.add_round(FULL, slope, n=36, seed=1, noise="none").run()
+    round_ = tree.add_round(FULL, slope, n=36, seed=1, metric=refine.Goal("value", noise="none")).run()
     review = round_.propose()
     assert review.proposal.claim.probability == 1
     assert risk_of(review).chance == "none"
@@ -101,7 +101,9 @@ def test_nothing_is_in_doubt_once_every_configuration_was_run_without_noise(tree
 
 @pytest.mark.parametrize(("n", "noise"), [(35, "none"), (36, "retraining")])
 def test_a_configuration_left_or_noise_leaves_a_doubt(tree, n, noise):
-    review = tree.add_round(FULL, slope, n=n, seed=1, noise=noise).run().propose()
+    review = (
+        tree.add_round(FULL, slope, n=n, seed=1, metric=refine.Goal("value", noise=noise)).run().propose()
+    )
     assert 0 < review.preview().probability < 1
     assert 0 < tree.ask("x > 0.5").probability < 1
 
@@ -112,7 +114,7 @@ def test_a_failed_configuration_is_known_to_have_no_value(tree):
             raise ValueError("too large")
         return slope(p)
 
-    tree.add_round(FULL, value, n=36, seed=1, noise="none").run()
+    tree.add_round(FULL, value, n=36, seed=1, metric=refine.Goal("value", noise="none")).run()
     answer = tree.ask("x > 0.5")
     assert (answer.verdict, answer.probability) == ("no", 0)
     assert math.isnan(answer.cost)
@@ -356,7 +358,7 @@ def test_an_answer_follows_marks_and_declarations(bowl_tree):
     assert after.trials == before.trials - 2
     root.include([0, 1])
     assert bowl_tree.ask("lr <= 1") == before
-    bowl_tree.add_round(SPACE, bowl, n=60, seed=1, noise="none")
+    bowl_tree.add_round(SPACE, bowl, n=60, seed=1, metric=refine.Goal("value", noise="none"))
     assert bowl_tree["root"]._declared.noise == "none"
     declared = bowl_tree.ask("lr <= 1")
     assert declared.trials == before.trials
@@ -374,8 +376,8 @@ def test_constraints_count_feasible_values_alone(tree):
     def measured(p):
         return {"acc": 0.1 * p["x"] + 0.01 * p["y"], "latency": p["x"]}
 
-    goal = {"metric": "acc", "direction": "maximize", "subject_to": ["latency <= 5"]}
-    tree.add_round({"x": (0, 9), "y": (0, 9)}, measured, n=40, **goal).run()
+    goal = refine.Goal("acc", subject_to=["latency <= 5"])
+    tree.add_round({"x": (0, 9), "y": (0, 9)}, measured, n=40, metric=goal).run()
     answer = tree.ask("x >= 6")
     assert (answer.verdict, answer.inside.best) == ("no", None)
     assert math.isnan(answer.cost)
@@ -558,7 +560,9 @@ def test_questions_with_trials_for_repeats_alone_lead_to_confirm(tree):
     def value(p, trial):
         return bowl(p) + 0.02 * np.random.default_rng(trial.seed).standard_normal()
 
-    tree.add_round(SPACE, value, n=20, seed=1, budget=23, noise="retraining").run()
+    tree.add_round(
+        SPACE, value, n=20, seed=1, budget=23, metric=refine.Goal("value", noise="retraining")
+    ).run()
     questions = tree.questions()
     assert questions.suggested == ()
     assert "the budget leaves no trial" in questions.refusal
@@ -668,7 +672,9 @@ def test_no_question_is_suggested_twice(tree):
         return 1 - (p["a"] - 0.7) ** 2 - 0.02 * abs(p["b"] - 3) - 0.05 * (p["c"] == "y") - 0.3 * crowded
 
     space = {"a": (0.0, 1.0, 11), "b": refine.Integer(1, 10), "c": ["x", "y", "z"]}
-    root = tree.add_round(space, score, n=30, seed=5, noise="none", name="o").run()
+    root = tree.add_round(
+        space, score, n=30, seed=5, metric=refine.Goal("value", noise="none"), name="o"
+    ).run()
     root.propose().accept(n=20).run()
     suggested = [(question.question, question.given) for question in tree.questions().suggested]
     assert len(set(suggested)) == len(suggested) >= 2
@@ -721,7 +727,9 @@ def test_a_cut_that_loses_with_one_choice_of_an_uncut_parameter_is_suggested(tre
         return 1 - 0.1 * (np.log10(p["lr"]) - best) ** 2 + noise
 
     space = {"lr": SPACE["lr"], "m": ["a", "b"], "u": (0.0, 1.0, 11)}
-    tree.add_round(space, crossed, n=30, seed=1, name="crossed", noise="retraining").run()
+    tree.add_round(
+        space, crossed, n=30, seed=1, name="crossed", metric=refine.Goal("value", noise="retraining")
+    ).run()
     tree["root"].epsilon = 0.05
     (interaction,) = [q for q in tree.questions().suggested if q.kind == "interaction"]
     assert interaction.parameters == ("lr", "m")

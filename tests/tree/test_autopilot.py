@@ -162,7 +162,11 @@ def test_without_declared_limits_few_trials_widen_nothing(tree, within, high):
 
     lr = refine.Float(1e-5, 1e-3, levels=11, log=True, within=within)
     first = tree.add_round(
-        {"lr": lr, "x": SPACE["x"], "z": SPACE["z"]}, objective, n=30, seed=1, noise="retraining"
+        {"lr": lr, "x": SPACE["x"], "z": SPACE["z"]},
+        objective,
+        n=30,
+        seed=1,
+        metric=refine.Goal("value", noise="retraining"),
     )
     refine.autopilot(first, rounds=2, n=30, risk=0.15)
     assert first.children[-1].space["lr"].high == high
@@ -171,7 +175,7 @@ def test_without_declared_limits_few_trials_widen_nothing(tree, within, high):
 
 @pytest.mark.slow
 def test_autopilot_repeats_no_trial_if_the_noise_is_declared(tree):
-    first = tree.add_round(SPACE, noisy, n=12, seed=3, noise="retraining")
+    first = tree.add_round(SPACE, noisy, n=12, seed=3, metric=refine.Goal("value", noise="retraining"))
     refine.autopilot(first, rounds=2, n=24)
     assert [len(r.replicates) for r in tree.rounds] == [0, 0]
 

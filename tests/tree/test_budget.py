@@ -118,7 +118,9 @@ def test_a_round_that_exceeds_the_budget_is_refused_before_anything_is_written(t
 
 
 def test_an_extension_and_a_repeat_are_refused_too(tree):
-    first = tree.add_round(SPACE, noisy, n=12, budget=15, noise="retraining").run()
+    first = tree.add_round(
+        SPACE, noisy, n=12, budget=15, metric=refine.Goal("value", noise="retraining")
+    ).run()
     with pytest.raises(DesignError, match="3 more trials .*n=15"):
         first.run(n=20)
     with pytest.raises(DesignError, match="got 4; plan fewer repeats"):
@@ -171,7 +173,7 @@ def test_a_budget_set_during_a_run_counts_the_running_trials(tree):
                 tree.add_round(SPACE, noisy, n=3, seed=2)
         return truth(params)
 
-    tree.add_round(SPACE, setting, n=8, noise="retraining").run()
+    tree.add_round(SPACE, setting, n=8, metric=refine.Goal("value", noise="retraining")).run()
     assert running == [8]
     assert tree.budget_state.left == 2
 
@@ -201,7 +203,7 @@ def test_a_training_time_stops_a_run_and_then_refuses_one(tree, capsys):
 
 
 def test_a_budget_never_falls_below_the_spent_trials(tree):
-    tree.add_round(SPACE, noisy, n=12, budget=20, noise="retraining").run()
+    tree.add_round(SPACE, noisy, n=12, budget=20, metric=refine.Goal("value", noise="retraining")).run()
     with pytest.raises(DesignError, match="got 5"):
         tree.budget = 5
     tree.add_round(SPACE, noisy, n=12, budget=15)
@@ -291,7 +293,7 @@ def test_confirm_uses_the_trials_left_and_refuses_more(tree):
 
 
 def test_a_noisy_winner_that_ran_once_is_not_handed_over_silently(tree):
-    tree.add_round(SPACE, noisy, n=20, budget=24, noise="retraining").run()
+    tree.add_round(SPACE, noisy, n=20, budget=24, metric=refine.Goal("value", noise="retraining")).run()
     assert len(warnings_of(tree.winner())) == 1
     assert str(tree.winner().page().calls[0]) == "tree.confirm()"
     tree.rounds[0].add(repeat=1, seeds=4).run()
@@ -301,7 +303,9 @@ def test_a_noisy_winner_that_ran_once_is_not_handed_over_silently(tree):
 
 @pytest.mark.slow
 def test_autopilot_spends_the_rest_of_the_budget(tree):
-    first = tree.add_round(SPACE, truth, n=10, budget=16, noise="none", name="truth")
+    first = tree.add_round(
+        SPACE, truth, n=10, budget=16, metric=refine.Goal("value", noise="none"), name="truth"
+    )
     last = refine.autopilot(tree)
     assert (last.parent.id, last.n) == (first.id, 6)
     assert tree.budget_state.left == 0
@@ -322,8 +326,8 @@ def test_an_exported_study_keeps_its_budget(tree, tmp_path):
 
 def test_a_copied_result_is_not_paid_for(tree):
     small = {"x": (0.0, 9.0, 5), "c": ["a", "b"]}
-    tree.add_round(small, truth, n=8, budget=20, noise="none").run()
-    second = tree.add_round(small, truth, n=8, seed=1, noise="none").run()
+    tree.add_round(small, truth, n=8, budget=20, metric=refine.Goal("value", noise="none")).run()
+    second = tree.add_round(small, truth, n=8, seed=1, metric=refine.Goal("value", noise="none")).run()
     copied = second.trials["seconds"].isin(tree.rounds[0].trials["seconds"]).sum()
     assert copied >= 6
     assert tree.budget_state.spent == 16 - copied
@@ -331,7 +335,7 @@ def test_a_copied_result_is_not_paid_for(tree):
 
 @pytest.mark.slow
 def test_a_paid_round_is_advised_if_the_verdict_without_a_budget_is_stop(tree):
-    first = tree.add_round(SPACE, truth, n=80, noise="none").run()
+    first = tree.add_round(SPACE, truth, n=80, metric=refine.Goal("value", noise="none")).run()
     free = first.propose(keep=False)
     assert free.worth().verdict == "STOP"
     tree.budget = 100
@@ -357,7 +361,7 @@ def test_a_check_advises_no_more_repeats_than_are_left():
 
 
 def test_a_judgement_asks_for_no_repeats_that_the_budget_lacks(tree):
-    first = tree.add_round(SPACE, noisy, n=20, noise="retraining").run()
+    first = tree.add_round(SPACE, noisy, n=20, metric=refine.Goal("value", noise="retraining")).run()
     second, third = first.trials.sort_values("value").iloc[[-2, -3]].to_dict("records")
     pair = [{"x": trial["x"], "c": trial["c"]} for trial in (second, third)]
     assert tree.judge(*pair).page().calls[0].name == "tree.judge"
@@ -366,7 +370,7 @@ def test_a_judgement_asks_for_no_repeats_that_the_budget_lacks(tree):
 
 
 def test_the_claim_of_a_dead_process_does_not_count(tree):
-    first = tree.add_round(SPACE, noisy, n=10, budget=12, noise="retraining")
+    first = tree.add_round(SPACE, noisy, n=10, budget=12, metric=refine.Goal("value", noise="retraining"))
     store = tree._context.store
     store._written(lambda connection: write_claim(connection, tree._context.tree, first._stored.pk, 10))
     assert tree.budget_state.running == 0
@@ -380,7 +384,9 @@ def test_a_tree_as_json_has_its_budget(tree):
 
 
 def test_a_round_grows_only_within_the_budget(tree):
-    first = tree.add_round(SPACE, noisy, n=20, budget=24, noise="retraining").run()
+    first = tree.add_round(
+        SPACE, noisy, n=20, budget=24, metric=refine.Goal("value", noise="retraining")
+    ).run()
     with pytest.raises(DesignError, match="4 more trials"):
         first.add(6, exploit=1.0).run()
     assert len(first.trials) == 20
@@ -394,7 +400,9 @@ def test_a_long_training_time_counts_any_number_of_instant_trials():
 
 
 def test_a_tree_suggests_a_proposal_then_confirm_then_the_winner(tree):
-    first = tree.add_round(SPACE, noisy, n=20, budget=60, noise="retraining").run()
+    first = tree.add_round(
+        SPACE, noisy, n=20, budget=60, metric=refine.Goal("value", noise="retraining")
+    ).run()
     assert str(tree.page().calls[0]) == f"tree[{first.id!r}].propose(risk=0.05)"
     first.run(n=51)
     assert tree.budget_state.left == tree.budget_state.reserve() == 9
@@ -406,7 +414,9 @@ def test_a_tree_suggests_a_proposal_then_confirm_then_the_winner(tree):
 
 @pytest.mark.slow
 def test_trials_kept_to_confirm_are_used_only_if_asked_for_and_with_one_warning(tree, recwarn):
-    first = tree.add_round(SPACE, noisy, n=20, budget=60, noise="retraining").run()
+    first = tree.add_round(
+        SPACE, noisy, n=20, budget=60, metric=refine.Goal("value", noise="retraining")
+    ).run()
     first.run(n=50)
     assert tree.budget_state.for_rounds() == 1
     answer = tree.ask("y <= 0.3", epsilon=1e-4)
@@ -425,7 +435,9 @@ def test_trials_kept_to_confirm_are_used_only_if_asked_for_and_with_one_warning(
 
 
 def test_a_doubtful_winner_with_repeats_states_its_runs_and_a_call_within_the_reserve(tree):
-    root = tree.add_round(SPACE, noisy, n=20, budget=60, noise="retraining").run()
+    root = tree.add_round(
+        SPACE, noisy, n=20, budget=60, metric=refine.Goal("value", noise="retraining")
+    ).run()
     root.add(repeat=1, seeds=2).run()
     won = replace(root.recommend(), budget=tree.budget_state)
     doubtful = replace(won, candidates=(won.candidates[0]._replace(replicates=(0.9, 0.91)),))
@@ -440,7 +452,7 @@ def test_a_doubtful_winner_with_repeats_states_its_runs_and_a_call_within_the_re
 
 
 def test_a_round_without_space_filling_trials_is_not_called_unfinished(tree):
-    root = tree.add_round(SPACE, noisy, n=20, noise="retraining").run()
+    root = tree.add_round(SPACE, noisy, n=20, metric=refine.Goal("value", noise="retraining")).run()
     root.propose().accept(n=4, exploit=1.0, audit=0.0)
     page = str(tree.calibration().why())
     assert "0 of 0" not in page
@@ -479,7 +491,7 @@ def test_running_trials_of_a_round_count_once_when_the_round_is_extended(tree):
             tree.add_round(SPACE, extending, n=20)
         return truth(params)
 
-    first = tree.add_round(SPACE, extending, n=10, budget=20, noise="retraining")
+    first = tree.add_round(SPACE, extending, n=10, budget=20, metric=refine.Goal("value", noise="retraining"))
     assert len(first.run().trials) == 10
     assert first.n == 20
     first.run()
@@ -496,7 +508,9 @@ def test_running_repeats_count_next_to_the_trials_of_a_larger_plan(tree):
                 tree.add_round(SPACE, extending, n=13)
         return truth(params)
 
-    first = tree.add_round(SPACE, extending, n=10, budget=20, noise="retraining").run()
+    first = tree.add_round(
+        SPACE, extending, n=10, budget=20, metric=refine.Goal("value", noise="retraining")
+    ).run()
     first.add(repeat=4, seeds=2).run()
     assert (first.n, tree.budget_state.spent) == (10, 18)
     assert set(first.replicates["state"]) == {"complete"}
@@ -509,7 +523,9 @@ def test_the_configurations_of_a_space_are_counted_once_for_a_budget_of_time(tre
         refine.Space, "valid", lambda space, *a, **k: counted.append(space.digest) or valid(space, *a, **k)
     )
     space = refine.Space({**SPACE, "z": (0.0, 1.0, 5)}, constraints=["x + y + z <= 7.125"])
-    root = tree.add_round(space, truth, n=10, budget="8 h", noise="retraining").run()
+    root = tree.add_round(
+        space, truth, n=10, budget="8 h", metric=refine.Goal("value", noise="retraining")
+    ).run()
     root.branch({**SPACE, "z": (0.0, 0.5, 5)}, n=5)
     counted.clear()
     states = [tree.budget_state for _ in range(5)]
@@ -545,7 +561,9 @@ def test_trackers_and_listeners_hear_nothing_of_a_run_that_the_budget_refuses(tr
 
 
 def test_a_budget_pays_for_every_attempt_of_the_trials_that_rerun_repeats(tree):
-    root = tree.add_round(SPACE, failing, n=12, budget=40, seed=1, noise="retraining").run()
+    root = tree.add_round(
+        SPACE, failing, n=12, budget=40, seed=1, metric=refine.Goal("value", noise="retraining")
+    ).run()
     failed = int((root.trials["state"] == "failed").sum())
     for attempts in (1, 2):
         with contextlib.suppress(refine.errors.RoundStoppedError):

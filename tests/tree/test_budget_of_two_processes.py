@@ -27,7 +27,8 @@ def objective(params):
 print("ready", flush=True)
 sys.stdin.readline()
 tree = refine.Tree("shared", store=sys.argv[1])
-root = tree.add_round({"x": (0.0, 1.0, 41), "k": (1, 8)}, objective, n=12, budget=20, noise="retraining")
+goal = refine.Goal("value", noise="retraining")
+root = tree.add_round({"x": (0.0, 1.0, 41), "k": (1, 8)}, objective, n=12, budget=20, metric=goal)
 sizes = [12, 15, 18, 20, 21]
 while sizes:
     try:

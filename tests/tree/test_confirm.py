@@ -104,7 +104,7 @@ def test_racers_are_chosen_by_the_posterior_and_not_by_observed_values(tree):
 
 
 def test_a_loss_that_counts_as_none_decides_earlier(tree):
-    round_ = tree.add_round(SPACE, noisy, n=24, epsilon=0.5).run()
+    round_ = tree.add_round(SPACE, noisy, n=24, metric=refine.Goal("value", epsilon=0.5)).run()
     won = tree.confirm(budget=20)
     assert won.race.verdict in ("noise", "decided")
     assert won.race.tolerance == 0.5
@@ -129,7 +129,9 @@ def two_hills(params, trial):
 def test_near_copies_of_a_better_configuration_do_not_race(tree):
     space = {"x": (0.0, 100.0, 41), "unread": (0.0, 1.0, 11)}
     rows = [{"x": x, "unread": i % 11 / 10} for i, x in enumerate(np.linspace(0, 100, 41))]
-    hills = tree.add_round(space, two_hills, n=41, given=rows, noise="retraining").run()
+    hills = tree.add_round(
+        space, two_hills, n=41, given=rows, metric=refine.Goal("value", noise="retraining")
+    ).run()
     won = tree.confirm(budget=8, top=4)
     raced = hills.replicates["x"]
     assert raced.min() < 40 < 60 < raced.max()
@@ -143,7 +145,7 @@ def test_a_race_says_if_its_last_repeats_changed_the_winner(tree):
     def very_noisy(params, trial):
         return truth(params) + np.random.default_rng(trial.seed).normal(0, 0.2)
 
-    tree.add_round(SPACE, very_noisy, n=24, noise="retraining").run()
+    tree.add_round(SPACE, very_noisy, n=24, metric=refine.Goal("value", noise="retraining")).run()
     before = tree.winner()
     changes = 0
     for budget in range(1, 11):
@@ -156,7 +158,7 @@ def test_a_race_says_if_its_last_repeats_changed_the_winner(tree):
 
 
 def test_a_narrow_decision_is_called_narrow(tree):
-    tree.add_round(SPACE, noisy, n=24, noise="retraining").run()
+    tree.add_round(SPACE, noisy, n=24, metric=refine.Goal("value", noise="retraining")).run()
     won = tree.confirm(budget=6, top=3)
     races = [won.race._replace(verdict="decided", probability=p) for p in (0.955, 0.99)]
     texts = [facts_of(replace(won, race=race))["Race"] for race in races]
@@ -177,7 +179,9 @@ def test_trial_that_is_removed_while_the_race_runs_ends_it_with_an_error(tree):
         return noisy(params, trial)
 
     for seed in (0, 1):
-        round_ = tree.add_round(SPACE, removing, n=12, seed=seed, name="f", noise="retraining")
+        round_ = tree.add_round(
+            SPACE, removing, n=12, seed=seed, name="f", metric=refine.Goal("value", noise="retraining")
+        )
         round_.run()
     armed.append(True)
     with pytest.raises(NotFoundError, match="removed"):
@@ -191,7 +195,10 @@ def test_progress_of_a_race_is_one_bar(tree, capsys):
     tree.machine = refine.Machine()  # shows progress
     draws = np.random.default_rng(5)
     root = tree.add_round(
-        {"x": (0.0, 1.0, 11)}, lambda p: p["x"] + draws.normal(0, 0.2), n=11, noise="retraining"
+        {"x": (0.0, 1.0, 11)},
+        lambda p: p["x"] + draws.normal(0, 0.2),
+        n=11,
+        metric=refine.Goal("value", noise="retraining"),
     )
     root.run()
     capsys.readouterr()

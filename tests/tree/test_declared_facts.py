@@ -29,8 +29,9 @@ def tree(tmp_path):
         yield opened
 
 
-def declared_root(tree, **options):
-    return tree.add_round(SPACE, slope, metric="gain", n=30, seed=3, noise="none", **options)
+def declared_root(tree, baseline=None, **facts):
+    goal = refine.Goal("gain", noise="none", **facts)
+    return tree.add_round(SPACE, slope, metric=goal, n=30, seed=3, baseline=baseline)
 
 
 def test_no_configuration_is_repeated_if_the_noise_is_declared_as_none(tree):
@@ -44,7 +45,7 @@ def test_no_configuration_is_repeated_if_the_noise_is_declared_as_none(tree):
 
 
 def test_a_small_round_without_noise_hands_over_its_best_trial(tree):
-    root = tree.add_round(SPACE, slope, metric="gain", n=6, noise="none").run()
+    root = tree.add_round(SPACE, slope, metric=refine.Goal("gain", noise="none"), n=6).run()
     winner = tree.winner()
     assert winner.noise.deterministic
     assert winner.expected == root.best["value"]
@@ -70,7 +71,7 @@ def test_an_equal_configuration_of_a_sibling_is_copied_and_not_run_again(tree):
 
 
 def test_without_the_declaration_a_sibling_runs_its_own_trials(tree):
-    root = tree.add_round(SPACE, slope, metric="gain", n=30, seed=3, noise="retraining").run()
+    root = tree.add_round(SPACE, slope, metric=refine.Goal("gain", noise="retraining"), n=30, seed=3).run()
     for seed, high, n in ((1, 5, 20), (2, 6, 24)):
         child = root.branch({"x": (3, 8), "y": (0, high)}, n=n, seed=seed)
         child.run()
@@ -97,30 +98,24 @@ def test_descendants_share_declarations_and_an_export_keeps_them(tree, tmp_path)
 
 def test_an_existing_round_keeps_its_declarations_unless_others_are_given(tree):
     root = declared_root(tree)
-    same_round = tree.add_round(SPACE, slope, metric="gain", n=30, seed=3, limits=(0, 30))
+    same_round = tree.add_round(SPACE, slope, metric=refine.Goal("gain", limits=(0, 30)), n=30, seed=3)
     assert same_round.id == root.id
     assert root._declared == Declared("none", (0.0, 30.0))
-    assert (
-        tree.add_round(SPACE, slope, metric="gain", n=30, seed=3, noise="retraining")._declared[0]
-        == "retraining"
-    )
+    noisy = tree.add_round(SPACE, slope, metric=refine.Goal("gain", noise="retraining"), n=30, seed=3)
+    assert noisy._declared.noise == "retraining"
 
 
 def test_limits_and_scale_are_defaults_that_an_analysis_may_override(tree):
     root = tree.add_round(
         SPACE,
         loss,
-        metric="loss",
-        direction="minimize",
+        metric=refine.Goal("loss", "minimize", scale="linear", limits=(1e-4, None), noise="retraining"),
         n=30,
-        scale="linear",
-        limits=(1e-4, None),
-        noise="retraining",
     )
     root.run()
     assert root.analyze().limits[::2] == (1e-4, "declared")
     assert root.analyze().noise.floor_source == "range"
-    other = root.analyze(scale="log", limits=(0, None))
+    other = root.analyze(refine.Goal("loss", "minimize", scale="log", limits=(0, None)))
     assert other.limits.low == 0
     assert other.noise.floor_source == "decades"
 
@@ -143,7 +138,7 @@ def test_report_and_print_state_the_declared_facts(tree, tmp_path):
 )
 def test_a_wrong_declaration_is_refused(tree, wrong, message):
     with pytest.raises(AnalysisError, match=message):
-        tree.add_round(SPACE, slope, metric="gain", n=5, **wrong)
+        tree.add_round(SPACE, slope, metric=refine.Goal("gain", **wrong), n=5)
     assert not tree.rounds
 
 
@@ -161,9 +156,9 @@ def test_a_round_without_declarations_is_stored_as_before(tree):
 
 def test_imported_runs_can_be_declared_free_of_noise(tree):
     runs = declared_root(tree).run().trials[["x", "y", "gain"]]
-    old = tree.add_runs(runs, SPACE, value="gain", noise="none", objective=slope)
+    old = tree.add_runs(runs, SPACE, value="gain", metric=refine.Goal("gain", noise="none"), objective=slope)
     assert old._declared.noise == "none"
     assert old.analyze().noise.deterministic
     assert tree.add_runs(runs, SPACE, value="gain", objective=slope)._declared.noise == "none"
     with pytest.raises(AnalysisError, match="^noise must"):
-        tree.add_runs(runs, SPACE, value="gain", noise="nothing")
+        tree.add_runs(runs, SPACE, value="gain", metric=refine.Goal("gain", noise="nothing"))

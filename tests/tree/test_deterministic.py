@@ -34,7 +34,9 @@ def root(study):
 def test_claim_holds_that_untried_cells_may_be_better(root):
     """A smooth model that takes the deviations for noise is surer of its box, and wrongly."""
     aware = refine.propose(root.analyze(), risk=0.05)
-    unaware = refine.propose(refine.analyze(root.space, root.trials, noise="retraining"), risk=0.05)
+    unaware = refine.propose(
+        refine.analyze(root.space, root.trials, refine.Goal("value", noise="retraining")), risk=0.05
+    )
     assert root.analyze().noise.deterministic
     assert aware.probability_of(unaware.space) < unaware.claim.probability - 0.05
 
@@ -91,7 +93,7 @@ def test_poor_configurations_with_unequal_folds_do_not_move_the_winner_on_new_da
         return {"loss": [level * factor for factor in random.uniform(0.5, 1.5, 3)]}
 
     root = tree.add_round(
-        {"x": (0, 10), "y": (0, 10)}, losses, metric="loss", direction="minimize", n=40, noise="none"
+        {"x": (0, 10), "y": (0, 10)}, losses, metric=refine.Goal("loss", "minimize", noise="none"), n=40
     )
     winner = root.run().recommend()
     assert winner.best_value < winner.new_data.value < 2 * winner.best_value
@@ -104,7 +106,7 @@ def test_a_round_that_may_not_repeat_the_best_does_not_fail_for_being_worse(tree
     def cone(p):
         return -((p["x"] - 6) ** 2) - (p["y"] - 3) ** 2
 
-    root = tree.add_round(space, cone, n=100, seed=3, noise="none").run()
+    root = tree.add_round(space, cone, n=100, seed=3, metric=refine.Goal("value", noise="none")).run()
     unchanged = root.branch(space, n=10, seed=5).run()
     without = root.branch({"x": (0, 3), "y": (0, 10)}, n=10, seed=5).run()
     added = root.branch({**space, "z": ["a", "b"]}, n=10, seed=5, previous={"z": "a"}).run()

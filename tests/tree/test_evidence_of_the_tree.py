@@ -32,7 +32,9 @@ def ran(round_, **options):
 
 @pytest.fixture(scope="session")
 def first_round():
-    return lambda tree: ran(tree.add_round(SPACE, smooth, n=30, seed=7, noise="retraining"))
+    return lambda tree: ran(
+        tree.add_round(SPACE, smooth, n=30, seed=7, metric=refine.Goal("value", noise="retraining"))
+    )
 
 
 def inside(round_, *other_rounds):
@@ -178,9 +180,9 @@ def test_new_trials_of_the_round_itself_end_the_repetition(root):
 def test_trials_of_another_objective_or_noise_are_no_evidence(root, tree):
     ran_other = tree.add_round(SPACE, other, n=12, seed=1)
     ran_other.run()
-    ran(tree.add_round(SPACE, smooth, n=12, seed=2, noise="none"))
+    ran(tree.add_round(SPACE, smooth, n=12, seed=2, metric=refine.Goal("value", noise="none")))
     assert root.analyze().n_elsewhere == 0
-    ran(tree.add_round(SPACE, smooth, n=12, seed=3, noise="retraining"))
+    ran(tree.add_round(SPACE, smooth, n=12, seed=3, metric=refine.Goal("value", noise="retraining")))
     assert root.analyze().n_elsewhere == 12
 
 
@@ -277,7 +279,7 @@ def test_every_trial_of_many_rounds_is_evidence_for_the_first_and_for_the_last(t
     def value(params):
         return -abs(params["x"] - 4) - params["y"]
 
-    rounds = [tree.add_round(space, value, n=10, noise="none").run()]
+    rounds = [tree.add_round(space, value, n=10, metric=refine.Goal("value", noise="none")).run()]
     for i in range(1, n_rounds):  # two chains
         rounds.append(rounds[max(0, i - 2)].branch(space, n=5, seed=i).run())
     total = 10 + 5 * (n_rounds - 1)

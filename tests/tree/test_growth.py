@@ -13,7 +13,9 @@ SPACE = {"x": (0.0, 1.0, 101), "y": (0.0, 1.0, 11)}
 def chain(store, depth):
     """A tree of one path: every round but the first has one trial."""
     tree = refine.Tree("question", store=store)
-    last = tree.add_round(SPACE, lambda p: p["x"], n=12, name="f", noise="retraining").run()
+    last = tree.add_round(
+        SPACE, lambda p: p["x"], n=12, name="f", metric=refine.Goal("value", noise="retraining")
+    ).run()
     for seed in range(1, depth):
         last = last.branch(SPACE, n=1, seed=seed)
     return tree, last

@@ -45,14 +45,14 @@ def test_equal_configurations_are_not_kept_for_a_lucky_run(tmp_path):
 
 @pytest.mark.slow
 def test_a_judgement_takes_configurations_by_name_or_values(tree):
-    root = tree.add_round(SPACE, noisy, n=20, seed=1, baseline={"x": 9.0, "c": "a"}, baseline_seeds=4)
+    root = tree.add_round(SPACE, noisy, n=20, seed=1, baseline={"x": 9.0, "c": "a"})
     root.run()
     won = tree.winner()
     judgement = tree.judge()
     assert judgement.incumbent == "baseline"
     assert judgement.a.params == won.params
     assert judgement.b.params == {"x": 9.0, "c": "a"}
-    assert len(judgement.b.replicates) == 3
+    assert len(judgement.b.replicates) == 2
     assert judgement.difference == pytest.approx(won.gain.expected)
     assert judgement.probability == pytest.approx(won.gain.probability)
     assert tree.judge("winner", "baseline").difference == judgement.difference
@@ -107,8 +107,10 @@ def test_a_difference_that_does_not_matter_is_none(tree):
 @pytest.mark.slow
 def test_single_runs_decide_without_noise(tree):
     other = {"x": 9.0, "c": "d"}
-    baseline = {"baseline": {"x": 5.0, "c": "b"}, "baseline_seeds": 5}
-    tree.add_round(SPACE, exact, n=20, seed=1, given=[other], **baseline).run()
+    goal = refine.Goal("value", noise="none")
+    tree.add_round(
+        SPACE, exact, n=20, seed=1, metric=goal, given=[other], baseline={"x": 5.0, "c": "b"}
+    ).run()
     judgement = tree.judge(other, "baseline", budget=12)
     assert judgement.verdict == "DISCARD"
     better = tree.judge("baseline", other, budget=12)

@@ -65,7 +65,12 @@ def test_a_machine_shows_the_fields_that_differ_from_the_defaults():
 
 def test_hours_of_a_machine_end_a_confirmation_too(tree):
     draws = iter(range(1000))
-    root = tree.add_round({"x": (0.0, 1.0, 21)}, lambda p: p["x"] + next(draws) % 3, n=12, noise="retraining")
+    root = tree.add_round(
+        {"x": (0.0, 1.0, 21)},
+        lambda p: p["x"] + next(draws) % 3,
+        n=12,
+        metric=refine.Goal("value", noise="retraining"),
+    )
     root.run()
     tree.confirm(budget=6, machine=refine.Machine(hours=1e-9, progress=False))
     assert root.replicates.empty

@@ -37,7 +37,9 @@ def study(tmp_path, score):
     """A tree of a root and two children, opened twice."""
     store = tmp_path / "a.db"
     with refine.Tree("study", store=store) as tree, refine.Tree("study", store=store) as other:
-        root = tree.add_round(SPACE, score, n=24, seed=1, noise="retraining").run()
+        root = tree.add_round(
+            SPACE, score, n=24, seed=1, metric=refine.Goal("value", noise="retraining")
+        ).run()
         for seed in (2, 3):
             root.branch(SPACE, n=12, seed=seed).run()
         yield tree, other

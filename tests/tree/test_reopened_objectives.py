@@ -135,7 +135,7 @@ class Shifted:
 
 def test_adding_the_first_round_again_gives_all_rounds_their_objective(tmp_path):
     space = {"x": (0.0, 1.0, 21)}
-    first = {"n": 12, "seed": 1, "noise": "none"}
+    first = {"n": 12, "seed": 1, "metric": refine.Goal("value", noise="none")}
     with refine.Tree("study", store=tmp_path / "study.db") as tree:
         root = tree.add_round(space, Shifted(), **first).run()
         child = root.propose().accept(n=4).id

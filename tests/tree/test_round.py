@@ -202,13 +202,13 @@ def test_a_decided_round_cannot_change_its_metric(tree, space):
 
     root = tree.add_round(space, objective, metric="acc", n=20, seed=1).run()
     tree.add_round(
-        space, objective, metric="acc", subject_to=["size <= 0.4"], n=20, seed=1
+        space, objective, metric=refine.Goal("acc", subject_to=["size <= 0.4"]), n=20, seed=1
     )  # nothing was decided yet
     tree.add_round(space, objective, metric="acc", n=20, seed=1)
     root.propose().accept(n=5)
     for other in (
         {"metric": "size", "direction": "minimize"},
-        {"metric": "acc", "subject_to": ["size <= 0.1"]},
+        {"metric": refine.Goal("acc", subject_to=["size <= 0.1"])},
     ):
         with pytest.raises(refine.errors.ReviewError, match="acc .maximize., got .*another seed"):
             tree.add_round(space, objective, n=20, seed=1, **other)

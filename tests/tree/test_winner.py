@@ -163,7 +163,7 @@ def test_a_deterministic_winner_has_a_doubt_on_new_data(tree):
     def by_row(params):
         return {"score": np.tile(scored_rows(params), 3)}
 
-    round_ = tree.add_round(SPLIT, by_row, metric="score", n=40, seed=2, noise="none")
+    round_ = tree.add_round(SPLIT, by_row, metric=refine.Goal("score", noise="none"), n=40, seed=2)
     round_.run()
     won = round_.recommend()
     assert 0 < won.within < 1
@@ -189,7 +189,9 @@ LOSS_SPACE = {"a": (0.0, 8.0, 33), "b": (0.0, 3.0, 13)}
 
 
 def test_repeats_below_0_of_a_positive_loss_leave_a_winner(tree):
-    root = tree.add_round(LOSS_SPACE, lucky_repeats(), n=80, seed=1, direction="minimize", noise="retraining")
+    root = tree.add_round(
+        LOSS_SPACE, lucky_repeats(), n=80, seed=1, metric=refine.Goal("value", "minimize", noise="retraining")
+    )
     root.run()
     assert root.trials["value"].min() > 0
     assert root.analyze().noise.floor_source == "decades"
@@ -202,7 +204,9 @@ def test_repeats_below_0_of_a_positive_loss_leave_a_winner(tree):
 
 
 def test_a_race_goes_on_when_a_repeat_of_a_positive_loss_falls_below_0(tree):
-    root = tree.add_round(LOSS_SPACE, lucky_repeats(), n=80, seed=1, direction="minimize", noise="retraining")
+    root = tree.add_round(
+        LOSS_SPACE, lucky_repeats(), n=80, seed=1, metric=refine.Goal("value", "minimize", noise="retraining")
+    )
     root.run()
     assert root.trials["value"].min() > 0
     winner = tree.confirm(budget=20)

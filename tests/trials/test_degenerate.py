@@ -38,7 +38,9 @@ def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
 
 
 def test_a_round_that_allows_degenerate_trials_may_have_one_as_its_best(tree, space):
-    round_ = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1, allow_degenerate=True)
+    round_ = tree.add_round(
+        space, constant_at_high_rates, metric=refine.Goal("f1", allow_degenerate=True), n=60, seed=1
+    )
     round_.run()
     assert round_.best["value"] == round_.analyze().best["value"] == round_.analyze().y.max() == 2.0
     assert not round_.analyze()["lr"].fails

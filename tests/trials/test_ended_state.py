@@ -27,7 +27,12 @@ def test_a_finite_or_missing_value_leaves_a_trial_complete():
 
 def of_run(values):
     with refine.Tree("run", store="sqlite://") as tree:
-        round_ = tree.add_round({"x": (0, 2, 3)}, lambda params: values[params["x"]], n=3, noise="retraining")
+        round_ = tree.add_round(
+            {"x": (0, 2, 3)},
+            lambda params: values[params["x"]],
+            n=3,
+            metric=refine.Goal("value", noise="retraining"),
+        )
         return states(round_.run())
 
 

@@ -58,7 +58,9 @@ def test_a_large_loss_on_a_declared_log_scale_has_not_diverged(tree):
         return 10.0 ** (2 * (params["x"] - 2) ** 2 / 4 + 2 * abs(params["y"] - 0.3) - 4)
 
     space = {"x": (-8.0, 8.0, 65), "y": (0.0, 1.0, 33)}
-    root = tree.add_round(space, loss, n=40, seed=1, direction="minimize", scale="log").run()
+    root = tree.add_round(
+        space, loss, n=40, seed=1, metric=refine.Goal("value", "minimize", scale="log")
+    ).run()
     analysis = root.analyze()
     assert root.trials["value"].max() > 1e30
     assert (analysis.n_exploded, analysis.explosion_limit) == (0, -np.inf)

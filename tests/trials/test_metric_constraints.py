@@ -21,7 +21,9 @@ SPACE = {
 
 @pytest.fixture(scope="session")
 def first_round():
-    return lambda tree: tree.add_round(SPACE, network, metric="val_acc", subject_to=[LIMIT], n=100).run()
+    return lambda tree: tree.add_round(
+        SPACE, network, metric=refine.Goal("val_acc", subject_to=[LIMIT]), n=100
+    ).run()
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,7 @@ def first_round():
 )
 def test_a_wrong_metric_constraint_is_refused_before_a_trial(tree, text, message):
     with pytest.raises(AnalysisError, match=message):
-        tree.add_round(SPACE, network, metric="val_acc", subject_to=[text], n=10)
+        tree.add_round(SPACE, network, metric=refine.Goal("val_acc", subject_to=[text]), n=10)
     assert len(tree) == 0
 
 
@@ -122,7 +124,7 @@ def test_metric_constraints_are_inherited_and_survive_export(tree, root, tmp_pat
 @pytest.mark.slow
 def test_adaptive_rounds_are_steered_by_metric_constraints(tree):
     plain, steered = (
-        tree.add_round(SPACE, network, metric="val_acc", n=60, design="tpe", subject_to=limits)
+        tree.add_round(SPACE, network, metric=refine.Goal("val_acc", subject_to=limits), n=60, design="tpe")
         for limits in ([], [LIMIT])
     )
     assert plain.id != steered.id
@@ -131,7 +133,9 @@ def test_adaptive_rounds_are_steered_by_metric_constraints(tree):
 
 
 def test_a_round_without_feasible_trials_says_how_close_they_came(tree):
-    root = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency_ms <= 0.5"], n=30)
+    root = tree.add_round(
+        SPACE, network, metric=refine.Goal("val_acc", subject_to=["latency_ms <= 0.5"]), n=30
+    )
     root.run()
     assert root.best is None
     message = (
@@ -143,12 +147,14 @@ def test_a_round_without_feasible_trials_says_how_close_they_came(tree):
 
 
 def test_a_metric_that_is_not_returned_ends_the_round_at_its_first_trial(tree):
-    root = tree.add_round(SPACE, network, metric="val_acc", subject_to=["latency <= 4"], n=30)
+    root = tree.add_round(SPACE, network, metric=refine.Goal("val_acc", subject_to=["latency <= 4"]), n=30)
     with pytest.raises(ObjectiveError, match="'latency <= 4'"):
         root.run()
     assert len(root.trials) == 1
     with pytest.raises(SpaceError, match="^feasible:"):
-        tree.add_round({"feasible": (0.0, 1.0, 5)}, network, subject_to=[LIMIT], n=3)
+        tree.add_round(
+            {"feasible": (0.0, 1.0, 5)}, network, metric=refine.Goal("value", subject_to=[LIMIT]), n=3
+        )
 
 
 def test_wall_time_is_a_metric(tree):
@@ -165,12 +171,14 @@ def test_wall_time_is_a_metric(tree):
 def test_finished_runs_of_others_have_them_too(tree, rng):
     frame = pd.DataFrame({"x": rng.uniform(0, 1, 60), "z": rng.uniform(0, 1, 60)})
     frame = frame.assign(acc=frame["x"], size=10 * frame["x"] + frame["z"])
-    options = {"value": "acc", "subject_to": ["size <= 5"]}
-    root = tree.add_runs(frame, parameters=["x", "z"], space_filling=True, **options)
+    goal = refine.Goal("acc", subject_to=["size <= 5"])
+    root = tree.add_runs(frame, parameters=["x", "z"], space_filling=True, metric=goal)
     assert root.best["size"] <= 5 < frame["size"].max()
     with pytest.raises(RefineError, match="no run has a metric 'sizes'; did you mean 'size'"):
-        tree.add_runs(frame, parameters=["x"], value="acc", subject_to=["sizes <= 5"])
-    analysis = refine.analyze({"x": (0.0, 1.0, 11)}, frame, **options)
+        tree.add_runs(
+            frame, parameters=["x"], value="acc", metric=refine.Goal("acc", subject_to=["sizes <= 5"])
+        )
+    analysis = refine.analyze({"x": (0.0, 1.0, 11)}, frame, goal)
     assert analysis.feasibility.feasible == (frame["size"] <= 5).sum()
     with pytest.raises(AnalysisError, match="'mb'"):
-        refine.analyze({"x": (0.0, 1.0, 11)}, frame, value="acc", subject_to=["mb <= 5"])
+        refine.analyze({"x": (0.0, 1.0, 11)}, frame, refine.Goal("acc", subject_to=["mb <= 5"]))

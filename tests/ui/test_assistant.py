@@ -44,7 +44,9 @@ def study(tmp_path_factory):
     """Its noise isn't known, so that runs under new seeds have something to tell."""
     path = tmp_path_factory.mktemp("study") / "refine.db"
     with refine.Tree("study", store=path) as tree:
-        tree.add_round(SPACE, objectives.bowl, n=30, seed=1, note=EVIL, noise="retraining").run()
+        tree.add_round(
+            SPACE, objectives.bowl, n=30, seed=1, note=EVIL, metric=refine.Goal("value", noise="retraining")
+        ).run()
         tree.add_round(SPACE, objectives.bowl, n=60, seed=2)
         first = tree.rounds[0]
         first.propose(keep=False).edit(dropout=(0, 0.3)).suggest(EVIL, author=f"agent:{EVIL}")
@@ -261,7 +263,7 @@ def no_disk(params):
         (no_disk, {}),
         (
             objectives.bowl,
-            {"baseline": {"lr": 0.5, "dropout": 0.0, "optimizer": "Adam"}, "baseline_seeds": 8},
+            {"baseline": {"lr": 0.5, "dropout": 0.0, "optimizer": "Adam"}},
         ),
     ],
 )
@@ -446,7 +448,7 @@ def wide_study(tmp_path_factory):
     with refine.Tree("study", store=path) as tree:
         space = {f"{LONG}{i}": (0.0, 1.0, 11) for i in range(8)}
         tree.add_round(space, wide, n=10, seed=1)
-        tree.add_round(space, wide, n=20, seed=2, noise="retraining").run()
+        tree.add_round(space, wide, n=20, seed=2, metric=refine.Goal("value", noise="retraining")).run()
     return path
 
 

@@ -75,7 +75,9 @@ def served(tmp_path):
     """Address and key of a server that may run 4 trials."""
     path = tmp_path / "refine.db"
     with refine.Tree("study", store=path) as tree:
-        root = tree.add_round(SPACE, objectives.bowl, n=30, noise="retraining").run()
+        root = tree.add_round(
+            SPACE, objectives.bowl, n=30, metric=refine.Goal("value", noise="retraining")
+        ).run()
         root.branch(SPACE, n=20)
     server = subprocess.Popen(
         [sys.executable, "-m", "refine", "mcp", str(path), "--http", "0", "--budget", "4"],

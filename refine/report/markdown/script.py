@@ -44,7 +44,7 @@ def reproduce(round_: Round) -> str:
             lines += [
                 _FINISHED_ELSEWHERE,
                 'frame = pandas.read_csv("trials.csv")',
-                f"round = tree.add_runs(frame, space, metric={metric}, direction={node.direction!r}{named})",
+                f"round = tree.add_runs(frame, space, {', '.join(_judged(node, metric))}{named})",
                 f"# it was round {node.id}",
             ]
             parent = node
@@ -69,25 +69,29 @@ _FINISHED_ELSEWHERE = (
 )
 
 
-def _root_arguments(node: Node, metric: str, size: str) -> list[str]:
-    judged = [f"metric={metric}", f"direction={node.direction!r}"]
+def _judged(node: Node, metric: str) -> list[str]:
+    """Metric and direction of a root, or its goals, as arguments of a call."""
     rules = ["allow_degenerate=True"] * node.allow_degenerate
     if node.subject_to:
         rules.append(f"subject_to={list(node.subject_to)!r}")
+    rules += [f"{fact}={value!r}" for fact, value in node.declared._asdict().items() if value is not None]
+    if not (rules or node.goals):
+        return [f"metric={metric}", f"direction={node.direction!r}"]
+    goals = [", ".join([metric, repr(node.direction), *rules])]
+    goals += [f"{name!r}, {direction!r}" for name, direction in node.goals]
+    calls = ", ".join(f"refine.Goal({goal})" for goal in goals)
     if node.goals:
-        goals = [", ".join([metric, repr(node.direction), *rules])]
-        goals += [f"{name!r}, {direction!r}" for name, direction in node.goals]
-        judged = [f"metric=[{', '.join(f'refine.Goal({goal})' for goal in goals)}]"]
-        rules = []
-    stated = [f"{fact}={value!r}" for fact, value in node.declared._asdict().items() if value is not None]
+        return [f"metric=[{calls}]"]
+    return [f"metric={calls}"]
+
+
+def _root_arguments(node: Node, metric: str, size: str) -> list[str]:
     design = [f"design={_design(node)}", *_pruner(node)]
     return [
         f"name={node.objective!r}",
-        *judged,
+        *_judged(node, metric),
         size,
         f"seed={node.seed}",
-        *rules,
-        *stated,
         *design,
     ]
 
@@ -110,7 +114,7 @@ def _given(round_: Round, pk: int) -> list[str]:
     for extra in round_.context.reader.beside(pk):
         code = configuration_code(extra.configuration)
         if extra.origin == "given" and extra.baseline:
-            arguments += [f"baseline={code}", f"baseline_seeds={extra.seeds}"]
+            arguments.append(f"baseline={code}")
         elif extra.origin == "given":
             configurations.append(code)
     if configurations:

@@ -25,7 +25,7 @@ from refine.tree.names import check_tag
 from refine.tree.round import Round
 from refine.tree.tree_record import TreeRecord
 from refine.trials.declared import Declared
-from refine.trials.goal import ASK, direction_of
+from refine.trials.goal import ASK, Goal, direction_of, goals_of
 from refine.trials.metric import FUNCTION, Metric
 from refine.trials.metric_constraint import SECONDS, metric_constraints
 from refine.utils.format import plural
@@ -60,12 +60,10 @@ def add_runs(
     *,
     parameters: Sequence[str] | None = None,
     value: str | int | None = None,
-    metric: str | None = None,
+    metric: str | Goal | None = None,
     direction: str | None = ASK,
     study_name: str | None = None,
-    subject_to: Sequence[str] = (),
     space_filling: bool | None = None,
-    noise: str | None = None,
     objective: Objective | None = None,
     name: str | None = None,
     tag: str | None = None,
@@ -108,14 +106,13 @@ def add_runs(
             objective that alone is the value of an Optuna study; the result of a run of Talos, default the
             one of its objective.
         metric: Name of the value in the results of the children's objectives, such as ``"val_acc"``; default
-            the name in the runs. The scorer of the value of a search, if there are several.
+            the name in the runs. The scorer of the value of a search, if there are several. Or a
+            :class:`refine.Goal`, with constraints on metrics of the runs and other declarations.
         direction: As in :meth:`refine.Tree.add_round`; of a table or a run of Talos.
         study_name: Name of the Optuna study; required if the storage holds several.
-        subject_to: As in :meth:`refine.Tree.add_round`, on metrics of the runs.
         space_filling: True for runs drawn at random or on a grid, False for runs chosen by results, which
             enter no test. None decides by the notes of the tool, else by the evenness of the values
             (:func:`refine.analysis.evenness.evenness`); the printed round shows the decision.
-        noise: As in :meth:`refine.Tree.add_round`: ``"none"`` declares that repeats give identical values.
         objective: The objective of the runs, for children.
         name: Name of the objective in the identity of the round; default its qualified name.
         tag: Name of the round, as :meth:`refine.Tree.tag` gives one.
@@ -134,14 +131,23 @@ def add_runs(
         ('val_acc', 30)
     """
     kind = kind_of(runs)
+    goal = None
+    if isinstance(metric, Goal):
+        (goal,) = goals_of(metric, direction)
+        metric = str(goal.metric)
+        if kind in (TABLE, TALOS):
+            direction = goal.direction
+        if kind == TALOS:
+            value = value or metric
+            metric = None
     given = {
         "space": space is not None,
         "parameters": parameters is not None,
         "value": value is not None,
-        "metric": metric is not None,
         "direction": direction not in (ASK, None),
         "study_name": study_name is not None,
-        "subject_to": bool(subject_to),
+        "metric": metric is not None,
+        "subject_to": goal is not None and bool(goal.metric.subject_to),
         "space_filling": space_filling is not None,
     }
     for argument in _FOREIGN[kind]:
@@ -161,7 +167,11 @@ def add_runs(
         source = None if direction == ASK else direction
         finished, about = read_run(runs, value, source, space_filling)  # type: ignore[arg-type]
         note = "; ".join(filter(None, (note, about)))
-    return _add(self, finished, subject_to, noise=noise, objective=objective, name=name, tag=tag, note=note)
+    if goal is not None and goal.direction != finished.direction:
+        raise AnalysisError(
+            f"direction={goal.direction!r}: {kind} has its own, {finished.direction!r}; leave it out"
+        )
+    return _add(self, finished, goal, objective=objective, name=name, tag=tag, note=note)
 
 
 def kind_of(runs: object) -> str:
@@ -254,21 +264,22 @@ def _study(
 def _add(
     tree: TreeRecord,
     finished: FinishedRuns,
-    subject_to: Sequence[str] = (),
+    goal: Goal | None,
     *,
-    noise: str | None = None,
     objective: Objective | None = None,
     name: str | None = None,
     tag: str | None = None,
     note: str = "",
 ) -> Round:
-    declared = Declared.checked(noise, None, None)
     called = check_name(name)
     if tag is not None:
         check_tag(tag, tree._context.nodes)
     data = None
     runs, copies = without_copies(finished.runs)
-    constraints = _constraints([*finished.subject_to, *subject_to], runs)
+    subject_to = list(finished.subject_to)
+    if goal is not None:
+        subject_to += map(str, goal.metric.subject_to)
+    constraints = _constraints(subject_to, runs)
     if objective is not None:
         wants_trial(objective)
         called = called or identity.objective_name(objective)
@@ -291,8 +302,15 @@ def _add(
     node = part.node
     existing = context.nodes.get(node.id)
     if existing is not None:
-        declared = Declared.nearest([existing.node.declared, declared])
-    node = replace(node, declared=declared)
+        node = replace(node, declared=existing.node.declared, epsilon=existing.node.epsilon)
+    if goal is not None:
+        node = replace(
+            node,
+            declared=Declared.nearest([node.declared, goal.declared]),
+            allow_degenerate=goal.allow_degenerate,
+        )
+        if goal.epsilon is not None:
+            node = replace(node, epsilon=goal.epsilon)
     store = context.store
     context.check_judged(node)
     if part.id not in store.nodes(context.tree):

@@ -90,7 +90,7 @@ class NewRoot(Given):
 
     def keywords(self) -> Keywords:
         """Keywords of :meth:`refine.Tree.add_round`: those of the project file, and the typed ones."""
-        from refine.trials.goal import typed_goals
+        from refine.trials.goal import ASK, FACTS, stating, typed_goals
 
         keywords = project().root()
         if self.metric and "metric" in keywords:
@@ -100,7 +100,12 @@ class NewRoot(Given):
         if self.metric:
             keywords["metric"] = typed_goals(self.metric)
         typed = {"budget": self.budget} if self.budget is not None else {}
-        return {**keywords, **typed, **direction_of(self.minimize)}
+        keywords = {**keywords, **typed, **direction_of(self.minimize)}
+        facts = {name: keywords.pop(name) for name in FACTS if name in keywords}
+        if facts:
+            goal = stating(keywords.get("metric", "value"), keywords.pop("direction", ASK), facts)
+            keywords["metric"] = goal
+        return keywords
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,7 +106,7 @@ def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
     assert len(finished.runs) == 13  # the last without a line break, but whole
     trials.write_text("".join(lines[:13])[:-2])  # as a running sweep is read
     with pytest.warns(RefineWarning, match="half of a record"):
-        root = tree.add_runs(run, note="before", noise="none")
+        root = tree.add_runs(run, note="before", metric=refine.Goal("val_loss", "minimize", noise="none"))
     assert root._declared.noise == "none"
     searched = {"lr": (5.0, 0.5, 6), "units": [4, 8, 16], "layers": (1, 4, 3), "activation": ["relu", "tanh"]}
     assert root.space == refine.Space.from_talos({name: searched[name] for name in sorted(searched)})

@@ -20,6 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import refine.sklearn
 from refine.errors import AnalysisError, DesignError
 from refine.sklearn import RefineSearchCV
+from refine.trials.goal import Goal
 
 pytestmark = pytest.mark.slow
 X, Y = load_iris(return_X_y=True)
@@ -130,6 +131,6 @@ def test_refine_search_passes_the_checks_of_scikit_learn(estimator, check):
 
 def test_equal_repeats_of_a_search_are_declared(tree):
     search = GridSearchCV(TREE, {"max_depth": [1, 2, 3, 4], "min_samples_leaf": [1, 5, 25]}, cv=3).fit(X, Y)
-    added = tree.add_runs(search, noise="none")
+    added = tree.add_runs(search, metric=Goal("score", noise="none"))
     assert added._declared.noise == "none"
     assert added.analyze().noise.deterministic

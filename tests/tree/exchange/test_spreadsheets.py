@@ -16,7 +16,7 @@ def by_kind(params):
 
 def test_cells_that_begin_like_a_formula_are_text_and_are_restored(tree, tmp_path):
     space = {"kind": KINDS, "x": (-3.0, 3.0, 7)}
-    root = tree.add_round(space, by_kind, metric="score", n=40, seed=1, noise="retraining").run()
+    root = tree.add_round(space, by_kind, metric=refine.Goal("score", noise="retraining"), n=40, seed=1).run()
     path = tree.export(tmp_path / "out", reports=False) / root.id / "trials.csv"
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))

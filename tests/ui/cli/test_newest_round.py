@@ -87,7 +87,11 @@ def test_a_round_that_did_not_run_is_named_as_the_reason(tmp_path):
     path = str(tmp_path / "refine.db")
     with refine.Tree("bowl", store=path) as tree:
         first = tree.add_round(
-            {"lr": (0.5, 5.0, 19), "width": [8, 16]}, bowl, n=12, seed=1, noise="retraining"
+            {"lr": (0.5, 5.0, 19), "width": [8, 16]},
+            bowl,
+            n=12,
+            seed=1,
+            metric=refine.Goal("value", noise="retraining"),
         )
         first.run()
         child = first.branch({"lr": (4.0, 5.0), "width": [8, 16]}, n=4)

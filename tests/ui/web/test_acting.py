@@ -132,7 +132,13 @@ def test_a_round_grows_from_the_page(browser, tree, tmp_path, monkeypatch):
 
     space = {"lr": (0.0, 1.0, 21), "dropout": (0.0, 0.5, 11)}
     root = tree.add_round(
-        space, score, n=20, seed=1, name="growing_here.score", budget=60, noise="retraining"
+        space,
+        score,
+        n=20,
+        seed=1,
+        name="growing_here.score",
+        budget=60,
+        metric=refine.Goal("value", noise="retraining"),
     )
     round_ = root.run()
     with page_of(browser, round_, folds=("try",)) as page:

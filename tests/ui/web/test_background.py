@@ -43,7 +43,9 @@ def round_of(tree, tmp_path, monkeypatch):
 
     def make(n=6, pause=0.0, name="objectives_here.score", space=None):
         searched = space or {"x": (0.0, 1.0, 101), "pause": pause}
-        tree.add_round(searched, lambda p: p["x"], n=n, name=name, noise="retraining")
+        tree.add_round(
+            searched, lambda p: p["x"], n=n, name=name, metric=refine.Goal("value", noise="retraining")
+        )
         return tree.rounds[-1]
 
     return make

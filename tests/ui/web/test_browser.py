@@ -470,7 +470,9 @@ def test_a_printed_page_has_cards_of_its_width_and_nothing_to_press(browser, win
 
 def test_bounds_are_stated_without_exponents_for_screen_readers(browser, tree):
     space = {"l2": refine.Float(1e-9, 1.0, levels=10, log=True)}
-    root = tree.add_round(space, lambda p: -p["l2"], n=10, seed=1, noise="retraining").run()
+    root = tree.add_round(
+        space, lambda p: -p["l2"], n=10, seed=1, metric=refine.Goal("value", noise="retraining")
+    ).run()
     with served(root) as running, visit(browser, running.url) as page:
         value = handle(page, "l2", "lower").get_attribute("aria-valuemin")
         assert (0 < float(value) < 1e-6, "e" in value) == (True, False)

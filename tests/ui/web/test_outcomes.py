@@ -20,7 +20,9 @@ DOCS = Path(__file__).parents[3] / "docs"
 def family(tmp_path_factory):
     """A round with a tag, and its child that has run."""
     with refine.Tree("question", store=tmp_path_factory.mktemp("family") / "refine.db") as tree:
-        root = tree.add_round(SPACE, score, n=50, seed=3, tag="wide", noise="retraining").run()
+        root = tree.add_round(
+            SPACE, score, n=50, seed=3, tag="wide", metric=refine.Goal("value", noise="retraining")
+        ).run()
         child = root.propose().accept(n=10, exploit=0.3).run()
         yield tree, root, child
 

@@ -25,7 +25,9 @@ def first_round():
     """Its noise isn't known, so that the proposals differ by risk."""
 
     def first_look(tree):
-        round_ = tree.add_round(SPACE, score, n=120, seed=3, note="first look", noise="retraining")
+        round_ = tree.add_round(
+            SPACE, score, n=120, seed=3, note="first look", metric=refine.Goal("value", noise="retraining")
+        )
         return round_.run()
 
     return first_look

@@ -11,7 +11,9 @@ from refine.ui.web.session import Session
 def spent(tmp_path_factory):
     """A tree whose budget is spent but for the repeats that confirm its winner."""
     with refine.Tree("small", store=tmp_path_factory.mktemp("small") / "refine.db") as tree:
-        last = tree.add_round(SPACE, noisy, budget=36, seed=3, noise="retraining").run()
+        last = tree.add_round(
+            SPACE, noisy, budget=36, seed=3, metric=refine.Goal("value", noise="retraining")
+        ).run()
         while (review := last.propose(keep=False)).advised_round.n:
             last = review.accept(n=review.advised_round.n, exploit=1.0, audit=0.0)
             last.run()
