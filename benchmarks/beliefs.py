@@ -11,7 +11,7 @@ A first round of ten trials and a budget that grows to 60 as in `budget.py`; *an
 - A *vague* belief is the same to within half of the range and 0.4.
 - A *misleading* belief is as sure as a good one of the level furthest away, or of another choice.
 - A *half misleading* belief is so for every second parameter.
-- An earlier study (`like=`) is the same search of the next data set of the family. Turned round, its best is the
+- An earlier study (`belief=[tree]`) is the same search of the next data set of the family. Turned round, its best is the
   worst here.
 - `functions` are smooth random functions of three and five parameters, with noise of 5 % of (best - median).
 
@@ -46,7 +46,7 @@ SURE = {"good": (0.1, 0.7), "vague": (0.5, 0.4), "misleading": (0.1, 0.7), "half
 ARMS = (NONE, *SURE, NEXT, TURNED)
 # Of what misleads, the most regret that is wanted, as a multiple of that with nothing said.
 WANTED = dict.fromkeys(("misleading", "half misleading", TURNED), 1.05)
-MADE_OF = (*SOURCES, "space/belief.py", "tree/adding.py", "tree/comparison.py")
+MADE_OF = (*SOURCES, "space/belief.py", "tree/adding.py", "tree/earlier_studies.py")
 
 
 def belief(on: Grid, kind: str, seed: int) -> dict[str, object]:
@@ -102,16 +102,17 @@ def searched(on: Grid, arm: str, seed: int) -> tuple[list[float], str]:
     )
     path.parent.mkdir(exist_ok=True)
     with ExitStack() as stack:
-        told: dict[str, object] = {}
+        plan: dict[str, refine.Plan] = {}
         if arm in (NEXT, TURNED):
             every = names(on.family)
             after = every[(every.index(on.name) + 1) % len(every)]
             earlier = searched(turned(on) if arm == TURNED else grid(on.family, after), NONE, seed)[1]
-            told["like"] = [stack.enter_context(refine.Tree("bench", store=earlier))]
+            study = stack.enter_context(refine.Tree("bench", store=earlier))
+            plan["plan"] = refine.Plan(belief=[study])
         elif arm != NONE:
-            told["belief"] = belief(on, arm, seed)
+            plan["plan"] = refine.Plan(belief=belief(on, arm, seed))
         tree, found = stack.enter_context(refine.Tree("bench", store=path)), []
-        first = tree.add_round(on.space, on.objective, n=FIRST, seed=seed, name="recorded training", **told)
+        first = tree.add_round(on.space, on.objective, n=FIRST, seed=seed, name="recorded training", **plan)
         for budget in AT:
             refine.autopilot(first, budget=budget, machine=QUIET)
             found.append(on.regret(on.cell(on.index(tree.winner().params))))

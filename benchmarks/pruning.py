@@ -126,7 +126,7 @@ def replayed(data: str, seed: int, way: str) -> dict:
             metric=refine.Goal(METRIC, noise="retraining"),
             n=N,
             seed=seed,
-            pruner=WAYS[way],
+            plan=refine.Plan(pruner=WAYS[way]),
         )
         made.run(machine=QUIET)
         told = {"epochs": sum(e for e, _ in ran), "regret": on.regret_of(tree.winner()), **judged(on, made)}

@@ -89,7 +89,7 @@ def by_people(root: refine.Round, rounds: int, n: int, workers: int) -> list[ref
         review = last.propose().edit(edits)
         others = [change.name for change in review.proposal.changes if change.name not in edits]
         review = review.reject(*others) if others else review
-        child = review.accept("what the ten best span", n=n, audit=0, author="people")
+        child = review.accept("what the ten best span", n=n, plan=refine.Plan(audit=0), author="people")
         found.append(child.run(workers=workers))
     return found
 

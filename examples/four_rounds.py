@@ -65,7 +65,7 @@ def by_people(root: refine.Round, n: int, scale: float, workers: int) -> list[re
         optimizer=[Adam, Nadam], batch_size=(1, 4), epochs=epochs(100, 125, 150, 175)
     )
     third = only_edits(review).accept(
-        "more epochs help, RMSprop is weak at many", n=n, audit=0, author="people"
+        "more epochs help, RMSprop is weak at many", n=n, plan=refine.Plan(audit=0), author="people"
     )
     third.run(workers=workers)
 
@@ -73,7 +73,7 @@ def by_people(root: refine.Round, n: int, scale: float, workers: int) -> list[re
     fourth = only_edits(review).accept(
         "losses of training and validation agree, accuracies don't: more epochs, and batches near 30",
         n=n,
-        audit=0,
+        plan=refine.Plan(audit=0),
         author="people",
     )
     return [second, third, fourth.run(workers=workers)]

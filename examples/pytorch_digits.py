@@ -58,6 +58,6 @@ def digits(params, trial):
 if __name__ == "__main__":
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     tree = refine.Tree("digits", store="pytorch.db")
-    root = tree.add_round(space, digits, metric="max:val_acc", n=n, seed=1, pruner="median")
+    root = tree.add_round(space, digits, metric="max:val_acc", n=n, seed=1, plan=refine.Plan(pruner="median"))
     print(root.run(workers=2).propose())
     print(tree.winner())

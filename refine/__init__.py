@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the same names as below, for type checkers
     from refine.proposal.proposal import propose as propose
     from refine.review.decision import Decision as Decision
     from refine.review.review import Review as Review
+    from refine.review.round_spec import Plan as Plan
     from refine.run.command import Command as Command
     from refine.run.machine import Machine as Machine
     from refine.run.workers.dask_executor import DaskExecutor as DaskExecutor
@@ -45,6 +46,7 @@ _HOMES = {
     "Integer": "space.parameters",
     "Machine": "run.machine",
     "Near": "space.belief",
+    "Plan": "review.round_spec",
     "Proposal": "proposal.proposal",
     "Pruner": "design.pruning",
     "RayExecutor": "run.workers.ray_executor",

@@ -15,6 +15,7 @@ from refine.design.space_filling import feasible
 from refine.errors import AnalysisError, DesignError
 from refine.proposal.proposal import check_risk
 from refine.review.review import Review
+from refine.review.round_spec import Plan
 from refine.run.machine import Machine
 from refine.space.encoding import freeze
 from refine.space.space import Space, configuration_key, space_of
@@ -24,8 +25,8 @@ from refine.tree.tree import Tree
 from refine.trials.goal import Goal
 from refine.utils.warning import warn
 
-# Share of a later round that is spent where the optimum is plausible, as by :func:`refine.autopilot`.
-_EXPLOIT = 0.5
+# Half of a later round is spent where the optimum is plausible, as by :func:`refine.autopilot`.
+_PLAN = Plan(exploit=0.5, audit=0.0)
 
 
 class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of scikit-learn's types
@@ -169,7 +170,7 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
             size = min(share, left_to_run(current, review.space))
             if not size:
                 break
-            current = review.accept(n=size, exploit=_EXPLOIT, audit=0.0, author="RefineSearchCV")
+            current = review.accept(n=size, author="RefineSearchCV", plan=_PLAN)
             run(current)
 
 

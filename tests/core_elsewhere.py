@@ -78,7 +78,7 @@ def main():
     learned = tree.add_round({"C": [0.1, 1, 10], "gamma": [0.01, 0.1]}, accuracy, n=4, seed=1)
     learned.run(workers=2)
     refused = {
-        "tpe": said(lambda: tree.add_round(space, score, n=5, design="tpe")),
+        "tpe": said(lambda: tree.add_round(space, score, n=5, plan=refine.Plan(design="tpe"))),
         "to_optuna": said(root.to_optuna),
         "add_runs": said(lambda: tree.add_runs("sqlite:///other.db")),
         "web": said(lambda: served(root)),

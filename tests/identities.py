@@ -52,7 +52,9 @@ def main():
     for name, space in SPACES.items():
         for design in ("sobol", "uniform"):
             with refine.Tree(name, store=":memory:") as tree:
-                root = tree.add_round(space, objective, n=120, seed=3, design=design, name="exact")
+                root = tree.add_round(
+                    space, objective, n=120, seed=3, plan=refine.Plan(design=design), name="exact"
+                )
                 root.run()
                 review = root.propose(risk=0.05)
                 child = review.accept("as proposed", n=12)

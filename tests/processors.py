@@ -68,11 +68,11 @@ def study(name):
         changed = next(change for change in first.proposal.changes if change.old.numeric)
         levels = changed.old.grid[: max(2, changed.old.size // 2)]
         edits = {changed.name: (levels[0], levels[-1])}
-        child = first.edit(**edits).accept("edited", n=3, exploit=0, audit=0)
+        child = first.edit(**edits).accept("edited", n=3, exploit=0, plan=refine.Plan(audit=0))
         root.add(17).run()
         root.add(3, exploit=1.0).run()
         second = root.propose(risk=0.05)
-        grandchild = second.accept("as proposed", n=6, exploit=0.5, audit=0.2)
+        grandchild = second.accept("as proposed", n=6, exploit=0.5, plan=refine.Plan(audit=0.2))
         grandchild.run()
         answer = tree.ask(**edits)
         return {

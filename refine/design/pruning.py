@@ -115,8 +115,8 @@ class Pruner:
         ...         if trial.should_prune():
         ...             break
         ...     return {"acc": p["lr"] * epoch}
-        >>> pruner = refine.Pruner(keep=0.5, warmup=5, min_trials=5)
-        >>> pruned = tree.add_round({"lr": (0.1, 1.0, 30)}, train, metric="acc", n=20, pruner=pruner)
+        >>> plan = refine.Plan(pruner=refine.Pruner(keep=0.5, warmup=5, min_trials=5))
+        >>> pruned = tree.add_round({"lr": (0.1, 1.0, 30)}, train, metric="acc", n=20, plan=plan)
         >>> pruned.run().trials["state"].value_counts().to_dict()
         {'complete': 12, 'pruned': 8}
     """

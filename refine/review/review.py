@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Self, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.winner import RetrainedValues
@@ -29,7 +29,7 @@ from refine.review.decision import (
     suggestions_beside,
 )
 from refine.review.next_step import NextRound, NextStep, advised_round, next_step_of
-from refine.review.round_spec import ChildKeywords, RoundSpec
+from refine.review.round_spec import Plan, RoundSpec, plan_of
 from refine.review.worth import Worth, worth_of
 from refine.space.categorical import Categorical
 from refine.space.edits import new_choices
@@ -325,7 +325,7 @@ class Review(Shown, Generic[R]):
             exploit: As in :meth:`accept`, but simulated as if all exploit trials were chosen before the
                 round. In benchmarks, where the round chose them while it ran, gains were as frequent as
                 simulated.
-            audit: As in :meth:`accept`.
+            audit: As in :class:`refine.Plan`.
             price: Cost of one trial in units of the metric: with ``price=0.0001``, a round of 30 trials pays
                 if the expected gain exceeds 0.003.
 
@@ -370,8 +370,11 @@ class Review(Shown, Generic[R]):
         self,
         note: str = "",
         *,
+        n: int | None = None,
+        exploit: float | None = None,
+        given: Sequence[Mapping[str, object]] = (),  # language: ok, a keyword of add_round too
         author: str | None = None,
-        **options: Unpack[ChildKeywords],
+        plan: Plan | None = None,
     ) -> R:
         """Stores the decision and creates the child round, by default as advised in :attr:`advised_round`.
 
@@ -379,18 +382,12 @@ class Review(Shown, Generic[R]):
             note: Reason for the decision, in your words.
             n: Configurations of the child; default the advice. A larger number than the budget leaves for
                 rounds warns: the trials are kept to confirm the winner.
-            downsample: Size as a share of the configurations left, instead of ``n``.
             exploit: Share chosen by the model as results arrive; default the advice, 0.3 unless the round is
                 small. Further trials are drawn evenly over the child's space. 0 by default with an adaptive
-                ``design``.
-            audit: Share outside the child's space but inside this round's, to test the narrowing; default
-                0.05, or less if ``exploit`` leaves no room. 0 turns the audit off.
+                design.
             given: Configurations that the child runs first, as in :meth:`Tree.add_round`.
-            belief: Your belief from now on, as in :meth:`Tree.add_round`; default the belief so far. ``{}``
-                takes the belief back. A belief shapes the posterior and thereby the exploit trials.
-            design: As in :meth:`Tree.add_round`; default this round's, ``"sobol"`` if that is adaptive.
-            pruner: As in :meth:`Tree.add_round`; default this round's, ``None`` for no pruner.
             author: Author of the decision; default the user name.
+            plan: Design, audit, pruner and belief of the child: see :class:`refine.Plan`.
 
         Returns:
             The child, not yet run. A repeated call returns the child and writes no second decision.
@@ -408,23 +405,22 @@ class Review(Shown, Generic[R]):
         if self.edited or self.rejected:
             kind = "edited"
         decision = self._as_decision(kind, check_note(note), check_author(author))
-        spec = RoundSpec(**options)
-        exploit = spec.exploit
-        if exploit is None and spec.design is not None and design_of(spec.design)[0] not in DESIGNS:
-            exploit = 0.0
-        size = spec.n
-        if spec.downsample is not None:
+        typed = plan_of(plan, exploit)
+        share = typed.exploit
+        if share is None and typed.design is not None and design_of(typed.design)[0] not in DESIGNS:
+            share = 0.0
+        size = n
+        if typed.downsample is not None:
             run = feasible(self.space).count - left_to_run(self.analysis, self.space)
-            size = how_many(self.space, spec.n, spec.downsample, run)
-        planned = self._next_round(size, exploit, spec.audit)
+            size = how_many(self.space, n, typed.downsample, run)
+        planned = self._next_round(size, share, typed.audit)
         if planned.n == 0:
             raise self._no_round()
-        spec = replace(
-            spec,
+        spec = RoundSpec(
+            n=n,
             advised=planned.n,
-            exploit=planned.exploit,
-            audit=planned.audit,
-            given=given_configurations(self.space, spec.given),
+            given=given_configurations(self.space, given),
+            plan=replace(typed, exploit=planned.exploit, audit=planned.audit),
         )
         self.round._keep_proposal(self.original)
         child: R = self.round._create_child(decision, spec, self.analysis)

@@ -121,7 +121,7 @@ class PruningLimits:
             setting = f"rungs=({earlier},)"
         fix = "report more epochs"
         if longest > 1:
-            fix = f"make the round with pruner=refine.Pruner({setting})"
+            fix = f"make the round with plan=refine.Plan(pruner=refine.Pruner({setting}))"
         warn(
             f"round {self._round_id}: the pruner cannot stop any trial: they report "
             f"{plural(longest, 'epoch')}, and {option} lets every trial run "

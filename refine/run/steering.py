@@ -275,14 +275,14 @@ def check_pruner(
 ) -> tuple[Mapping[str, object] | None, object]:
     """A pruner as plain data of a node, and the object if it is a pruner of Optuna.
 
-    ``"inherit"`` gives the ``parent``'s.
+    By default the ``parent``'s; ``"none"`` stops no trial.
 
     Raises DesignError: not a pruner, or a metric without a value per epoch.
     """
     if pruner is None:
-        return None, None
-    if isinstance(pruner, str) and pruner == "inherit":
         return parent, None
+    if isinstance(pruner, str) and pruner == "none":
+        return None, None
     if metric.reduction == FUNCTION:
         raise DesignError(
             f"pruner: compares a metric epoch by epoch, and the function {metric.name!r} has a value only at "
@@ -295,7 +295,8 @@ def check_pruner(
     if callable(getattr(pruner, "prune", None)) and not isinstance(pruner, type):
         return {"optuna": described(pruner)}, pruner
     raise DesignError(
-        f"pruner must be 'median', a refine.Pruner or, with workers=1, a pruner of Optuna, got {pruner!r}"
+        "pruner must be 'median', 'none', a refine.Pruner or, with workers=1, a pruner of Optuna, got "
+        f"{pruner!r}"
     )
 
 

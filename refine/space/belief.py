@@ -46,7 +46,8 @@ class Near:
 
     Examples:
         >>> belief = {"lr": refine.Near(1.5, within_factor=2), "dropout": refine.Near(0.1, within=0.1)}
-        >>> believed = tree.add_round({"lr": (0.1, 5.0), "dropout": (0.0, 0.5)}, score, n=20, belief=belief)
+        >>> space = {"lr": (0.1, 5.0), "dropout": (0.0, 0.5)}
+        >>> believed = tree.add_round(space, score, n=20, plan=refine.Plan(belief=belief))
         >>> believed.run().trials["origin"].value_counts().to_dict()
         {'space_filling': 10, 'exploit': 10}
     """

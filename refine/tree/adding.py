@@ -6,26 +6,26 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 from refine.design.samplers import design_of, how_many_asked
-from refine.design.space_filling import feasible, how_many
+from refine.design.space_filling import Sobol, feasible, how_many
 from refine.errors import DesignError, SpaceError
 from refine.proposal.allocation import BELIEVED, believed_rows, check_shares
 from refine.review.decision import check_note, user
+from refine.review.round_spec import Plan, plan_of
 from refine.run import identity
 from refine.run.command import Command
 from refine.run.identity import check_name, objective_data
 from refine.run.objective import wants_trial
 from refine.run.protocols import Objective
 from refine.run.steering import check_pruner
-from refine.space.belief import Belief, belief_of
+from refine.space.belief import Belief
 from refine.space.encoding import check_seed, seed_of
 from refine.space.fidelity import Fidelity, fidelity_of
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration, space_of
 from refine.space.user_configurations import given_configuration, given_configurations
 from refine.tree.children import check_room_for_given, off_grid
-from refine.tree.comparison import belief_like
+from refine.tree.earlier_studies import stated_belief
 from refine.tree.learning import exploiting
 from refine.tree.names import check_tag
 from refine.tree.round import Round
@@ -56,17 +56,12 @@ def add_round(
     metric: str | Score | Goal | Sequence[Goal] = "value",
     direction: str | None = ASK,
     n: int | None = None,
-    downsample: float | None = None,
-    seed: int = 0,
-    design: object = "sobol",
-    pruner: object = None,
-    name: str | None = None,
-    baseline: Mapping[str, object] | None = None,
-    given: Sequence[Mapping[str, object]] = (),
-    belief: Mapping[str, object] | None = None,
-    like: Sequence[TreeRecord | Round | str] = (),
-    exploit: float | None = None,
     budget: int | str | timedelta | None = None,
+    seed: int = 0,
+    plan: Plan | None = None,
+    given: Sequence[Mapping[str, object]] = (),
+    baseline: Mapping[str, object] | None = None,
+    name: str | None = None,
     tag: str | None = None,
     note: str = "",
 ) -> Round:
@@ -83,27 +78,16 @@ def add_round(
         direction: ``"maximize"`` or ``"minimize"``; default larger is better, and required for metrics named
             like a loss or an error. ``None`` takes the direction from the name, with a warning.
         n: Number of configurations; with a budget of trials by default a third of the budget, at least 12.
-        downsample: The number as a share of all configurations.
+        budget: Budget of the study: see :attr:`Tree.budget`. Raises a smaller budget of the tree, and never
+            lowers one.
         seed: Seed of the design; another seed makes another round.
-        design: ``"sobol"`` or ``"uniform"`` for evenly drawn trials; ``"tpe"``, ``"gp"``, ``"cmaes"``,
-            ``"qmc"`` or a sampler of Optuna for adaptive ones.
-        pruner: Rule for stopping trials early: ``"median"``, a :class:`refine.Pruner`, or, with
-            ``workers=1``, a pruner of Optuna.
-        name: Name of the objective in the identity of the round; default its qualified name.
+        plan: Design, pruner and belief of the round: see :class:`refine.Plan`.
+        given: Further configurations that run first. Given configurations count towards ``n`` and may be
+            best, but enter no test, because a person chose them. Also for an existing round.
         baseline: The configuration to beat, such as the defaults, inside or outside the space. The baseline
             runs first under three seeds, or one if values are declared free of noise, and reports compare the
             winner with the baseline. Also for an existing round.
-        given: Further configurations that run first. Given configurations count towards ``n`` and may be
-            best, but enter no test, because a person chose them. Also for an existing round.
-        belief: Expected place of the best value, by parameter: ``{"lr": refine.Near(1e-3, within_factor=3)}``
-            for numbers, ``{"optimizer": {"adam": 0.7}}`` for choices, with probabilities; other choices share
-            the rest. A belief places half of the trials and informs proposals, here and in later rounds.
-            The weight of a belief falls as trials arrive; contradicted beliefs are dropped. No test uses one.
-        like: Earlier trees or rounds (of this tree also by name): their results give a belief about
-            shared parameters. ``belief`` overrides ``like``.
-        exploit: Share of the configurations drawn by the belief, in [0, 1]; default half.
-        budget: Budget of the study: see :attr:`Tree.budget`. Raises a smaller budget of the tree, and never
-            lowers one.
+        name: Name of the objective in the identity of the round; default its qualified name.
         tag: Name of the round, as :meth:`Tree.tag` gives one: ``tree["first"]`` finds the round by its tag.
         note: Reason, in your words.
 
@@ -136,13 +120,14 @@ def add_round(
             f"{FEASIBLE}: with metric constraints this name is that of a column of the table of trials; "
             "rename the parameter"
         )
-    method, sampler = design_of(design)
-    rule, tool = check_pruner(pruner, judged)
-    believed = _believed(self, searched, belief, like)
-    share = _believed_share(believed, exploit, method)
+    planned = plan_of(plan)
+    method, sampler = design_of(Sobol.method if planned.design is None else planned.design)
+    rule, tool = check_pruner(planned.pruner, judged)
+    believed = stated_belief(planned.belief, searched)
+    share = _believed_share(believed, planned.exploit, method)
     named = fidelity_of(searched)
     if named is not None:
-        share = _full_share(named[1], exploit, n, method)
+        share = _full_share(named[1], planned.exploit, n, method)
     node = Node(
         parent=None,
         space=searched,
@@ -183,14 +168,14 @@ def add_round(
         sized = how_many_asked
     else:
         sized = how_many
-    if n is None and downsample is None:
+    if n is None and planned.downsample is None:
         n = _first_size(self, total, existing, searched)
         if n is None and isinstance(total, str):
             raise DesignError(
                 f"a budget of training time needs the size of the first round, got budget={total!r} without "
                 "n=; for example n=20"
             )
-    count = sized(node.space, n, downsample, -off_grid(node.space, encoded_given))
+    count = sized(node.space, n, planned.downsample, -off_grid(node.space, encoded_given))
     check_room_for_given(count, encoded_given)
     drawn = () if existing is not None else _drawn_by_belief(node, count, encoded_given)
     context.store.add_node(context.tree, node, count, extra=drawn, given=encoded_given, budget=total)
@@ -212,28 +197,6 @@ def _warn_of_unused(space: Space) -> None:
             continue
         named = join([f"{n} is {space[n].describe()}" for n in space if n in condition.names])
         warn(f"{name} is never used: no configuration meets {str(condition)!r}; {named}")
-
-
-def _believed(
-    tree: TreeRecord,
-    space: Space,
-    belief: Mapping[str, object] | None,
-    like: Sequence[TreeRecord | Round | str],
-) -> Belief | None:
-    """The belief of a root: the belief of earlier studies, overridden by the declared belief."""
-    declared = None
-    if belief is not None:
-        declared = belief_of(belief, space)
-    if isinstance(like, tuple) and not like:
-        return declared
-    earlier: Any = like  # belief_like refuses anything but a list
-    if isinstance(like, list | tuple):
-        earlier = [tree[study] if isinstance(study, str) else study for study in like]
-    suggested = belief_like(earlier, space)
-    by_parameter = dict(suggested.of)
-    if declared:
-        by_parameter.update(dict(declared.of))
-    return replace(suggested, of=tuple(sorted(by_parameter.items())))
 
 
 def _first_size(tree: TreeRecord, budget: Budget, existing: StoredNode | None, space: Space) -> int | None:

@@ -15,7 +15,7 @@ from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.proposal.allocation import check_shares
 from refine.proposal.proposal import check_risk
 from refine.review.review import Review
-from refine.review.round_spec import check_per
+from refine.review.round_spec import Plan, check_per
 from refine.run.machine import Machine, rest_of
 from refine.run.runner import TaskSource
 from refine.run.workers.pool import workers_kept
@@ -158,7 +158,8 @@ def autopilot(
             decided = any(child.node.author == AUTHOR for child in current.children)
             if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
                 break
-            child = review.accept(_note(review), n=size, exploit=exploit, audit=audit, author=AUTHOR)
+            plan = Plan(exploit=exploit, audit=audit)
+            child = review.accept(_note(review), n=size, author=AUTHOR, plan=plan)
             current = run_extended(child, TaskSource(), rest_of(chosen, started), per=per)
         return current
 

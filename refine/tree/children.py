@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeVar, Unpack
+from typing import Self, TypeVar
 
 from refine.analysis.analysis import Analysis
 from refine.analysis.believed import AttributedBelief
@@ -21,14 +21,14 @@ from refine.proposal.forecast import forecast
 from refine.proposal.proposal import Proposal
 from refine.review.checks import Checks, ChecksContext, checks_of
 from refine.review.decision import Decision, check_author, check_note, not_written
-from refine.review.round_spec import ChildKeywords, RoundSpec
+from refine.review.round_spec import Plan, RoundSpec, plan_of
 from refine.review.worth import Worth
 from refine.run.steering import check_pruner
-from refine.space.belief import belief_of
 from refine.space.encoding import check_seed, freeze, seed_of
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration, space_of
 from refine.space.user_configurations import given_configuration, given_configurations
 from refine.store.engine import check_folder
+from refine.tree.earlier_studies import stated_belief
 from refine.tree.lineage import (
     analyze,
     read_curves,
@@ -126,23 +126,21 @@ class DecidedRound(RoundRecord):
         space = decision.space
         method = self.node.method
         sampler = None
-        if spec.design is not None:
-            method, sampler = design_of(spec.design)
+        plan = spec.plan
+        if plan.design is not None:
+            method, sampler = design_of(plan.design)
         elif self.node.adaptive or method == IMPORTED:
             method = Sobol.method
-        rule, tool = check_pruner(spec.pruner, self._metric, self.node.pruner)
-        believed = None
-        if spec.belief is not None:
-            believed = belief_of(spec.belief, space)
+        rule, tool = check_pruner(plan.pruner, self._metric, self.node.pruner)
         seed = self.node.seed
         if spec.seed is not None:
             seed = check_seed(spec.seed)
         exploit = 0.0
         audit = 0.0
         if audited:
-            exploit = float(spec.exploit or 0.0)
+            exploit = float(plan.exploit or 0.0)
             if self.space.volume_kept(space) < 1:  # otherwise no configuration lies outside
-                audit = float(spec.audit or 0.0)
+                audit = float(plan.audit or 0.0)
         stored = self._stored.node
         # The child takes the metric of this handle, not the stored metric.
         node = replace(
@@ -156,7 +154,7 @@ class DecidedRound(RoundRecord):
             audit=audit,
             pruner=rule,
             rows=None,
-            belief=believed,
+            belief=stated_belief(plan.belief, space),
             metric=self.metric,
             direction=self.direction,
             epsilon=stored.epsilon,
@@ -178,7 +176,7 @@ class DecidedRound(RoundRecord):
         """Number of configurations of a child; ancestors have completed ``inherited`` others."""
         space = node.space
         n = spec.n
-        if n is None and spec.downsample is None:
+        if n is None and spec.plan.downsample is None:
             if existing is None and 0 < feasible(space).high <= inherited:
                 raise DesignError(
                     f"nothing is left to run: all {inherited:,} configurations of this space were "
@@ -194,7 +192,7 @@ class DecidedRound(RoundRecord):
         sized = how_many
         if node.adaptive:
             sized = how_many_asked
-        count = sized(space, n, spec.downsample, inherited - off_grid(space, given))
+        count = sized(space, n, spec.plan.downsample, inherited - off_grid(space, given))
         check_room_for_given(count, given)
         return count
 
@@ -285,10 +283,13 @@ def branch(
     space: Space | Mapping[str, object],
     *,
     note: str = "",
+    n: int | None = None,
+    exploit: float | None = None,
+    given: Sequence[Mapping[str, object]] = (),  # language: ok, a keyword of add_round too
     previous: Mapping[str, object] | None = None,
     seed: int | None = None,
     author: str | None = None,
-    **options: Unpack[ChildKeywords],
+    plan: Plan | None = None,
 ) -> R:
     """Creates a child on any space, without a proposal.
 
@@ -297,14 +298,14 @@ def branch(
     Args:
         space: The new space; may add or drop parameters.
         note: Reason, in your words.
+        n: Number of configurations; default the number of the parent.
+        exploit: Share chosen by the model as results arrive; default 0, like the audit of the plan.
+        given: Configurations that the child runs first, as in :meth:`Tree.add_round`.
         previous: Values of added parameters in earlier trials, such as ``{"l2": 0.0}``; without ``previous``,
             earlier trials are not evidence for the new space.
         seed: Default the seed of the parent.
         author: Default the user name.
-        n: Number of configurations; default the number of the parent.
-        downsample: The number as a share of the configurations left.
-        exploit: As in :meth:`Review.accept`, like ``audit``, ``given``, ``belief``, ``design`` and
-            ``pruner``; default 0, like ``audit``.
+        plan: Design, audit, pruner and belief of the child: see :class:`refine.Plan`.
 
     Raises:
         ReviewError: ``previous`` names a parameter that is not new.
@@ -327,12 +328,13 @@ def branch(
         author=check_author(author),
     )
     added = _check_previous({} if previous is None else previous, self.space, new)
-    spec = RoundSpec(seed=seed, previous=added, **options)
+    planned = plan_of(plan, exploit)
     _warn_of_typos(self.space, new, added)
     analysis = None
-    if spec.exploit or spec.audit:
+    if planned.exploit or planned.audit:
         analysis = analyze(self)
-    spec = replace(spec, given=given_configurations(new, spec.given))
+    configurations = given_configurations(new, given)
+    spec = RoundSpec(n=n, seed=seed, given=configurations, plan=planned, previous=added)
     return self._create_child(decision, spec, analysis)
 
 

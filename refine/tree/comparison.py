@@ -1,32 +1,22 @@
-"""Comparison of two rounds, and beliefs from earlier studies."""
+"""Comparison of two rounds."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from refine.analysis.population import RoundComparison, compare_rounds
 from refine.errors import AnalysisError, NotFoundError, ReviewError
-from refine.proposal.posterior import surrogate_of
-from refine.space.belief import Belief, Near, belief_of
-from refine.space.categorical import Categorical
-from refine.space.parameters import Parameter, Range
-from refine.space.space import Space, SpaceDiff
+from refine.space.space import SpaceDiff
 from refine.store.engine import check_folder
 from refine.tree.context import judged
-from refine.tree.lineage import analyze
 from refine.tree.round import Round
-from refine.tree.round_record import RoundRecord
 from refine.tree.tree_record import TreeRecord
 from refine.trials.frame import barred_rows
 from refine.utils.action import Action
-from refine.utils.arrays import Column
 from refine.utils.display import Shown
 from refine.utils.format import join
 from refine.utils.plain import plain
@@ -173,103 +163,3 @@ def population(round_: Round) -> pd.DataFrame:
     """Trials of a round without degenerate and infeasible ones, which count as failed."""
     trials = round_.trials
     return trials[~barred_rows(trials, round_.space, round_.node.allow_degenerate)]
-
-
-# Suggestions from earlier studies.
-
-# By how much of the new range the best values of two studies are taken to lie apart in any case: another
-# data set.
-OTHER = 0.15
-
-# Probability that is left to choices of which earlier studies say nothing, and to all others evenly.
-NEW = 0.2
-
-Study = TreeRecord | RoundRecord
-
-
-def _best_of(study: Study) -> dict[str, Column]:
-    """Parameter -> its value in the best candidate of each draw of the posterior of a round."""
-    rounds: Sequence[RoundRecord] = [study] if isinstance(study, RoundRecord) else study.rounds[::-1]
-    for round_ in rounds:
-        with contextlib.suppress(AnalysisError):
-            analysis = analyze(round_)
-            if (surrogate := surrogate_of(analysis)) is not None:
-                best = surrogate.posterior.scores.argmax(axis=1)
-                return {e.name: np.asarray(surrogate.columns[e.name])[best] for e in analysis.parameters}
-    raise AnalysisError(
-        f"like: {_name(study)} has no round with enough trials to learn from; run one first",
-        Action("round.run"),
-    )
-
-
-def _name(study: Study) -> str:
-    if isinstance(study, RoundRecord):
-        return f"round {study.id}"
-    return f"tree {study.name}"
-
-
-def belief_like(sources: Sequence[Study], space: Space) -> Belief:
-    """Belief about shared parameters from the latest posteriors of earlier studies, equally weighted.
-
-    A number is believed near the median of their draws, as widely as these spread and 15 % of the new range
-    wider; a choice has the share of draws with it, less a fifth that is left to all.
-
-    Args:
-        sources: Trees, of which the latest round that can be analysed speaks, or rounds.
-        space: The new space.
-
-    Raises:
-        AnalysisError: No source, one without enough trials, or none that shares a parameter with the space.
-    """
-    listed = isinstance(sources, list | tuple) and len(sources) > 0
-    if not listed or not all(isinstance(source, Study) for source in sources):
-        raise AnalysisError(
-            f"like must be a list of trees or rounds, got {sources!r}; for example like=[tree]"
-        )
-    studies = [_best_of(source) for source in sources]
-    beliefs = {}
-    for name in space.varied:
-        drawn = [best[name] for best in studies if name in best]
-        if drawn and (suggestion := _suggested(space[name], drawn)) is not None:
-            beliefs[name] = suggestion
-    if not beliefs:
-        raise AnalysisError(
-            "like: earlier studies share no parameter with this space whose values they know; leave like "
-            "out, or say a belief"
-        )
-    names = tuple(dict.fromkeys(_name(source) for source in sources))
-    return replace(belief_of(beliefs, space), like=names)
-
-
-def _suggested(parameter: Parameter, drawn: list[Column]) -> Near | dict[str, float] | None:
-    """Belief about one parameter from the draws of several studies; ``None`` without common values."""
-    import pandas as pd
-
-    if isinstance(parameter, Categorical) and not parameter.numeric:
-        shares_by_study = []
-        for values in drawn:
-            positions = parameter.positions(values)
-            positions = positions[positions >= 0]
-            if len(positions):
-                shares_by_study.append(np.bincount(positions, minlength=parameter.size) / len(positions))
-        if not shares_by_study:
-            return None
-        shares = (1 - NEW) * np.mean(shares_by_study, axis=0) + NEW / parameter.size
-        rounded = [float(s) for s in np.round(shares[:-1], 3)]  # the last choice has the rest
-        return dict(zip(parameter.labels[:-1], rounded, strict=True))
-    log = isinstance(parameter, Range) and parameter.log
-    low = float(min(parameter.grid))
-    high = float(max(parameter.grid))
-    scaled = np.log if log else np.asarray
-    numbers = [np.asarray(pd.to_numeric(values, errors="coerce"), dtype=float) for values in drawn]
-    clipped = [np.clip(n[n > (0 if log else -np.inf)], low, high) for n in numbers]
-    # The same number from every study, so that studies count equally.
-    quantiles = [np.quantile(scaled(n), np.linspace(0.01, 0.99, 50)) for n in clipped if len(n)]
-    if not quantiles:
-        return None
-    width = math.hypot(float(np.std(quantiles)), OTHER * float(np.ptp(scaled([low, high]))))
-    middle = float(np.median(quantiles))
-    centre = min(high, max(low, float(f"{math.exp(middle) if log else middle:.3g}")))
-    if log:
-        return Near(centre, within_factor=float(f"{math.exp(width):.3g}"))
-    return Near(centre, within=float(f"{width:.3g}"))

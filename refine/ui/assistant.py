@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from refine.errors import ReviewError
 from refine.report.pages.checks import checks_page
 from refine.report.pages.proposal import claim_sentence
+from refine.review.round_spec import Plan, with_plan
 from refine.run.machine import DEFAULT, Machine
 from refine.space.edits import bounds_text
 from refine.space.parameters import Range
@@ -397,7 +398,7 @@ class Assistant:
             self._check_choices(len(chosen), allowed, f"of {plural(trials, 'trial')} ")
             parent = tree[round_id]
             child = parent.branch(
-                parent.space, given=chosen, n=trials, design=design, note=note, author=self.author
+                parent.space, given=chosen, n=trials, note=note, author=self.author, plan=Plan(design=design)
             )
             self.chosen += len(chosen)
             return Answer.of(child, details, glance=True, lead=f"created round {child.id}\n\n")
@@ -513,7 +514,9 @@ class Assistant:
         typed: dict[str, Any] = {"n": trials, "exploit": exploit, "audit": audit}
         options = {name: value for name, value in typed.items() if value is not None}
         with self.open_tree() as tree:
-            child = _edited(tree[round_id], edits or {}).accept(note, author=self.author, **options)
+            child = _edited(tree[round_id], edits or {}).accept(
+                note, author=self.author, **with_plan(options)
+            )
             return Answer.of(child, details, glance=True, lead=f"created round {child.id}\n\n")
 
 

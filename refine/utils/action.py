@@ -20,7 +20,8 @@ class Action:
     """A call that a user may want to make next.
 
     ``str`` gives the Python spelling: ``Action("round.run", n=...)`` is ``round.run(n=...)``. An ellipsis is
-    left for the reader to fill in. ``round.add`` is spelled with ``.run()``, since it only plans.
+    left for the reader to fill in. ``round.add`` is spelled with ``.run()``, since it only plans. Options of
+    :class:`refine.Plan` are spelled as a plan: ``review.accept(plan=refine.Plan(audit=...))``.
 
     Attributes:
         name: The function: ``"tree.add_round"``, ``"round.failures"`` (read, not called), ``"tree[]"`` (an
@@ -54,13 +55,23 @@ class Action:
         if self.name in _SET:
             return f"{self.name} = {_typed(self.arguments[0])}"
         parts = [self._argument(argument) for argument in self.arguments]
-        inside = ", ".join([*parts, *(f"{name}={_typed(value)}" for name, value in self.options.items())])
+        inside = ", ".join([*parts, *map(_keyword, self._spelled_options().items())])
         if self.name.endswith("[]"):
             return f"{self.name[:-1]}{inside}]"
         call = f"{self.name}({inside})"
         if self.name.endswith(_PLANS):
             return f"{call}.run()"
         return call
+
+    def _spelled_options(self) -> dict[str, object]:
+        """The options, those of a plan as one plan."""
+        if not self.name.endswith(_CREATES):
+            return self.options
+        plan = {name: value for name, value in self.options.items() if name in PLANNED}
+        options = {name: value for name, value in self.options.items() if name not in PLANNED}
+        if plan:
+            options["plan"] = Symbol(f"refine.Plan({', '.join(map(_keyword, plan.items()))})")
+        return options
 
     def _argument(self, argument: object) -> str:
         """A positional argument: a mapping as keywords, or as a dictionary if the call takes one."""
@@ -72,10 +83,18 @@ class Action:
         return "{" + ", ".join(f"{name!r}: {_typed(value)}" for name, value in argument.items()) + "}"
 
 
+PLANNED = ("design", "downsample", "audit", "pruner", "belief")
+"""Fields of :class:`refine.Plan` that calls do not take themselves."""
+_CREATES = (".add_round", ".accept", ".branch")  # take a plan
 _READ = ".failures"
 _PLANS = ".add"  # plans trials, which the call then runs
 _OF_CONFIGURATIONS = "tree.judge"
 _SET = ("tree.budget", "round.note")
+
+
+def _keyword(option: tuple[str, object]) -> str:
+    name, value = option
+    return f"{name}={_typed(value)}"
 
 
 def _typed(value: object) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from refine.errors import closest, did_you_mean
+from refine.utils.action import PLANNED
 
 _SHORT = 6  # largest number of names that an error lists
 
@@ -99,6 +100,8 @@ def _hint(called: str, unknown: str, accepted: list[str]) -> str:
     """Similar keywords, else all keywords if they are few, else a call that lists all keywords."""
     if unknown == "objective_name" and "name" in accepted:
         return "name= names the objective, tag= names the round"
+    if unknown in PLANNED and "plan" in accepted:
+        return f"write plan=refine.Plan({unknown}=...)"
     if closest(unknown, accepted) or len(accepted) <= _SHORT:
         return did_you_mean(unknown, accepted)
     return f"help(refine.{called}) lists all keywords"

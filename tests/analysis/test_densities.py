@@ -71,7 +71,12 @@ def test_trials_of_other_rounds_inside_the_space_are_drawn_and_may_be_top_trials
     space = {"kind": ["a", "b"], "x": refine.Float(0.0, 1.0, 11), "y": (0.0, 1.0, 11)}
     with refine.Tree("two", store=tmp_path / "two.db") as tree:
         root = tree.add_round(space, score, n=20, seed=1, metric=refine.Goal("value", noise="none")).run()
-        child = root.propose().edit(x=(0.0, 0.3), kind=["a", "b"], y=(0.0, 1.0)).accept(n=12, audit=0.0).run()
+        child = (
+            root.propose()
+            .edit(x=(0.0, 0.3), kind=["a", "b"], y=(0.0, 1.0))
+            .accept(n=12, plan=refine.Plan(audit=0.0))
+            .run()
+        )
         analysis = child.analyze()
         inside = root.trials["x"].le(0.3).sum()
         curves = density_curves(analysis, "x")

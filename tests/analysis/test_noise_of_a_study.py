@@ -104,7 +104,12 @@ def test_a_round_that_learns_keeps_noise_and_tolerance_of_its_study(tree):
 def test_the_tolerance_stays_after_a_first_round_of_few_even_trials(tree):
     belief = {"x": refine.Near(0.4, within=0.1)}
     root = tree.add_round(
-        SPACE, noisy, n=16, belief=belief, seed=2, metric=refine.Goal("value", noise="retraining")
+        SPACE,
+        noisy,
+        n=16,
+        plan=refine.Plan(belief=belief),
+        seed=2,
+        metric=refine.Goal("value", noise="retraining"),
     ).run()
     assert 0 < (root.trials["origin"] == "space_filling").sum() < 10
     first = root.analyze().noise

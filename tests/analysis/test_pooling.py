@@ -3,6 +3,7 @@
 import pytest
 
 import objectives
+import refine
 from refine.errors import AnalysisError
 from refine.report.pages.analysis import trials_clause
 from refine.trials.goal import Goal
@@ -30,7 +31,7 @@ def test_rounds_on_the_very_same_space_are_one_sample(root):
 
 @pytest.mark.slow
 def test_a_narrowed_child_is_tested_on_its_own_trials(root):
-    child = root.propose().edit(dropout=(0, 0.2)).accept(n=30, exploit=0, audit=0).run()
+    child = root.propose().edit(dropout=(0, 0.2)).accept(n=30, exploit=0, plan=refine.Plan(audit=0)).run()
     analysis = child.analyze()
     assert analysis.n_pooled == 0
     assert analysis.n_space_filling == 30
@@ -60,7 +61,7 @@ def test_a_round_that_grew_is_a_later_stage(tree, space):
 
 @pytest.mark.slow
 def test_a_round_with_fewer_than_ten_even_trials_is_proposed_on_untested(root):
-    child = root.propose().edit(dropout=(0, 0.2)).accept(n=16, exploit=0.5, audit=0).run()
+    child = root.propose().edit(dropout=(0, 0.2)).accept(n=16, exploit=0.5, plan=refine.Plan(audit=0)).run()
     analysis = child.analyze()
     assert (analysis.tested, analysis.n_space_filling) == (False, 0)
     assert child.propose().proposal.tested == 0
@@ -74,7 +75,7 @@ def test_the_trials_of_a_round_are_counted_without_audit_trials_of_an_earlier_ro
     root = tree.add_round(
         {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 11)}, bowl, n=20, metric=Goal("value", noise="retraining")
     ).run()
-    audited = root.branch(narrow, n=12, audit=0.25).run()
+    audited = root.branch(narrow, n=12, plan=refine.Plan(audit=0.25)).run()
     same_space = audited.branch(narrow, n=11).run()
     assert len(audited.analyze().outside) == audited.analyze().n_outside == 3
     assert len(same_space.analyze().outside) == 3

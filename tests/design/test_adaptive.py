@@ -37,7 +37,7 @@ def ran(round_):
 @pytest.mark.parametrize("design", ["tpe", "qmc"])
 def test_adaptive_trials_lie_inside_the_space_and_never_repeat(tree, design):
     space = refine.Space(SPACE, ["dropout < 0.4 or optimizer != 'SGD'"])
-    round_ = tree.add_round(space, plain, n=40, design=design).run()
+    round_ = tree.add_round(space, plain, n=40, plan=refine.Plan(design=design)).run()
     frame = round_.trials
     assert frame.groupby(["origin", "state"]).size().to_dict() == {("adaptive", "complete"): 40}
     assert space.contains(frame).all()
@@ -61,11 +61,13 @@ def test_distributions_lead_there_and_back(ordered):
         )
 
 
-PRUNED = {"metric": "acc", "pruner": refine.Pruner(warmup=3, min_trials=9)}
+PRUNED = {"metric": "acc", "plan": refine.Plan(pruner=refine.Pruner(warmup=3, min_trials=9))}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("objective", "options"), [(plain, {"design": "tpe"}), (objectives.learner, PRUNED)])
+@pytest.mark.parametrize(
+    ("objective", "options"), [(plain, {"plan": refine.Plan(design="tpe")}), (objectives.learner, PRUNED)]
+)
 def test_a_resumed_round_is_as_an_undisturbed_one(tmp_path, objective, options):
     tables = []
     for name, parts in (("whole", (30,)), ("parts", (7, 12, 30))):
@@ -83,13 +85,15 @@ def test_a_round_is_its_sampler_metric_and_direction(tree):
         return {"a": params["lr"], "b": -params["lr"]}
 
     ids = {
-        tree.add_round(SPACE, both, n=5, design=design, metric=metric, direction=direction).id
+        tree.add_round(
+            SPACE, both, n=5, plan=refine.Plan(design=design), metric=metric, direction=direction
+        ).id
         for design in ("sobol", "tpe", optuna.samplers.TPESampler(n_startup_trials=3))
         for metric, direction in (("a", "maximize"), ("a", "minimize"), ("b", "maximize"))
     }
     assert len(ids) == 1 + 2 * 3
-    root = tree.add_round(SPACE, both, n=12, metric="b", design="sobol").run()
-    child = root.propose().accept(n=5, design="tpe", audit=0)
+    root = tree.add_round(SPACE, both, n=12, metric="b", plan=refine.Plan(design="sobol")).run()
+    child = root.propose().accept(n=5, plan=refine.Plan(design="tpe", audit=0))
     assert (child.metric, child.node.adaptive) == ("b", True)
     assert tree[child.id].parent.id == root.id
     grandchild = child.branch(child.space, n=3)
@@ -98,19 +102,19 @@ def test_a_round_is_its_sampler_metric_and_direction(tree):
 
 def test_an_object_of_optuna_is_known_by_its_options(tree, tmp_path):
     sampler = optuna.samplers.TPESampler(n_startup_trials=3, seed=5)
-    round_ = tree.add_round(SPACE, plain, n=8, design=sampler).run()
+    round_ = tree.add_round(SPACE, plain, n=8, plan=refine.Plan(design=sampler)).run()
     assert round_.node.method == "optuna.TPESampler(n_startup_trials=3)"
     assert "TPESampler" in str(tree)
     # Its random numbers come from the round, so that it can be resumed.
     same_round = tree.add_round(
-        SPACE, plain, n=8, design=optuna.samplers.TPESampler(n_startup_trials=3, seed=9)
+        SPACE, plain, n=8, plan=refine.Plan(design=optuna.samplers.TPESampler(n_startup_trials=3, seed=9))
     )
     assert same_round.id == round_.id
     with refine.Tree("question", store=tmp_path / "refine.db") as other:
         reopened = other[round_.id]
         with pytest.raises(DesignError, match="repeat the call that created the round, with design="):
             reopened.run(n=10, objective=plain)
-        other.add_round(SPACE, plain, n=8, design=sampler)
+        other.add_round(SPACE, plain, n=8, plan=refine.Plan(design=sampler))
         reopened.run(n=10)
         assert len(reopened.trials) == 10
 
@@ -119,20 +123,20 @@ def test_an_object_of_optuna_is_known_by_its_options(tree, tmp_path):
 @pytest.mark.parametrize(("design", "package"), [("gp", "torch"), ("cmaes", "cmaes")])
 def test_a_design_that_needs_a_package_says_so(tree, design, package, monkeypatch):
     if importlib.util.find_spec(package) is not None:
-        round_ = tree.add_round(SPACE, plain, n=15, design=design).run()
+        round_ = tree.add_round(SPACE, plain, n=15, plan=refine.Plan(design=design)).run()
         assert len(round_.trials) == 15
     monkeypatch.setitem(sys.modules, package, None)
     before = len(tree)
     with pytest.raises(
         DesignError, match=f"design '{design}' needs {package}, .*refine-hpo\\[{EXTRAS[package]}\\]'"
     ):
-        tree.add_round(SPACE, plain, n=5, design=design)
+        tree.add_round(SPACE, plain, n=5, plan=refine.Plan(design=design))
     assert len(tree) == before
 
 
 def test_a_sampler_learns_earlier_trials_in_the_space_first(tree, space):
     root = tree.add_round(space, objectives.bowl, n=40).run()
-    child = root.branch({**space, "lr": (1.0, 2.0, 3)}, n=10, design="tpe").run()
+    child = root.branch({**space, "lr": (1.0, 2.0, 3)}, n=10, plan=refine.Plan(design="tpe")).run()
     inside = child.space.contains(root.trials).sum()
     assert inside > 0
     assert (child.shown["earlier"] == inside).all()
@@ -140,7 +144,7 @@ def test_a_sampler_learns_earlier_trials_in_the_space_first(tree, space):
 
 
 def test_failed_trials_are_reported_to_the_sampler_and_can_be_repeated(tree, space):
-    round_ = tree.add_round(space, objectives.sometimes, n=30, seed=1, design="tpe").run()
+    round_ = tree.add_round(space, objectives.sometimes, n=30, seed=1, plan=refine.Plan(design="tpe")).run()
     states = round_.trials["state"]
     assert {"complete", "failed"} <= set(states)
     failed = int((states == "failed").sum())
@@ -159,20 +163,20 @@ def test_failed_trials_are_reported_to_the_sampler_and_can_be_repeated(tree, spa
 
 def test_a_small_space_is_used_up_and_no_more(tree):
     space = {"a": (1, 4), "b": ["x", "y"]}
-    round_ = tree.add_round(space, lambda p: float(p["a"]), n=8, design="tpe", name="small")
+    round_ = tree.add_round(space, lambda p: float(p["a"]), n=8, plan=refine.Plan(design="tpe"), name="small")
     round_.run()
     assert round_.trials["cell"].nunique() == 8
     with pytest.raises(DesignError, match="8 exist"):
-        tree.add_round(space, lambda p: 0.0, n=9, design="tpe", name="small")
+        tree.add_round(space, lambda p: 0.0, n=9, plan=refine.Plan(design="tpe"), name="small")
     # Where numbers lie between levels there are more than cells.
-    tree.add_round({"a": (0.0, 1.0, 3)}, plain, n=50, design="tpe")
+    tree.add_round({"a": (0.0, 1.0, 3)}, plain, n=50, plan=refine.Plan(design="tpe"))
 
 
 @pytest.mark.slow
 def test_a_sampler_with_two_workers_is_asked_for_one_trial_while_one_runs(tree):
     space = {"lr": (0.5, 3.0, 6), "layers": [1, 2], "units": refine.Integer(8, 64, levels=8)}
     with ThreadPoolExecutor(2) as pool:
-        round_ = tree.add_round(space, objectives.layered, n=40, design="tpe").run(
+        round_ = tree.add_round(space, objectives.layered, n=40, plan=refine.Plan(design="tpe")).run(
             machine=refine.Machine(workers=2, executor=pool, progress=False)
         )
     assert len(round_.trials) == 40
@@ -183,7 +187,7 @@ def test_a_sampler_with_two_workers_is_asked_for_one_trial_while_one_runs(tree):
 
 @pytest.mark.slow
 def test_adaptive_trials_are_tested_nowhere_and_teach_where_the_best_is(tree, space):
-    root = tree.add_round(space, objectives.bowl, n=60, design="tpe").run()
+    root = tree.add_round(space, objectives.bowl, n=60, plan=refine.Plan(design="tpe")).run()
     assert not root.analyze().tested
     with pytest.raises(DesignError, match="planned"):
         root.cells()
@@ -195,7 +199,11 @@ def test_adaptive_trials_are_tested_nowhere_and_teach_where_the_best_is(tree, sp
 @pytest.mark.slow
 def test_an_adaptive_round_can_hold_exploit_and_audit_trials(tree, space):
     root = tree.add_round(space, objectives.bowl, n=60).run()
-    child = root.propose().edit(lr=(1.0, 2.0)).accept(n=20, exploit=0.2, audit=0.1, design="tpe")
+    child = (
+        root.propose()
+        .edit(lr=(1.0, 2.0))
+        .accept(n=20, exploit=0.2, plan=refine.Plan(audit=0.1, design="tpe"))
+    )
     counts = child.run().trials["origin"].value_counts()
     assert dict(counts) == {"adaptive": 14, "exploit": 4, "audit": 1, "probe": 1}
     assert (root.decisions[0].forecast, len(tree.calibration().entries)) == (None, 1)

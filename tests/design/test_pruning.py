@@ -17,8 +17,8 @@ PRUNER = refine.Pruner(keep=0.5, warmup=3, min_trials=10)
 
 
 def pruned_round(tree, space, n=60, **options):
-    options = {"metric": "acc", "pruner": PRUNER, **options}
-    return tree.add_round(space, objectives.learner, n=n, **options).run()
+    plan = refine.Plan(**{"pruner": PRUNER, **options})
+    return tree.add_round(space, objectives.learner, metric="acc", n=n, plan=plan).run()
 
 
 def test_a_trial_that_is_behind_stops_and_has_no_final_value(tree, space):
@@ -53,7 +53,7 @@ def test_a_trial_that_is_behind_stops_and_has_no_final_value(tree, space):
 
 @pytest.mark.slow
 def test_pruned_trials_are_run_to_their_end(tree, space):
-    round_ = tree.add_round(space, objectives.learner, metric="acc", n=30, pruner=PRUNER)
+    round_ = tree.add_round(space, objectives.learner, metric="acc", n=30, plan=refine.Plan(pruner=PRUNER))
     assert set(round_.run(workers=2).trials["state"]) == {"complete", "pruned"}
     complete = round_.trials[round_.trials["state"] == "complete"].set_index("cell")["value"]
     pruned = set(round_.trials.loc[round_.trials["state"] == "pruned", "cell"])
@@ -67,17 +67,17 @@ def test_pruned_trials_are_run_to_their_end(tree, space):
 @pytest.mark.slow
 def test_a_pruner_is_part_of_the_round_and_inherited(tree, space):
     ids = {
-        tree.add_round(space, objectives.learner, metric="acc", n=5, pruner=p).id
+        tree.add_round(space, objectives.learner, metric="acc", n=5, plan=refine.Plan(pruner=p)).id
         for p in (None, "median", refine.Pruner(), refine.Pruner(keep=0.25), optuna.pruners.MedianPruner())
     }
     assert len(ids) == 4
     root = pruned_round(tree, space)
     review = root.propose()
-    for options, rule in (({}, PRUNER), ({"pruner": "median"}, refine.Pruner()), ({"pruner": None}, None)):
-        child = review.accept(n=12, audit=0, **options)
+    for options, rule in (({}, PRUNER), ({"pruner": "median"}, refine.Pruner()), ({"pruner": "none"}, None)):
+        child = review.accept(n=12, plan=refine.Plan(audit=0, **options))
         assert child.node.pruner == (None if rule is None else rule.to_json())
         assert tree[child.id].node == child.node
-    branched = root.branch(space, n=5, pruner=PRUNER, design="tpe")
+    branched = root.branch(space, n=5, plan=refine.Plan(pruner=PRUNER, design="tpe"))
     assert (branched.node.adaptive, branched.node.pruner) == (True, PRUNER.to_json())
 
 
@@ -195,8 +195,8 @@ def test_tests_rank_pruned_trials_by_forecasts(tree, space):
 
 def test_a_pruner_without_reports_is_an_error_and_an_unasked_one_a_warning(tree, space):
     with pytest.raises(ObjectiveError, match="'value'"):
-        tree.add_round(space, objectives.bowl, n=20, pruner="median").run()
-    deaf = tree.add_round(space, objectives.never_stops, metric="acc", n=40, pruner=PRUNER)
+        tree.add_round(space, objectives.bowl, n=20, plan=refine.Plan(pruner="median")).run()
+    deaf = tree.add_round(space, objectives.never_stops, metric="acc", n=40, plan=refine.Plan(pruner=PRUNER))
     with pytest.warns(RuntimeWarning, match=r"trial.should_prune\(\)") as caught:
         deaf.run()
     assert len(caught) == 1
@@ -209,13 +209,13 @@ def test_wrong_pruners_are_refused(tree, space):
             refine.Pruner(**options)
     for pruner in ("medain", 5, optuna.pruners.MedianPruner):
         with pytest.raises(DesignError, match="refine.Pruner"):
-            tree.add_round(space, objectives.learner, n=5, pruner=pruner)
+            tree.add_round(space, objectives.learner, n=5, plan=refine.Plan(pruner=pruner))
 
     def judge(metrics):
         return metrics["acc"]
 
     with pytest.raises(DesignError, match="at the end"):
-        tree.add_round(space, objectives.learner, metric=judge, n=5, pruner="median")
+        tree.add_round(space, objectives.learner, metric=judge, n=5, plan=refine.Plan(pruner="median"))
 
 
 def test_a_pruning_limit_uses_final_values_or_forecasts_of_the_best_trials():
@@ -259,7 +259,9 @@ def height_after(params, epoch):
     ],
 )
 def test_pruner_that_can_stop_no_trial_says_so_once(tree, space, pruner, fix):
-    root = tree.add_round(space, short, metric=refine.Goal("acc", noise="retraining"), n=40, pruner=pruner)
+    root = tree.add_round(
+        space, short, metric=refine.Goal("acc", noise="retraining"), n=40, plan=refine.Plan(pruner=pruner)
+    )
     with pytest.warns(RefineWarning, match=f"report 6 epochs, {fix}") as warned:
         root.run()
     assert len(warned) == 1
@@ -268,5 +270,7 @@ def test_pruner_that_can_stop_no_trial_says_so_once(tree, space, pruner, fix):
 
 def test_pruner_that_can_stop_trials_says_nothing(tree, space):
     pruner = refine.Pruner(warmup=2, min_trials=10)
-    root = tree.add_round(space, short, metric=refine.Goal("acc", noise="retraining"), n=40, pruner=pruner)
+    root = tree.add_round(
+        space, short, metric=refine.Goal("acc", noise="retraining"), n=40, plan=refine.Plan(pruner=pruner)
+    )
     assert "pruned" in set(root.run().trials["state"])

@@ -35,7 +35,7 @@ def test_a_multirun_is_a_round(tmp_path, monkeypatch):
         assert [space[name] for name in ("+lr", "+opt", "+layers")] == list(kinds)
         value = (trials["+lr"] - 0.01) ** 2 + trials["+layers"] / 100 + (trials["+opt"] == "sgd") / 10
         assert trials["value"].tolist() == pytest.approx(value.tolist())
-        child = tree["root"].propose().reject("+opt").accept(n=4, audit=0)
+        child = tree["root"].propose().reject("+opt").accept(n=4, plan=refine.Plan(audit=0))
     resumed_words = [*words[:3], "hydra.sweeper.round=last", "hydra.sweeper.max_batch_size=3"]
     output = run_there("hydra", *resumed_words)
     assert re.findall(r"Launching (\d) jobs", output) == ["3", "1"]

@@ -65,7 +65,7 @@ def tried(title, metric, monkeypatch, folder, **names):
     with refine.Tree("q", store=":memory:") as tree:
         goal = {"metric": metric, "direction": "minimize"}
         pruner = refine.Pruner(keep=0.5, warmup=1, min_trials=3, audit=0.0)
-        pruned = tree.add_round(RATE, objective, n=8, pruner=pruner, name="pruned", **goal)
+        pruned = tree.add_round(RATE, objective, n=8, plan=refine.Plan(pruner=pruner), name="pruned", **goal)
         assert set(pruned.run().trials["state"]) == {"complete", "pruned"}
         monkeypatch.setattr(Epochs, "ended", dies)
         killed = tree.add_round(RATE, objective, n=1, name="killed", **goal)

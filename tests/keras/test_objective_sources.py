@@ -127,7 +127,7 @@ def test_row_numbers_stand_for_data_on_disk(tree):
     space = {"lr": refine.Float(0.0001, 0.1, levels=8, log=True), "epochs": 4}
     pruner = refine.Pruner(keep=0.5, warmup=1, min_trials=3)
     round_ = tree.add_round(
-        space, objective, metric="val_loss", direction="minimize", n=6, pruner=pruner
+        space, objective, metric="val_loss", direction="minimize", n=6, plan=refine.Plan(pruner=pruner)
     ).run()
     assert set(round_.trials["state"]) == {"complete", "pruned"}
     model = round_.best_model()

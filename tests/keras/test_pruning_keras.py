@@ -47,7 +47,7 @@ def _rows():
 def test_trainings_stop_when_they_are_behind(tree, model):
     objective = KerasObjective(model, *_rows(), accelerate=model is _unchanged)
     round_ = tree.add_round(
-        SPACE, objective, metric="val_loss", direction="minimize", n=14, pruner=PRUNER
+        SPACE, objective, metric="val_loss", direction="minimize", n=14, plan=refine.Plan(pruner=PRUNER)
     ).run()
     frame = round_.trials
     shown = round_.shown
@@ -68,7 +68,7 @@ def test_a_training_outside_of_a_round_is_stopped_by_nothing():
 
 def test_several_splits_are_refused(tree):
     objective = KerasObjective(_fast, *_rows(), splits=2)
-    round_ = tree.add_round(SPACE, objective, metric="val_acc", n=3, pruner=PRUNER)
+    round_ = tree.add_round(SPACE, objective, metric="val_acc", n=3, plan=refine.Plan(pruner=PRUNER))
     with pytest.raises(ObjectiveError, match="several splits"):
         round_.run()
     assert round_.trials.empty

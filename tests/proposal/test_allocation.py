@@ -17,7 +17,7 @@ from tests.reading import reasons_of
 
 @pytest.mark.slow
 def test_a_child_spends_its_shares(review):
-    child = review.accept(n=16, exploit=0.5, audit=0.25).run()
+    child = review.accept(n=16, exploit=0.5, plan=refine.Plan(audit=0.25)).run()
     root = review.round
     counts = child.trials["origin"].value_counts().to_dict()
     assert counts == {"exploit": 8, "space_filling": 4, "audit": 2, "probe": 2}
@@ -35,7 +35,7 @@ def test_a_child_spends_its_shares(review):
 def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(review):
     root = review.round
     with_counter = review.accept(n=40)
-    without = review.accept(n=40, audit=0)
+    without = review.accept(n=40, plan=refine.Plan(audit=0))
     assert with_counter.id != without.id
     assert [b.origin for b in root.context.store.beside(with_counter._stored.pk)] == ["audit", "probe"]
     assert root.context.store.beside(without._stored.pk) == []
@@ -47,7 +47,7 @@ def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(review)
 def test_a_counter_sample_refutes_a_wrong_narrowing_and_reopens_it(review):
     # A person cuts off the best optimizers and the best rates; what lies outside must be found out.
     wrong = review.reject(*review.round.space.varied).edit(optimizer=["SGD"], lr=(3.0, 5.0))
-    child = wrong.accept(n=60, audit=0.3).run()
+    child = wrong.accept(n=60, plan=refine.Plan(audit=0.3)).run()
     proposal = child.propose().proposal
     reopened = [c for c in proposal.changes if c.kind == "reopen"]
     assert {c.name for c in reopened} >= {"lr"} or {c.name for c in reopened} >= {"optimizer"}

@@ -206,7 +206,7 @@ def test_the_value_of_the_winner_on_new_data_is_less_its_luck(study):
 
 
 def test_a_child_uses_the_scores_of_its_ancestors(root):
-    child = root.propose().accept(n=10, exploit=0, audit=0)
+    child = root.propose().accept(n=10, exploit=0, plan=refine.Plan(audit=0))
     child.run()
     analysis = child.analyze()
     assert len(analysis.new_data.X) > 10

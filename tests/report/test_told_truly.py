@@ -135,7 +135,7 @@ def test_a_peak_inside_is_not_called_a_rise(tree, objective, direction, way, few
 def test_a_round_that_grew_is_reproduced_as_it_was(tree, tmp_path, monkeypatch):
     space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21)}
     root = tree.add_round(space, hill, n=60, name="hill").run()
-    child = root.propose().edit(x=(0.3, 0.7)).accept(note="around", n=20, audit=0.2).run()
+    child = root.propose().edit(x=(0.3, 0.7)).accept(note="around", n=20, plan=refine.Plan(audit=0.2)).run()
     child.run(n=60)
     columns = ["x", "y", "origin", "value"]
     before = child.trials[columns].sort_values(columns).reset_index(drop=True)
@@ -260,7 +260,12 @@ def test_why_of_the_winner_names_the_winner_among_the_candidates(root):
 def test_an_audit_trial_that_is_best_is_called_one(tree):
     space = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 5)}
     study = tree.add_round(space, lambda p: p["x"] + 0.001 * p["y"], n=40, seed=1).run()
-    child = study.propose().edit(x=(0.0, 0.5)).accept("wrong", n=20, exploit=0.0, audit=0.4).run()
+    child = (
+        study.propose()
+        .edit(x=(0.0, 0.5))
+        .accept("wrong", n=20, exploit=0.0, plan=refine.Plan(audit=0.4))
+        .run()
+    )
     assert child.best["x"] > 0.5
     assert re.search(r"\bbest\b.*\baudit\b", str(child))
 

@@ -136,7 +136,7 @@ def test_rounds_judged_by_different_things_are_not_compared_as_populations(tmp_p
         assert comparison.populations is None
         assert comparison.other["metric"] == ("a", "b")
         assert ".png" not in comparison.report(tmp_path).read_text()
-        searched = second.propose().accept(n=2, exploit=1.0, audit=0.0).run()
+        searched = second.propose().accept(n=2, exploit=1.0, plan=refine.Plan(audit=0.0)).run()
         assert tree.diff(second, searched).populations is None
 
 

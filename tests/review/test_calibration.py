@@ -36,7 +36,7 @@ def test_a_tree_without_children_says_so(tree, root):
 
 @pytest.mark.nightly
 def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finished(tree, root):
-    child = root.propose().accept(n=40, exploit=0.3, audit=0.1, author="ann")
+    child = root.propose().accept(n=40, exploit=0.3, plan=refine.Plan(audit=0.1), author="ann")
     forecast = root.decisions[0].forecast
     assert forecast.n == len(child.cells()) == 24
     (entry,) = tree.calibration().entries
@@ -75,7 +75,7 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
 
 @pytest.mark.slow
 def test_an_audit_trial_refutes_a_wrong_narrowing(tree, root):
-    child = wrong(root).accept(n=40, audit=0.3).run()
+    child = wrong(root).accept(n=40, plan=refine.Plan(audit=0.3)).run()
     frame = child.trials
     parent_trials = root.trials
     audits = frame["origin"].isin(AUDITS)
@@ -96,7 +96,7 @@ def test_an_audit_trial_refutes_a_wrong_narrowing(tree, root):
 
 @pytest.mark.slow
 def test_trials_added_after_the_forecast_do_not_count(tree, root):
-    child = root.propose().accept(n=20, audit=0.0).run()
+    child = root.propose().accept(n=20, plan=refine.Plan(audit=0.0)).run()
     before = row_of(tree, child)
     child.run(n=60)
     after = row_of(tree, child)
@@ -129,7 +129,7 @@ def test_failures_are_no_values(tree, space):
 
     root = tree.add_round(space, fragile, n=100, seed=7, name="fragile").run()
     review = root.propose().reject(*root.space.varied).edit(dropout=(0.2, 0.5))
-    review.accept(n=20, audit=0.0).run()
+    review.accept(n=20, plan=refine.Plan(audit=0.0)).run()
     (entry,) = tree.calibration().entries
     assert entry.finished
     assert not entry.scored

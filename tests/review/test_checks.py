@@ -97,7 +97,7 @@ def test_a_second_region_that_is_cut_off_is_named():
     assert {name for name, _, _ in values["place"]} == {c.name for c in bold.changes if c.kind != "keep"}
     # As many even audit trials as hit a region of that share with probability 0.95.
     assert (1 - values["share"]) ** values["needed"] <= 0.05
-    assert str(cut_off.action) == "review.accept(audit=...)"
+    assert str(cut_off.action) == "review.accept(plan=refine.Plan(audit=...))"
     within_budget = checks(frame, space=space, analysis=analysis, proposal=bold, n_left=5)["second"]
     assert (dict(within_budget.values)["needed"], values["needed"] > 5) == (0, True)
     assert len(says(within_budget)) < len(says(cut_off))

@@ -72,7 +72,7 @@ def test_worth_simulates_the_round_that_accept_creates(root):
 
 def test_an_adaptive_design_learns_by_itself(root):
     pytest.importorskip("optuna")
-    assert root.propose().accept(design="tpe", n=40).node.exploit == 0.0
+    assert root.propose().accept(plan=refine.Plan(design="tpe"), n=40).node.exploit == 0.0
 
 
 def test_edit_reject_accept(root):

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 import objectives
+import refine
 from refine.errors import AnalysisError, DesignError, ObjectiveError
 from refine.run.environment import commit_of, environment
 from refine.store.schema import t
@@ -77,7 +78,7 @@ def test_trials_of_every_origin_and_state_replay_equal(tree, space):
         return 2 * metrics["value"]
 
     root = tree.add_round(space, objectives.bowl, metric=double, n=60).run()
-    child = root.propose().accept(n=20, exploit=0.4, audit=0.1).run()
+    child = root.propose().accept(n=20, exploit=0.4, plan=refine.Plan(audit=0.1)).run()
     failing = tree.add_round(space, objectives.sometimes, n=40).run()
     assert set(failing.trials["state"]) == {"failed", "diverged", "complete"}
     for round_ in (root, child, failing):

@@ -187,7 +187,7 @@ def round_of(design="sobol", n=60):
     momentum = Float(0, 0.9, 10, when="optimizer == 'sgd'")
     space = Space({"optimizer": ["sgd", "adam"], "momentum": momentum, "lr": Float(0, 4, 9)})
     tree = refine.Tree("conditions", store="sqlite://")
-    return tree.add_round(space, training, n=n, seed=2, design=design).run()
+    return tree.add_round(space, training, n=n, seed=2, plan=refine.Plan(design=design)).run()
 
 
 @pytest.mark.slow
@@ -195,7 +195,11 @@ def test_a_conditional_range_is_narrowed_and_skips_configurations_that_ran():
     root = round_of()
     review = root.propose(risk=0.3)
     assert 0 < review.claim.probability <= 1
-    child = review.edit(momentum=(0.3, 0.9), lr=(0, 4)).reject("optimizer").accept(note="n", n=30, audit=0.1)
+    child = (
+        review.edit(momentum=(0.3, 0.9), lr=(0, 4))
+        .reject("optimizer")
+        .accept(note="n", n=30, plan=refine.Plan(audit=0.1))
+    )
     assert child.space["momentum"].when == "optimizer == 'sgd'"
     child.run()
     outside = child.trials[child.trials["origin"].isin(AUDITS)]
@@ -229,7 +233,11 @@ def test_a_parameter_that_some_trials_did_not_read_is_offered_a_condition(tmp_pa
     (block,) = (b for text, b in texts.items() if text.startswith("The objective read momentum only"))
     assert "when=\"optimizer == 'sgd'\"" in str(block.call)
     declared = Float(0, 0.9, 10, when="optimizer == 'sgd'")
-    child = review.reject("optimizer").edit(momentum=declared, lr=(0, 4)).accept(note="n", n=20, audit=0)
+    child = (
+        review.reject("optimizer")
+        .edit(momentum=declared, lr=(0, 4))
+        .accept(note="n", n=20, plan=refine.Plan(audit=0))
+    )
     assert child.space.size == 11 * 9
     child.run()
     ran, before = (set(r.trials.query("optimizer == 'adam'")["lr"]) for r in (child, root))

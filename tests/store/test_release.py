@@ -42,7 +42,7 @@ def study(store, proposal=None, edits=None):
     root.run()
     review = root.propose(risk=0.1) if proposal is None else root.review(proposal)
     child = review.edit(edits or {"units": (16, 32)}).accept(
-        "units from 16", n=4, exploit=0, audit=0, author="ann"
+        "units from 16", n=4, exploit=0, plan=refine.Plan(audit=0), author="ann"
     )
     child.run()
     wider = {**SPACE, "dropout": (0.0, 0.5, 3)}

@@ -42,7 +42,9 @@ def test_a_best_trial_of_ones_own_outside_the_range_is_not_called_an_audit_trial
 
 def test_ideas_make_room_for_no_further_trial(tree):
     root = tree.add_round({"a": (0.0, 1.0, 21), "b": (0.0, 1.0, 21)}, lambda p: p["a"] - p["b"], n=12, seed=1)
-    child = root.run().propose().edit(a=(0.5, 1.0)).accept(n=10, exploit=0.9, audit=0.0).run()
+    child = (
+        root.run().propose().edit(a=(0.5, 1.0)).accept(n=10, exploit=0.9, plan=refine.Plan(audit=0.0)).run()
+    )
     child.add(given=[{"a": 0.61, "b": 0.5}, {"a": 0.62, "b": 0.5}, {"a": 0.63, "b": 0.5}]).run()
     assert child.trials["origin"].value_counts().to_dict() == {"exploit": 9, "given": 3, "space_filling": 1}
     assert len(child.trials) == child.n

@@ -31,13 +31,13 @@ def objective(params, trial):
 
 @pytest.mark.slow
 def test_half_of_a_first_round_follows_a_belief_and_no_test_uses_it(tree):
-    root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run()
+    root = tree.add_round(SPACE, objective, n=40, plan=refine.Plan(belief=GOOD)).run()
     drawn = root.trials[root.trials["origin"] == "exploit"]
     assert len(drawn) == 20
     assert (drawn["optimizer"] == "adam").mean() > 0.5
     assert drawn["lr"].between(1e-4, 1e-2).mean() > 0.8
     assert len(root.cells()) == 20  # the others are drawn as ever
-    assert tree.add_round(SPACE, objective, n=40, belief=GOOD).id == root.id
+    assert tree.add_round(SPACE, objective, n=40, plan=refine.Plan(belief=GOOD)).id == root.id
     assert tree.add_round(SPACE, objective, n=40).id != root.id
 
     analysis = root.analyze()
@@ -61,7 +61,7 @@ def test_half_of_a_first_round_follows_a_belief_and_no_test_uses_it(tree):
 
 @pytest.mark.slow
 def test_a_belief_that_trials_contradict_is_dropped(tree, tmp_path):
-    root = tree.add_round(SPACE, objective, n=40, belief=WRONG).run()
+    root = tree.add_round(SPACE, objective, n=40, plan=refine.Plan(belief=WRONG)).run()
     contradicted = root.analyze().belief
     assert (contradicted.dropped, contradicted.weight) == (True, 0)
     assert "40 configurations" in belief_sentence(contradicted)
@@ -80,11 +80,11 @@ def test_a_belief_that_trials_contradict_is_dropped(tree, tmp_path):
 
 @pytest.mark.slow
 def test_a_belief_is_inherited_until_it_is_replaced_or_removed(tree):
-    root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run()
+    root = tree.add_round(SPACE, objective, n=40, plan=refine.Plan(belief=GOOD)).run()
     review = root.propose()
     child = review.accept(n=20, exploit=0.5)
-    other = review.accept(n=20, exploit=0.5, belief={"dropout": refine.Near(0, within=0.1)})
-    without_belief = review.accept(n=20, exploit=0.5, belief={})
+    other = review.accept(n=20, exploit=0.5, plan=refine.Plan(belief={"dropout": refine.Near(0, within=0.1)}))
+    without_belief = review.accept(n=20, exploit=0.5, plan=refine.Plan(belief={}))
     assert (child._belief, child.node.belief) == (root._belief, None)
     assert (list(other._belief), without_belief._belief) == (["dropout"], None)
     assert len({child.id, other.id, without_belief.id}) == 3
@@ -95,7 +95,9 @@ def test_a_belief_is_inherited_until_it_is_replaced_or_removed(tree):
 
 @pytest.mark.slow
 def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
-    root = tree.add_round(SPACE, objective, n=20, belief=GOOD, exploit=0.25, name="found").run()
+    root = tree.add_round(
+        SPACE, objective, n=20, plan=refine.Plan(belief=GOOD, exploit=0.25), name="found"
+    ).run()
     assert "believed by" in str(root)
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
@@ -110,23 +112,25 @@ def test_stored_exported_and_written_down_it_is_the_same(tree, tmp_path):
 
 def test_a_wrong_belief_is_refused(tree):
     with pytest.raises(DesignError, match="exploit"):
-        tree.add_round(SPACE, objective, n=20, exploit=0.5)
+        tree.add_round(SPACE, objective, n=20, plan=refine.Plan(exploit=0.5))
     with pytest.raises(DesignError, match="'tpe'"):
-        tree.add_round(SPACE, objective, n=20, belief=GOOD, design="tpe")
+        tree.add_round(SPACE, objective, n=20, plan=refine.Plan(belief=GOOD, design="tpe"))
     with pytest.raises(SpaceError, match="near 10"):
-        tree.add_round(SPACE, objective, n=20, belief={"lr": refine.Near(10, within_factor=2)})
+        tree.add_round(
+            SPACE, objective, n=20, plan=refine.Plan(belief={"lr": refine.Near(10, within_factor=2)})
+        )
     with pytest.raises(ReviewError, match="^exploit must"):
-        tree.add_round(SPACE, objective, n=20, belief=GOOD, exploit=1.5)
+        tree.add_round(SPACE, objective, n=20, plan=refine.Plan(belief=GOOD, exploit=1.5))
     assert len(tree) == 0
 
 
 @pytest.mark.nightly
 def test_edits_and_beliefs_are_scored_against_the_proposal(tree, tmp_path):
-    root = tree.add_round(SPACE, objective, n=40, belief=GOOD).run()
+    root = tree.add_round(SPACE, objective, n=40, plan=refine.Plan(belief=GOOD)).run()
     review = root.propose(risk=0.3)
     assert review.space["lr"].contains([1e-3]).all()
     wider = review.edit(lr=(1e-4, 1e-2)).accept(n=20, exploit=0.5, author="ann").run()
-    astray = review.edit(lr=(1e-2, 1e-1)).accept(n=20, audit=0.3, author="bob").run()
+    astray = review.edit(lr=(1e-2, 1e-1)).accept(n=20, plan=refine.Plan(audit=0.3), author="bob").run()
     review.accept(n=20, author="cem").run()
 
     calibration = tree.calibration()
@@ -161,22 +165,19 @@ def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tr
                 "decay": (0.0, 1.0),
             }
         )
-        belief = {"units": {8: 0.9}}
-        root = tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=belief, name="new")
-        assert (
-            tree.add_round(new, lambda p: -p["lr"], n=20, like=[old], belief=belief, name="new").id == root.id
-        )
+        plan = refine.Plan(belief=[old])
+        root = tree.add_round(new, lambda p: -p["lr"], n=20, plan=plan, name="new")
+        assert tree.add_round(new, lambda p: -p["lr"], n=20, plan=plan, name="new").id == root.id
     assert list(root._belief) == ["lr", "optimizer", "units"]
     suggested = dict(root._belief.of)
     assert 3e-4 <= suggested["lr"].value <= 3e-3
     assert suggested["lr"].within_factor > 2.5  # another study: 15 % of the range at least
     assert dict(suggested["optimizer"])["adam"] > 0.6
-    assert dict(suggested["units"]) == {8: 0.9}  # what a person says counts
     assert old.name in str(root)
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
         assert back[root.id]._belief == root._belief
     with pytest.raises(refine.errors.AnalysisError, match="to learn from"):
-        tree.add_round(new, lambda p: 0.0, n=20, like=[root], name="new")
-    with pytest.raises(refine.errors.AnalysisError, match="^like must"):
-        tree.add_round(new, lambda p: 0.0, n=20, like=tree, name="new")
+        tree.add_round(new, lambda p: 0.0, n=20, plan=refine.Plan(belief=[root]), name="new")
+    with pytest.raises(refine.errors.AnalysisError, match="^belief must"):
+        tree.add_round(new, lambda p: 0.0, n=20, plan=refine.Plan(belief=[1]), name="new")

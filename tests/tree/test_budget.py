@@ -453,7 +453,7 @@ def test_a_doubtful_winner_with_repeats_states_its_runs_and_a_call_within_the_re
 
 def test_a_round_without_space_filling_trials_is_not_called_unfinished(tree):
     root = tree.add_round(SPACE, noisy, n=20, metric=refine.Goal("value", noise="retraining")).run()
-    root.propose().accept(n=4, exploit=1.0, audit=0.0)
+    root.propose().accept(n=4, exploit=1.0, plan=refine.Plan(audit=0.0))
     page = str(tree.calibration().why())
     assert "0 of 0" not in page
 

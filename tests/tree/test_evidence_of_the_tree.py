@@ -74,7 +74,11 @@ def test_trials_of_descendants_count_for_their_ancestor(root):
 
 
 def test_evidence_counts_trials_by_origin(root):
-    child = ran(root.branch(SPACE, n=12, exploit=0.5, audit=0.0, given=[{"lr": 1.4, "dropout": 0.0}]))
+    child = ran(
+        root.branch(
+            SPACE, n=12, exploit=0.5, plan=refine.Plan(audit=0.0), given=[{"lr": 1.4, "dropout": 0.0}]
+        )
+    )
     child.add(repeat=1, seeds=3).run()
     counts = {"even": 35, "learning": 6, "given": 1, "replicate": 3}
     assert child.analyze().evidence == counts

@@ -125,7 +125,9 @@ def test_children_take_given_configurations_too(root):
 
 
 def test_an_adaptive_round_begins_with_them(tree):
-    root = tree.add_round(SPACE, noisy, n=12, seed=3, design="tpe", baseline=POOR, given=[IDEA])
+    root = tree.add_round(
+        SPACE, noisy, n=12, seed=3, plan=refine.Plan(design="tpe"), baseline=POOR, given=[IDEA]
+    )
     root.run()
     assert root.trials["origin"].tolist() == ["given"] * 2 + ["adaptive"] * 10
 
@@ -136,7 +138,9 @@ def test_a_round_off_the_grid_can_be_run_whole(tree):
     def objective(params):
         return params["x"] * params["y"]
 
-    complete = tree.add_round(small, objective, downsample=1.0, baseline={"x": 5, "y": 5}).run()
+    complete = tree.add_round(
+        small, objective, plan=refine.Plan(downsample=1.0), baseline={"x": 5, "y": 5}
+    ).run()
     assert len(complete.trials) == 7
     with pytest.raises(DesignError, match="got 8"):
         tree.add_round(small, objective, n=8, baseline={"x": 5, "y": 5})
@@ -213,7 +217,7 @@ def test_learning_trials_repeat_no_cell_of_the_design(tree):
     """With several workers the last of these may still run."""
     space = refine.Space({"a": (0, 5), "b": (0, 7)})
     root = tree.add_round(space, lambda p: p["a"] - p["b"], n=24, name="sum").run()
-    child = root.branch(space, n=24, exploit=0.5, audit=0.0)
+    child = root.branch(space, n=24, exploit=0.5, plan=refine.Plan(audit=0.0))
     design = {configuration_key(space.frozen(space.configuration(cell))) for cell in child.cells()}
     chosen = {trial.key for trial in learner(child, 12)()}
     assert (len(design), len(chosen)) == (12, 12)

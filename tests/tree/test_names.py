@@ -78,7 +78,8 @@ def test_a_tree_finds_its_rounds_by_any_name(tree, tmp_path):
     assert tree.round("last").id == tree.round(second).id == second.id
     assert "1.2  " + second.id in str(tree)
     assert tree.diff("root", "last").space.changed
-    assert tree.add_round({"x": (0.0, 1.0, 11)}, lambda p: p["x"], name="y", n=4, like=["1"])._belief
+    plan = refine.Plan(belief=tree["1"])
+    assert tree.add_round({"x": (0.0, 1.0, 11)}, lambda p: p["x"], name="y", n=4, plan=plan)._belief
     for name in ("last", "root", "1", "1.2"):
         with pytest.raises(StoreError, match="'last', 'root'"):
             tree.tag(root, name)

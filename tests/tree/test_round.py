@@ -220,13 +220,13 @@ def test_a_decided_round_cannot_change_its_metric(tree, space):
 def test_branch_with_shares_out_of_range_is_refused_and_creates_no_child(tree, space, shares):
     root = tree.add_round(space, objectives.bowl, n=10)
     with pytest.raises(refine.errors.ReviewError, match="exploit|audit"):
-        root.branch(space, n=4, **shares)
+        root.branch(space, n=4, plan=refine.Plan(**shares))
     assert root.children == ()
 
 
-def test_branch_with_shares_of_none_draws_every_trial_evenly(tree, space):
+def test_branch_without_shares_draws_every_trial_evenly(tree, space):
     root = tree.add_round(space, objectives.bowl, n=10)
-    child = root.branch(space, n=4, seed=1, exploit=None, audit=None)
+    child = root.branch(space, n=4, seed=1)
     assert (child.node.exploit, child.node.audit) == (0.0, 0.0)
 
 

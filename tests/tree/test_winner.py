@@ -25,7 +25,7 @@ SPACE = {"x": (0.0, 9.0, 19), "y": (0.0, 1.0, 5), "z": ["a", "b", "c"]}
 def grown(tmp_path_factory):
     with refine.Tree("winner", store=tmp_path_factory.mktemp("winner") / "refine.db") as tree:
         root = tree.add_round(SPACE, noisy, n=60).run()
-        child = root.propose().accept(n=30, exploit=0.5, audit=0.1).run()
+        child = root.propose().accept(n=30, exploit=0.5, plan=refine.Plan(audit=0.1)).run()
         yield tree, root, child
 
 

@@ -214,7 +214,7 @@ def test_wrong_goals_are_refused(tree, metric, message):
 
 def test_calls_that_need_one_number_are_refused_for_several_goals(tree, root):
     with pytest.raises(DesignError, match="several goals"):
-        tree.add_round(SPACE, network, metric=GOALS, design="tpe", n=10)
+        tree.add_round(SPACE, network, metric=GOALS, plan=refine.Plan(design="tpe"), n=10)
     with pytest.raises(ReviewError, match="one goal"):
         tree.add_round(SPACE, network, metric="val_acc", n=11).choose(0)
 

@@ -124,7 +124,13 @@ def test_metric_constraints_are_inherited_and_survive_export(tree, root, tmp_pat
 @pytest.mark.slow
 def test_adaptive_rounds_are_steered_by_metric_constraints(tree):
     plain, steered = (
-        tree.add_round(SPACE, network, metric=refine.Goal("val_acc", subject_to=limits), n=60, design="tpe")
+        tree.add_round(
+            SPACE,
+            network,
+            metric=refine.Goal("val_acc", subject_to=limits),
+            n=60,
+            plan=refine.Plan(design="tpe"),
+        )
         for limits in ([], [LIMIT])
     )
     assert plain.id != steered.id

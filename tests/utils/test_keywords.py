@@ -1,11 +1,16 @@
 """A keyword that no public call knows is an error that says what may have been meant."""
 
 import inspect
+from typing import TypedDict, Unpack
 
 import pytest
 
 import refine
 from refine.utils.keywords import helped, helped_methods
+
+
+class Shares(TypedDict, total=False):
+    exploit: float | None
 
 
 def root():
@@ -30,6 +35,10 @@ def root():
         (
             lambda: refine.autopilot(root(), budgets=3),
             "autopilot() got an unexpected keyword argument 'budgets'; did you mean 'budget'?",
+        ),
+        (
+            lambda: root().branch({"x": (0, 2)}, plan=refine.Plan(audit=0.1)),
+            "Round.branch() got an unexpected keyword argument 'audit'; write plan=refine.Plan(audit=...)",
         ),
         (
             lambda: refine.Goal("acc", maximise=True),
@@ -58,10 +67,14 @@ def test_signatures_documentation_and_positions_stay():
 
 
 def test_help_lists_the_options_behind_a_dictionary_of_keywords():
-    accepted = inspect.signature(refine.Review.accept).parameters
-    assert list(accepted)[:4] == ["self", "note", "author", "n"]
-    assert accepted["exploit"].annotation == "float | None"
-    assert "exploit: 'float | None' = ..." in str(inspect.signature(refine.Review.accept))
+    @helped
+    def call(note="", **options: "Unpack[Shares]"):
+        return note, options
+
+    assert list(inspect.signature(call).parameters) == ["note", "exploit"]
+    assert str(inspect.signature(call)) == "(note='', *, exploit: float | None = ...)"
+    with pytest.raises(TypeError, match=r"known: note, exploit$"):
+        call(zzz=4)
 
 
 def test_inherited_and_class_methods_are_called_by_the_name_of_the_class():

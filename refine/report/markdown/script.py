@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from refine.design.pruning import code_of
-from refine.design.space_filling import IMPORTED
+from refine.design.space_filling import IMPORTED, Sobol
 from refine.run.command import command_and_patterns
 from refine.run.identity import UNNAMED
 from refine.space.encoding import literal, modules
@@ -52,10 +52,15 @@ def reproduce(round_: Round) -> str:
         if parent is None:
             call = "tree.add_round(space, objective"
             arguments = [*_root_arguments(node, metric, size), *_given(round_, stored.pk)]
+            plan = _root_plan(node)
         else:
             call = "round.branch(space"
-            arguments = [size, *_child_arguments(node, parent), *_given(round_, stored.pk), *_previous(node)]
-        lines.append(f"round = {call}, {', '.join([*arguments, *_belief(node)])})")
+            arguments = [size, *_child_arguments(node), *_given(round_, stored.pk), *_previous(node)]
+            plan = _child_plan(node, parent)
+        plan += _belief(node)
+        if plan:
+            arguments.append(f"plan=refine.Plan({', '.join(plan)})")
+        lines.append(f"round = {call}, {', '.join(arguments)})")
         if root.method != IMPORTED:
             lines.append(f"assert round.id == {node.id!r}")
         options = ["objective=objective"] * unnamed + [f"n={stored.n}"] * grown
@@ -86,20 +91,20 @@ def _judged(node: Node, metric: str) -> list[str]:
 
 
 def _root_arguments(node: Node, metric: str, size: str) -> list[str]:
-    design = [f"design={_design(node)}", *_pruner(node)]
-    return [
-        f"name={node.objective!r}",
-        *_judged(node, metric),
-        size,
-        f"seed={node.seed}",
-        *design,
-    ]
+    return [f"name={node.objective!r}", *_judged(node, metric), size, f"seed={node.seed}"]
 
 
-def _child_arguments(node: Node, parent: Node) -> list[str]:
-    shares = [f"{share}={getattr(node, share)}" for share in ("exploit", "audit") if getattr(node, share)]
+def _root_plan(node: Node) -> list[str]:
+    return [f"design={_design(node)}"] * (node.method != Sobol.method) + _pruner(node)
+
+
+def _child_arguments(node: Node) -> list[str]:
+    return [f"seed={node.seed}", *([f"exploit={node.exploit}"] if node.exploit else [])]
+
+
+def _child_plan(node: Node, parent: Node) -> list[str]:
     design = [f"design={_design(node)}"] * (node.method != parent.method or node.adaptive)
-    return [f"seed={node.seed}", *shares, *design, *_pruner(node, parent)]
+    return [*design, *([f"audit={node.audit}"] if node.audit else []), *_pruner(node, parent)]
 
 
 def _previous(node: Node) -> list[str]:
@@ -123,7 +128,7 @@ def _given(round_: Round, pk: int) -> list[str]:
 
 
 def _belief(node: Node) -> list[str]:
-    """The belief stated from a round on, as arguments of a call."""
+    """The belief stated from a round on, as arguments of a plan."""
     if node.belief is None:
         return []
     belief = node.belief.code(literal)
@@ -164,11 +169,11 @@ def _design(node: Node) -> str:
 
 
 def _pruner(node: Node, parent: Node | None = None) -> list[str]:
-    """The pruner as an argument of a call; empty for a child with its parent's pruner."""
+    """The pruner as an argument of a plan; empty for a child with its parent's pruner."""
     if node.pruner == (parent and parent.pruner):
         return []
     if node.pruner is None:
-        return ["pruner=None"]
+        return ["pruner='none'"]
     return [code_of(node.pruner)]
 
 

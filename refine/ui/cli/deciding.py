@@ -157,6 +157,8 @@ def accept(
     ] = False,
 ) -> None:
     """Accept the last proposal, with edits and rejections, and create the next round."""
+    from refine.review.round_spec import with_plan
+
     with target.round() as round_:
         review = edits.review(round_)
         if preview:
@@ -164,7 +166,7 @@ def accept(
             words = filter(None, ("refine accept STORE ROUND", edits.typed(), new.typed()))
             out.put(previewed, completed(" ".join(words)), page=lambda: _of_which(review, previewed.page()))
             return
-        child = review.accept(**new.options())
+        child = review.accept(**with_plan(new.options()))
         _say_new(review.original.old, child, review.original.space)
         if target.round_name == "last":
             say("From now on, `last` names the new round.", err=True)
@@ -205,6 +207,7 @@ def branch(
     ] = None,
 ) -> None:
     """Create a child round on another space, without a proposal. --edit may add parameters."""
+    from refine.review.round_spec import with_plan
     from refine.space.files import read_space
     from refine.space.literals import typed_pairs
 
@@ -219,7 +222,7 @@ def branch(
         else:
             changed = read_space(space)
         before = typed_pairs(previous or [], "--previous") or None
-        child = round_.branch(changed, previous=before, seed=seed, **new.options())
+        child = round_.branch(changed, previous=before, seed=seed, **with_plan(new.options()))
         _say_new(round_.space, child)
         out.put(chosen(child))
 

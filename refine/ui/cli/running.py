@@ -200,11 +200,13 @@ def _new_root(
     target: InTree, n: int | None, new: NewRoot, execution: Execution
 ) -> AbstractContextManager[Round]:
     """A new root on the space of the project, or of ``--space``."""
+    from refine.review.round_spec import with_plan
+
     space = new.searched()
     keywords = {**new.keywords(), **objective_for(None, execution.source)}
     if n is not None:
         keywords["n"] = n
-    return started(target.store, target.name, lambda tree: tree.add_round(space, **keywords))
+    return started(target.store, target.name, lambda tree: tree.add_round(space, **with_plan(keywords)))
 
 
 @command(RUN)

@@ -24,6 +24,7 @@ from refine.report.pages.headline import round_text
 from refine.report.pages.reasons import everybody, judged_text, whom
 from refine.review.next_step import NextRound, accept_action
 from refine.review.review import Review
+from refine.review.round_spec import with_plan
 from refine.run.machine import Machine
 from refine.run.options import RunOptions
 from refine.space.literals import STARTED, page_form, page_value, python_symbols
@@ -403,7 +404,7 @@ class Session:
                 edited = self._edited(review, message)
                 _running(message)
                 planned = _planned(message, edited)
-                self.child = edited.accept(note, **_accepting(message, edited, planned))
+                self.child = edited.accept(note, **with_plan(_accepting(message, edited, planned)))
                 child = self.child.id
                 text = "Accepted: this is the next round."
         warned = " ".join(str(w.message) for w in caught if issubclass(w.category, RefineWarning))
@@ -628,7 +629,7 @@ def _accepting(message: Message, review: Review, planned: NextRound) -> dict[str
         options["audit"] = planned.audit
     node = review.round.node
     if node.pruner is not None and not (message.get("pruner") and _prunes(node)):
-        options["pruner"] = None
+        options["pruner"] = "none"
     return options
 
 

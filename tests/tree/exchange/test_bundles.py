@@ -36,7 +36,11 @@ def grow(store, n=24):
     root.add(repeat=2, seeds=2).run()
     root.open_holdout(top=1, seeds=2, note="why not")
     root.propose().decline("no")
-    child = root.propose().edit(dropout=(0, 0.3)).accept("yes", n=10, exploit=0.2, audit=0.1, author="ann")
+    child = (
+        root.propose()
+        .edit(dropout=(0, 0.3))
+        .accept("yes", n=10, exploit=0.2, plan=refine.Plan(audit=0.1), author="ann")
+    )
     child.run()
     tree.tag(child, "../x")
     return tree

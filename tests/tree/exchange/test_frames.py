@@ -26,7 +26,7 @@ def test_a_frame_becomes_a_root_that_can_be_continued(tree, frame, tmp_path):
     for run in (lambda: root.run(), lambda: root.replay(sample=2)):
         with pytest.raises(DesignError, match=r"run: .*round\.propose"):
             run()
-    child = root.propose().accept(n=6, audit=0)
+    child = root.propose().accept(n=6, plan=refine.Plan(audit=0))
     assert (child.node.method, child.node.objective) == ("sobol", "exchanged.trained")
     child.run()
     assert set(child.trials["state"]) == {"complete"}

@@ -242,7 +242,7 @@ def test_failures_lists_pruned_and_failed_trials(tmp_path):
     path = tmp_path / "refine.db"
     pruner = refine.Pruner(keep=0.5, warmup=2, min_trials=3)
     with refine.Tree("mixed", store=path) as tree:
-        root = tree.add_round({"x": (0.0, 1.0, 21)}, pruned_or_failed, n=21, pruner=pruner)
+        root = tree.add_round({"x": (0.0, 1.0, 21)}, pruned_or_failed, n=21, plan=refine.Plan(pruner=pruner))
         root.run()
         states = set(root.trials["state"])
     assert {"pruned", "failed"} <= states

@@ -93,7 +93,9 @@ def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser,
                 break
         return value
 
-    root = tree.add_round(space, score, n=60, seed=1, name="slope_here.score", pruner=pruner)
+    root = tree.add_round(
+        space, score, n=60, seed=1, name="slope_here.score", plan=refine.Plan(pruner=pruner)
+    )
     round_ = root.run()
     with page_of(browser, round_) as page:
         prunes = page.get_by_label("stop poor trials early, as in this round")
@@ -197,7 +199,9 @@ def several(tree):
     }
     goals = [refine.Goal("val_acc", subject_to=["latency_ms <= 7"]), refine.Goal("latency_ms", "minimize")]
     belief = {"lr": refine.Near(2.0, within=1.0)}
-    return tree.add_round(space, network, metric=goals, n=60, seed=1, belief=belief, name="f").run()
+    return tree.add_round(
+        space, network, metric=goals, n=60, seed=1, plan=refine.Plan(belief=belief), name="f"
+    ).run()
 
 
 def test_a_question_about_several_goals_is_asked_again_with_its_tolerances(browser, several, tree):

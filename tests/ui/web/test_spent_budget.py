@@ -15,7 +15,7 @@ def spent(tmp_path_factory):
             SPACE, noisy, budget=36, seed=3, metric=refine.Goal("value", noise="retraining")
         ).run()
         while (review := last.propose(keep=False)).advised_round.n:
-            last = review.accept(n=review.advised_round.n, exploit=1.0, audit=0.0)
+            last = review.accept(n=review.advised_round.n, exploit=1.0, plan=refine.Plan(audit=0.0))
             last.run()
         yield tree
 
