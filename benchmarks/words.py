@@ -203,7 +203,7 @@ def main() -> None:
             with make(Path(scratch)) as tree:
                 print(name)
                 found = tree.rounds[-1]
-                texts = {what: to_text(each.page(), COLUMNS) for what, each in glances(tree, found).items()}
+                texts = {what: to_text(each._page(), COLUMNS) for what, each in glances(tree, found).items()}
                 reports = reports_of(tree, found, Path(scratch) / name)
                 texts |= {what: unfolded(report) for what, report in reports.items()}
                 texts |= {"page": seen} if (seen := first_screen(found)) else {}

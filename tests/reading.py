@@ -5,12 +5,12 @@ import re
 
 def facts_of(printed):
     """The labelled facts of a page, as texts by label."""
-    return {label: cell.text for label, cell in printed.page().facts}
+    return {label: cell.text for label, cell in printed._page().facts}
 
 
 def warnings_of(printed):
     """The texts of the facts that warn."""
-    return [cell.text for _, cell in printed.page().facts if cell.tone == "warn"]
+    return [cell.text for _, cell in printed._page().facts if cell.tone == "warn"]
 
 
 def reasons_of(holder):

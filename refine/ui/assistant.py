@@ -149,7 +149,7 @@ class Answer(str):
             answer = cls(lead + value)
             answer.data = data
             return answer
-        page = page or value.page()
+        page = page or value._page()
         if details:
             answer = cls(lead + _page_text(page.details))
             answer.data = {**data, **value.to_dict()}

@@ -284,13 +284,13 @@ class Shown:
 
     __slots__ = ()
 
-    def page(self) -> Page:
+    def _page(self) -> Page:
         """The page of the object, made by the function registered for its class."""
         return page_maker(type(self))(self)  # type: ignore[no-any-return]
 
     def to_dict(self) -> JsonObject:
         """The result for programs: the version of its schema, its numbers as JSON has them, and its page."""
-        return {"schema": SCHEMA, **self._data(), "page": self.page().to_dict()}
+        return {"schema": SCHEMA, **self._data(), "page": self._page().to_dict()}
 
     def _data(self) -> JsonObject:
         from refine.utils.plain import plain
@@ -298,36 +298,32 @@ class Shown:
         return plain(self)  # type: ignore[no-any-return]
 
     def why(self, about: str = "") -> Opened:
-        """The evidence: ``review.why()``, or of one parameter ``review.why("lr")``.
+        """The summary with all evidence and every number; with a topic, only the evidence on the topic.
 
         Args:
-            about: A topic, for example a parameter's name; default all evidence. The summary is not repeated.
+            about: A topic, for example a parameter's name.
 
         Raises:
             AnalysisError: An unknown topic.
         """
-        return Opened(self.page().why(about))
-
-    @property
-    def details(self) -> Opened:
-        """The summary with all evidence and every number."""
-        return Opened(self.page().details)
+        page = self._page()
+        return Opened(page.why(about) if about else page.details)
 
     def __str__(self) -> str:
-        return to_text(self.page())
+        return to_text(self._page())
 
     def __repr__(self) -> str:
         return str(self)
 
     def __rich__(self) -> RenderableType:
-        return to_rich(self.page())
+        return to_rich(self._page())
 
     def _repr_html_(self) -> str:
-        return to_html(self.page())
+        return to_html(self._page())
 
     def _repr_mimebundle_(self, **_options: object) -> dict[str, str]:
         # IPython shows the value of a line or cell by this method: colours in a terminal, HTML in a notebook.
-        page = self.page()
+        page = self._page()
         return {"text/plain": to_terminal(page), "text/html": to_html(page)}
 
 
@@ -335,10 +331,10 @@ class Shown:
 class Opened(Shown):
     """A page with open folds."""
 
-    _page: Page
+    page: Page
 
-    def page(self) -> Page:  # noqa: D102
-        return self._page
+    def _page(self) -> Page:
+        return self.page
 
 
 def respelled(part: object, spell: Callable[[Action], str]) -> Any:

@@ -211,7 +211,7 @@ def test_a_pooled_table_is_one_sample():
     assert sum(pooled.states.values()) == 50
     assert pooled.best["value"] == second["value"].max()
     assert len(pooled.table) == 50
-    assert re.search(rf"\b{pooled.n_pooled} of\b", str(pooled.details))
+    assert re.search(rf"\b{pooled.n_pooled} of\b", str(pooled.why()))
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ def test_luck_of_seeds_and_luck_of_rows_are_estimated_separately(tree, space, tm
     assert optimism.examples.best == pytest.approx(optimism.best)
     assert optimism.examples.low <= 0.8 <= optimism.examples.high
     assert optimism.examples.value < 0.83
-    assert [call.name for call in optimism.page().calls] == ["round.add"]
+    assert [call.name for call in optimism._page().calls] == ["round.add"]
     round_.add(repeat=5, seeds=3).run()
     optimism = round_.optimism()
     replicates = round_.replicates.loc[round_.replicates["cell"] == round_.best["cell"], "value"]
@@ -114,7 +114,7 @@ def test_scores_by_fold_of_a_deterministic_objective_correct_its_best_value(tree
     assert optimism.folds == tree.winner().new_data
     assert optimism.folds.value < optimism.best
     assert optimism.why_not is None
-    page = optimism.page()
+    page = optimism._page()
     assert "Replicates" not in facts_of(optimism)
     assert page.calls == ()
 

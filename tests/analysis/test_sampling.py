@@ -61,7 +61,7 @@ def test_a_sample_of_many_trials_gives_the_findings_of_all(frame, monkeypatch):
     best = pd.DataFrame([{"lr": 0.3, "depth": 0, "act": "relu", "junk": 3}])
     assert proposal.space.replace({"junk": SPACE["junk"]}).contains(best)[0]
     assert sample_proposal.space.replace({"junk": SPACE["junk"]}).contains(best)[0]
-    assert "6,000" in str(part.details)
+    assert "6,000" in str(part.why())
     limited = refine.analyze(
         SPACE, frame.drop(columns="state"), refine.Goal("value", subject_to=["depth_of <= 20"])
     )

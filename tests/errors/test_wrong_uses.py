@@ -287,7 +287,7 @@ def test_a_whole_number_of_numpy_is_one(tmp_path, place):
 
 
 def test_a_list_of_two_numbers_shows_how_to_write_a_range():
-    page = refine.Space({"dropout": [0, 0.5], "depth": [1, 2], "lr": (0, 0.5), "act": ["relu", 0.5]}).page()
+    page = refine.Space({"dropout": [0, 0.5], "depth": [1, 2], "lr": (0, 0.5), "act": ["relu", 0.5]})._page()
     (hint,) = page.blocks[1:]
     assert hint.text.startswith("dropout: ")
     assert hint.text.endswith("(0, 0.5)")

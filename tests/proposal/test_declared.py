@@ -63,7 +63,7 @@ def test_parameters_of_a_dropped_choice_are_neither_changed_nor_counted(analysis
 
 
 def test_a_parameter_that_no_kept_choice_has_reads_as_no_longer_used_in_reasons_and_page(analysis, proposal):
-    (fold,) = [fold for fold in proposal.page().folds if fold.about == "x"]
+    (fold,) = [fold for fold in proposal._page().folds if fold.about == "x"]
     assert re.match("x: 0 to 1 -> .*used", fold.title)
     views = {e.name: change_view(proposal[e.name]) for e in analysis.ranked}
     unused = {e.name: panel(analysis, e, views[e.name], "")["unused"] for e in analysis.ranked}

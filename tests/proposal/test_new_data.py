@@ -186,14 +186,14 @@ def test_the_screen_names_new_data(study):
     assert risk_of(review).loss.endswith(CLAIMED_DATA["rows"])
     on_new_data = facts_of(study.winner())["New data"]
     assert numbers_in(on_new_data)[-1] == "120"
-    assert any("draw" in text and "rows" in text for text in review.page().texts("claim"))
+    assert any("draw" in text and "rows" in text for text in review._page().texts("claim"))
 
 
 def test_chances_and_gains_on_new_data_are_explained_below_their_numbers(study):
     assert CLAIMED_DATA["rows"].split()[-1] in facts_of(study.rounds[0].propose().worth())["Interval"]
-    assert len(study.winner().page().texts("candidates")) == 1
+    assert len(study.winner()._page().texts("candidates")) == 1
     exact = replace(study.winner(), new_data=None)
-    assert exact.page().texts("candidates") == []
+    assert exact._page().texts("candidates") == []
 
 
 def test_the_value_of_the_winner_on_new_data_is_less_its_luck(study):
@@ -222,7 +222,7 @@ def test_the_best_value_is_corrected_by_the_scores_by_row(study):
 def test_an_answer_names_the_data_that_it_is_about(study):
     answer = study.ask("x >= 0.5")
     assert answer.data == "rows"
-    assert "rows" in str(answer.details)
+    assert "rows" in str(answer.why())
 
 
 def predicting(params, trial):

@@ -84,5 +84,5 @@ def test_a_study_with_a_budget_prints_at_most_twelve_lines(n):
         round_ = tree.add_round(
             SPACE, bowl, n=n, budget=60, seed=1, metric=refine.Goal("value", noise="none")
         ).run()
-        text = to_text(round_.propose(keep=False).page(), 80)
+        text = to_text(round_.propose(keep=False)._page(), 80)
     assert len(text.splitlines()) <= 12, text

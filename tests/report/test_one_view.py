@@ -63,7 +63,7 @@ def terminal(review):
 
 
 def report(review):
-    facts = replace(gather(review.round), glance=review.page(), analysis=review.analysis)
+    facts = replace(gather(review.round), glance=review._page(), analysis=review.analysis)
     return rendered([*_header(facts), facts.glance])  # the glance with its folds is in the details
 
 
@@ -80,7 +80,7 @@ def review_page(review):
 SURFACES = {
     "print of the value": lambda review: str(review.proposal),
     "print of the review": str,
-    "details": lambda review: str(review.details),
+    "details": lambda review: str(review.why()),
     "terminal": terminal,
     "HTML": lambda review: html.unescape(review._repr_html_()),
     "report": lambda review: html.unescape(report(review)).replace("\\", ""),
@@ -120,7 +120,7 @@ def with_another_risk_of_one_change(review):
 
 def parts(proposal):
     """The texts of all cells of the summary."""
-    return {as_cell(text).text for block in proposal.page().blocks for row in block.rows for text in row}
+    return {as_cell(text).text for block in proposal._page().blocks for row in block.rows for text in row}
 
 
 CHANGED = [
@@ -148,8 +148,8 @@ def with_an_offer(review):
 
 def new_texts(review, changed, topic):
     """The paragraphs about a topic that a change of a review has added."""
-    known_texts = review.page().texts(topic)
-    return [text for text in changed.page().texts(topic) if text not in known_texts]
+    known_texts = review._page().texts(topic)
+    return [text for text in changed._page().texts(topic) if text not in known_texts]
 
 
 EVIDENCE = {name: SURFACES[name] for name in ("details", "HTML", "report", "JSON", "review page")}
@@ -187,7 +187,7 @@ def test_a_shared_fact_of_an_analysis_reaches_every_surface_of_its_review(review
 
 def test_the_review_page_shows_every_fact_of_the_printed_review(review):
     text = review_page(review)
-    for label, cell in review.page().facts:
+    for label, cell in review._page().facts:
         if label not in ("Unchanged", ""):
             assert json.dumps(cell.text, ensure_ascii=False) in text, label
     headline = headline_of(review)
@@ -229,7 +229,7 @@ def test_coupled_parameters_are_in_the_printed_evidence_and_worded_as_on_the_pag
     analysis = refine.analyze({"a": (0.0, 1.0, 11), "b": (0.0, 1.0, 11)}, frame)
     evidence = str(analysis.why("coupled"))
     assert COUPLED in " ".join(evidence.split())
-    (row,) = next(fold for fold in analysis.page().folds if fold.about == "coupled").blocks[1].rows
+    (row,) = next(fold for fold in analysis._page().folds if fold.about == "coupled").blocks[1].rows
     assert row[:2] == ("a", "b")
     assert float(row[3]) > 0
     script = Path(__file__).parents[2] / "frontend" / "src" / "checks.js"

@@ -55,7 +55,7 @@ def test_the_words_of_every_screen_are_recorded(tmp_path, monkeypatch):
         root.propose().accept("narrower", n=30, exploit=0.0).run()
         shown = screens(tree, root)
         text = "".join(
-            f"== print({name})\n{masked(to_text(screen.page(), 1000))}\n\n" for name, screen in shown.items()
+            f"== print({name})\n{masked(to_text(screen._page(), 1000))}\n\n" for name, screen in shown.items()
         )
     if os.environ.get("REFINE_GOLDEN"):
         GOLDEN.write_text(text, encoding="utf-8")

@@ -308,7 +308,7 @@ def test_a_proposal_to_narrow_is_not_called_one_that_cannot_be_judged(tmp_path):
             verdicts = {name: f.verdict for name, f in review.analysis.findings.items()}
             for change in review.proposal.changes:
                 if change.kind == "narrow" and verdicts[change.name] in (CANNOT_BE_JUDGED, NOT_SEEN):
-                    assert review.page().texts(change.name)[0] == weak_text(review.analysis, change) != ""
+                    assert review._page().texts(change.name)[0] == weak_text(review.analysis, change) != ""
 
 
 @pytest.mark.parametrize("tie", [True, False])
@@ -459,7 +459,7 @@ def test_the_share_kept_of_a_constrained_space_is_said_to_be_one_before_constrai
     proposal = refine.propose(analysis)
     assert proposal.volume_kept < 1
     claim = claim_sentence(proposal)
-    for text in (claim, str(proposal.details)):
+    for text in (claim, str(proposal.why())):
         assert re.search(r"\d % .*\bbefore .*\bconstraints .*\bconditions\b", text)
 
 
@@ -469,6 +469,6 @@ def test_shares_of_a_constrained_space_are_those_before_constraints(tree):
     root = tree.add_round(limited, lambda p: p["x"], n=60, seed=1).run()
     review = root.propose().edit(x=(0.5, 1.0))
     child = review.accept(n=5)
-    texts = [review.original.page().title, str(review.preview().details), str(review.details)]
+    texts = [review.original._page().title, str(review.preview().why()), str(review.why())]
     texts.append(str(tree.diff(root, child)))
     assert all("before constraints" in text for text in texts)

@@ -168,7 +168,7 @@ def test_evidence_of_a_proposal_gives_no_size_that_ignores_the_budget(tmp_path):
     root = tree.add_round(SPACE, score, n=40, seed=1).run()
     root.propose().accept().run()
     [entry] = tree.calibration().entries
-    [advised] = entry.proposal.page().texts("n")
+    [advised] = entry.proposal._page().texts("n")
 
     def details():
         path = tree.report(tmp_path)

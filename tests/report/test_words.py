@@ -41,7 +41,7 @@ def shown(request, study, tmp_path_factory):
 
 @pytest.mark.parametrize("name", [name for name in words.BUDGETS if name not in (*REPORTS, "page")])
 def test_glances_are_short(shown, name):
-    text = to_text(shown[name].page(), words.COLUMNS)
+    text = to_text(shown[name]._page(), words.COLUMNS)
     # On top come checks that failed or wait, which are news of their own, and wrapped lines of a table.
     text_counted = re.sub(
         r" *\d+ checks? (failed|needs more trials): [^\n]+\n|^ {13,}\S[^\n]*\n", "", text, flags=re.M
@@ -57,7 +57,7 @@ def test_glances_are_short(shown, name):
 
 def test_a_review_prints_verdict_changes_risk_and_next_call_in_this_order(shown):
     review = shown["review"]
-    page = review.page()
+    page = review._page()
     lines = to_text(page, 200).splitlines()
     headline = headline_of(review)
     assert lines[0].startswith(f"Round {review.round.id[:8]}: ")
@@ -78,7 +78,7 @@ def test_a_review_prints_verdict_changes_risk_and_next_call_in_this_order(shown)
 def test_a_review_names_the_number_of_checks_that_failed_in_a_line(shown):
     review = shown["review"]
     failed = [check for check in review.checks().checks if check.verdict == "fail"]
-    lines = to_text(review.page(), 200).splitlines()
+    lines = to_text(review._page(), 200).splitlines()
     failures = [line for line in lines if "failed: " in line]
     assert len(failures) == bool(failed)
     if failed:
@@ -89,14 +89,14 @@ def test_why_and_details_hold_the_rest(shown):
     review = shown["review"]
     glance = str(review)
     reasons = str(review.why())
-    text = str(review.details)
+    text = str(review.why())
     changed = next(c for c in review.proposal.changes if c.kind != "keep")
     assert "space-filling" not in glance
     assert str(review.why(changed.name)).startswith(f"{changed.name}: ")
     assert str(review.why(changed.name)) in reasons
     for part in reasons.split("\n\n")[1:]:
         assert part in text
-    assert all(fold.title in text for fold in review.page().folds)
+    assert all(fold.title in text for fold in review._page().folds)
     with pytest.raises(AnalysisError, match="knows no topic 'lrr'; did you mean 'lr'"):
         review.why("lrr")
 
@@ -104,9 +104,9 @@ def test_why_and_details_hold_the_rest(shown):
 @pytest.mark.parametrize("name", ["review", "analysis", "winner"])
 def test_why_repeats_the_title_of_the_summary_and_nothing_else(shown, study, name):
     if name == "winner":
-        page = study.winner().page()
+        page = study.winner()._page()
     else:
-        page = shown[name].page()
+        page = shown[name]._page()
     evidence = page.why()
     assert (evidence.title, evidence.lead, evidence.calls) == (page.title, None, ())
     assert evidence.blocks
@@ -117,7 +117,7 @@ def test_the_size_of_the_next_round_is_one_number_everywhere(shown):
     review = shown["review"]
     assert review.advised_round.n <= review.round.n
     assert review.worth().n == review.preview().n == review.advised_round.n
-    assert [call.name for call in review.preview().page().calls] == ["review.accept"]
+    assert [call.name for call in review.preview()._page().calls] == ["review.accept"]
     assert review.next_step.n == review.advised_round.n
     checks = review.checks()
     assert checks["worth"].values["n"] == review.advised_round.n
@@ -147,7 +147,7 @@ def test_reports_are_short_before_their_folds(study, tmp_path):
     reports = words.reports_of(study, round_, tmp_path)
     decided = round_.propose(keep=False).analysis  # the evidence of the decision, not of later trials
     record = calibration_page(study.calibration(), named=True)
-    pages = decided.page(), study.winner().page(), record
+    pages = decided._page(), study.winner()._page(), record
     for page, name in zip(pages, ("report", "tree's report", "tree's report"), strict=True):
         assert rendered([summary_of(page)]) in reports[name]
     assert tuple(reports) == REPORTS

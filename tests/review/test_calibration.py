@@ -30,7 +30,7 @@ def test_a_tree_without_children_says_so(tree, root):
     calibration = tree.calibration()
     assert len(calibration) == 0
     assert calibration.frame.empty
-    assert [str(call) for call in calibration.page().calls] == ["round.propose().accept(n=100)"]
+    assert [str(call) for call in calibration._page().calls] == ["round.propose().accept(n=100)"]
     assert all(math.isnan(c.share) and c.n == 0 for c in calibration.coverage())
 
 
@@ -70,7 +70,7 @@ def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finishe
     text = entry_sentences(entry)
     assert text.startswith("Scored on 24 evenly drawn trials: the median is")
     assert "2 even audit trials would hit a better region of 10 % of the space cut off" in text
-    assert text in str(tree.calibration().details)
+    assert text in str(tree.calibration().why())
 
 
 @pytest.mark.slow

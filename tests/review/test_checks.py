@@ -218,7 +218,7 @@ def test_a_summary_names_checks_that_did_not_pass_and_details_name_all():
     all_checks = checks(trials(middle))
     assert sum(all_checks.counts.values()) == len(all_checks.checks)
     text = str(all_checks)
-    everything = str(all_checks.details)
+    everything = str(all_checks.why())
     for check in all_checks.checks:
         assert (f"\n{check.subject} " in text) == (check.verdict != "pass")
         assert says(check) in everything
@@ -255,7 +255,7 @@ def test_a_round_and_its_review_ask_the_same(tree, space):
 
 def test_a_row_of_the_checks_names_its_verdict(tree, space):
     review = tree.add_round(space, bowl, n=16, seed=2).run().propose()
-    rows = dict(review.checks().page().facts)
+    rows = dict(review.checks()._page().facts)
     words = {"fail": "failed", "warn": "warning", "unknown": "unknown"}
     for check in review.checks().checks:
         if check.verdict != "pass":

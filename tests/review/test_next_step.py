@@ -231,6 +231,6 @@ def test_the_next_call_runs_the_trials_that_the_first_line_is_about(tree):
     review = tree.add_round(space, waves, n=20, seed=1).run().propose()
     assert review.next_step.reasons[0].code == "more"
     assert review.worth().verdict == "CONTINUE"
-    first, second, *_ = review.page().calls
+    first, second, *_ = review._page().calls
     assert (first.name, first.options["n"]) == ("review.accept", review.worth().n)
     assert second == review.next_step.action

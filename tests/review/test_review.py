@@ -216,8 +216,8 @@ def test_an_edit_that_brings_a_choice_back_shows_its_parameters_as_used(tree):
 
     review = tree.add_round(space, score, n=20).run().propose()
     assert review.proposal["x"].kind == "leave"
-    assert "x" in [row[0].text for row in review.page().blocks[0].rows]
-    edited = review.edit(model=["good", "bad"]).page()
+    assert "x" in [row[0].text for row in review._page().blocks[0].rows]
+    edited = review.edit(model=["good", "bad"])._page()
     assert "x" not in [row[0].text for row in edited.blocks[0].rows]
     assert "x" not in [fold.about for fold in edited.folds]
     assert "reject('x')" not in str(review)
@@ -235,16 +235,16 @@ def test_a_preview_of_an_unchanged_space_has_no_risk(root):
 
 def test_a_preview_of_an_edit_shows_the_range_and_calls_that_can_be_typed(root):
     edited = root.propose().edit(dropout=(0, 0.2))
-    page = edited.preview(n=9).page()
+    page = edited.preview(n=9)._page()
     assert dict(page.blocks[0].rows)["Edited"] == "dropout 0 to 0.2"
     assert [str(call) for call in page.calls] == ["review.edit(dropout=(0, 0.2))", "review.accept(n=9)"]
-    assert "Edited" not in dict(root.propose().preview(n=9).page().blocks[0].rows)
+    assert "Edited" not in dict(root.propose().preview(n=9)._page().blocks[0].rows)
 
 
 def test_an_edit_that_keeps_no_trial_says_so(root):
     review = root.propose().edit(optimizer=refine.Categorical(["Lion"]))
     assert math.isnan(review.preview().best_kept)
-    top_trials = dict(review.page().facts)["Kept"]
+    top_trials = dict(review._page().facts)["Kept"]
     assert (top_trials.tone, f"{root.best['value']:.4f}" in top_trials.text) == ("bad", True)
 
 
@@ -283,4 +283,4 @@ def test_a_preview_compares_an_edit_with_a_proposal_only_where_one_was_made(tree
     assert review.original.volume_kept == 1
     preview = review.edit(a=(0.0, 0.4)).preview()
     assert preview.probability < preview.proposed_probability == 1
-    assert "proposed" not in str(preview.details)
+    assert "proposed" not in str(preview.why())

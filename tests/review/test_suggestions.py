@@ -59,7 +59,7 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
     of_bob = scores["agent:bob"]
     assert (of_ann.suggested, of_ann.decisions, of_ann.right) == (1, 0, 1)
     assert (of_bob.kept, of_bob.machine_right, scores["eve"].suggested) == (0, 1, 0)
-    text = str(calibration.details)
+    text = str(calibration.why())
     assert "agent:ann: Keeps" in text
     assert "1 suggestion" in text
     rows = calibration.frame.set_index("author")
@@ -80,7 +80,7 @@ def test_a_suggestion_is_shown_next_to_the_proposal_and_can_be_adopted(tree, roo
     (suggestion,) = review.suggestions
     assert suggestion.probability == pytest.approx(review.proposal.probability_of(bold(review).space))
     assert suggestion.volume_kept == pytest.approx(bold(review).volume_kept)
-    text = str(review.details)
+    text = str(review.why())
     assert suggestion.decision.author in text
     assert suggestion.decision.note in text
     report = review.report(tmp_path / "reports").read_text()
@@ -103,7 +103,7 @@ def test_a_suggestion_is_shown_next_to_the_proposal_and_can_be_adopted(tree, roo
     assert child.space == adopted.space
     assert root.propose().suggestions == ()
     assert tree.calibration().suggestions[0].taken == (child.id,)
-    assert child.id in str(tree.calibration().details)
+    assert child.id in str(tree.calibration().why())
 
 
 def test_the_page_takes_over_what_it_has_no_form_for(tree, root, review):

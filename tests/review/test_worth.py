@@ -82,7 +82,7 @@ def test_a_space_that_was_run_whole_gets_the_verdict_stop(tree):
     review = tree.add_round({"x": (0, 4), "y": (0, 4)}, small, n=25, seed=3).run().propose()
     worth = review.worth()
     assert (worth.verdict, worth.n, worth.left, worth.probability) == ("STOP", 0, 0, 0.0)
-    assert review.page().lead.text.startswith(headline_of(review).text)
+    assert review._page().lead.text.startswith(headline_of(review).text)
 
 
 def test_confirming_settles_what_it_asked_for():

@@ -35,8 +35,8 @@ def test_a_deterministic_objective_is_known_after_three_runs_more(tree, space):
     noise = round_.analyze().noise
     assert (noise.source, noise.deterministic, noise.sd, noise.n) == ("deterministic", True, 0.0, runs)
     assert round_.recommend().noise.deterministic
-    assert f"seen: {runs} repeats" in str(round_.propose().details)
-    shown = round_.propose().details, round_.propose().checks().details, round_.recommend().details
+    assert f"seen: {runs} repeats" in str(round_.propose().why())
+    shown = round_.propose().why(), round_.propose().checks().why(), round_.recommend().why()
     assert "retrain" not in "".join(map(str, shown))
     # It is known now, here and below.
     round_.run()

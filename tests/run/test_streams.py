@@ -29,7 +29,7 @@ root = tree.add_round(space, objective, n=30, seed=1)
 root.run(workers=int(sys.argv[1]), trials=12)
 root.run(machine=refine.Machine(workers=int(sys.argv[1]), hours=0.5))
 print(root.propose())
-print(root.propose().details)
+print(root.propose().why())
 root.add(repeat=1, seeds=2).run()
 with open("states", "w") as file:
     file.write(" ".join(root.trials["state"]))

@@ -229,7 +229,7 @@ def test_a_parameter_that_some_trials_did_not_read_is_offered_a_condition(tmp_pa
     root = refine.Tree("seen", store=str(tmp_path / "s.db")).add_round(space, training, n=60, seed=2)
     root.run()
     review = root.propose()
-    texts = {getattr(b, "text", ""): b for b in review.page().details.blocks}
+    texts = {getattr(b, "text", ""): b for b in review._page().details.blocks}
     (block,) = (b for text, b in texts.items() if text.startswith("The objective read momentum only"))
     assert "when=\"optimizer == 'sgd'\"" in str(block.call)
     declared = Float(0, 0.9, 10, when="optimizer == 'sgd'")
@@ -276,5 +276,5 @@ def test_reading_an_absent_parameter_names_its_condition(tree):
 
 def test_a_page_says_which_parameters_no_configuration_uses():
     narrowed = SPACE.replace({"optimizer": ["adam"]})
-    assert "not used: no configuration meets optimizer == 'sgd'" in str(narrowed.page())
-    assert "not used" not in str(SPACE.page())
+    assert "not used: no configuration meets optimizer == 'sgd'" in str(narrowed._page())
+    assert "not used" not in str(SPACE._page())

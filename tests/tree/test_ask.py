@@ -229,11 +229,11 @@ def test_regions_of_several_conditions_stand_in_brackets(bowl_tree):
     answer = bowl_tree.ask("layers == 1 and opt == 'rms'", better="layers == 5 or opt == 'sgd'")
     first = "(layers == 1 and opt == 'rms')"
     second = "(layers == 5 or opt == 'sgd')"
-    assert answer.page().title == f"Question: {first} against {second}"
+    assert answer._page().title == f"Question: {first} against {second}"
     undecided = replace(answer, verdict="open", probability=0.5, tie=0.0)
-    assert undecided.page().lead.text.startswith(f"Open: {first} or {second} may hold the better best, ")
+    assert undecided._page().lead.text.startswith(f"Open: {first} or {second} may hold the better best, ")
     plain = replace(undecided, question="layers == 1", better="opt == 'sgd'")
-    assert plain.page().lead.text.startswith("Open: layers == 1 or opt == 'sgd' may hold the better best, ")
+    assert plain._page().lead.text.startswith("Open: layers == 1 or opt == 'sgd' may hold the better best, ")
 
 
 def test_a_region_that_leads_by_about_the_tolerance_is_open(bowl_tree):
@@ -296,7 +296,7 @@ def test_parameters_of_two_models_compare_the_configurations_of_both(piped):
     answer = piped.ask("C >= 10 or depth == 4")
     assert answer.given == "model == 'svr' or model == 'gbt'"
     assert (answer.trials, answer.verdict) == (60, "yes")
-    conditions = [cell.text for label, cell in answer.page().facts if label == "Condition"]
+    conditions = [cell.text for label, cell in answer._page().facts if label == "Condition"]
     assert conditions == ["C exists only with model == 'svr'", "depth exists only with model == 'gbt'"]
 
 
@@ -320,8 +320,8 @@ def test_a_value_of_a_parameter_is_compared_with_its_other_values(piped):
 def test_a_question_outside_the_language_is_shown_as_it_was_read(bowl_tree):
     answer = bowl_tree.ask("opt = adam", given="lr 0.001..1")
     assert (answer.question, answer.given) == ("opt == 'adam'", "0.001 <= lr <= 1")
-    assert answer.page().title.startswith("Question, read as: opt == 'adam', ")
-    assert answer.again().page().title == answer.page().title
+    assert answer._page().title.startswith("Question, read as: opt == 'adam', ")
+    assert answer.again()._page().title == answer._page().title
     canonical = bowl_tree.ask("opt=='adam'", given="0.001 <= lr <= 1")
     assert not canonical._reread
     assert canonical == answer
@@ -637,7 +637,7 @@ def test_a_track_record_calls_the_only_author_you_and_a_report_names_everybody(t
 
     def askers():
         return [
-            cell.text.split()[0] for label, cell in tree.calibration().page().facts if label == "Questions"
+            cell.text.split()[0] for label, cell in tree.calibration()._page().facts if label == "Questions"
         ]
 
     tree.ask("layers <= 1", epsilon=0.03)

@@ -53,7 +53,7 @@ def test_half_of_a_first_round_follows_a_belief_and_no_test_uses_it(tree):
     positions = np.column_stack([SPACE[n].unit(c) for n, c in SPACE.columns(rows).items()])
     moved = posterior_of(analysis, positions).mean - posterior_of(without, positions).mean
     assert moved[0] > moved[1] + 0.02
-    assert len(root.propose().page().texts("belief")) == 1
+    assert len(root.propose()._page().texts("belief")) == 1
 
     root.run(n=50)
     assert (root.trials["origin"] == "exploit").sum() == 20
@@ -148,7 +148,7 @@ def test_edits_and_beliefs_are_scored_against_the_proposal(tree, tmp_path):
     assert contest.decided.best <= np.nanmax(lows)
     assert wider.id in frame.loc["ann", "child"]
 
-    text = str(calibration.details)
+    text = str(calibration.why())
     assert "edited 1 proposal" in text
     assert "People and proposals" in tree.report(tmp_path).read_text()
 

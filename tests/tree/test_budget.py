@@ -252,14 +252,14 @@ def test_advice_fits_into_the_budget_from_the_first_call_to_the_last(root, tree)
         advised = review.advised_round
         assert advised.n <= n_left - tree.budget_state.reserve()
         assert review.worth().n <= advised.n
-        assert f" {advised.n} trials" in review.page().lead.text
+        assert f" {advised.n} trials" in review._page().lead.text
         sizes.append(advised.n)
         child = review.accept().run()
         assert child.n == advised.n
         review = child.propose()
     assert sum(sizes) >= 30
     assert review.next_step.action.name == "tree.confirm"
-    assert "accept" not in str(review.page().calls[0])
+    assert "accept" not in str(review._page().calls[0])
     before = tree.budget_state.left
     assert before == tree.budget_state.reserve()
     tree.confirm()
@@ -295,9 +295,9 @@ def test_confirm_uses_the_trials_left_and_refuses_more(tree):
 def test_a_noisy_winner_that_ran_once_is_not_handed_over_silently(tree):
     tree.add_round(SPACE, noisy, n=20, budget=24, metric=refine.Goal("value", noise="retraining")).run()
     assert len(warnings_of(tree.winner())) == 1
-    assert str(tree.winner().page().calls[0]) == "tree.confirm()"
+    assert str(tree.winner()._page().calls[0]) == "tree.confirm()"
     tree.rounds[0].add(repeat=1, seeds=4).run()
-    spent = tree.winner().page()
+    spent = tree.winner()._page()
     assert spent.calls == ()
 
 
@@ -341,11 +341,11 @@ def test_a_paid_round_is_advised_if_the_verdict_without_a_budget_is_stop(tree):
     tree.budget = 100
     paid = first.propose(keep=False)
     assert paid.worth().verdict == "CONTINUE"
-    assert str(paid.page().calls[0]) == "review.accept(n=20, exploit=0.9)"
+    assert str(paid._page().calls[0]) == "review.accept(n=20, exploit=0.9)"
     tree.budget = 80
     spent = first.propose(keep=False)
     assert spent.worth().verdict == "STOP"
-    assert str(spent.page().calls[0]) == "tree.winner()"
+    assert str(spent._page().calls[0]) == "tree.winner()"
 
 
 def test_a_check_advises_no_more_repeats_than_are_left():
@@ -364,9 +364,9 @@ def test_a_judgement_asks_for_no_repeats_that_the_budget_lacks(tree):
     first = tree.add_round(SPACE, noisy, n=20, metric=refine.Goal("value", noise="retraining")).run()
     second, third = first.trials.sort_values("value").iloc[[-2, -3]].to_dict("records")
     pair = [{"x": trial["x"], "c": trial["c"]} for trial in (second, third)]
-    assert tree.judge(*pair).page().calls[0].name == "tree.judge"
+    assert tree.judge(*pair)._page().calls[0].name == "tree.judge"
     tree.budget = 21
-    assert tree.judge(*pair).page().calls[0].name == "judgement.why"
+    assert tree.judge(*pair)._page().calls[0].name == "judgement.why"
 
 
 def test_the_claim_of_a_dead_process_does_not_count(tree):
@@ -403,13 +403,13 @@ def test_a_tree_suggests_a_proposal_then_confirm_then_the_winner(tree):
     first = tree.add_round(
         SPACE, noisy, n=20, budget=60, metric=refine.Goal("value", noise="retraining")
     ).run()
-    assert str(tree.page().calls[0]) == f"tree[{first.id!r}].propose(risk=0.05)"
+    assert str(tree._page().calls[0]) == f"tree[{first.id!r}].propose(risk=0.05)"
     first.run(n=51)
     assert tree.budget_state.left == tree.budget_state.reserve() == 9
-    assert str(tree.page().calls[0]) == "tree.confirm()"
+    assert str(tree._page().calls[0]) == "tree.confirm()"
     first.add(repeat=3, seeds=3).run()
     assert tree.budget_state.left == 0
-    assert str(tree.page().calls[0]) == "tree.winner()"
+    assert str(tree._page().calls[0]) == "tree.winner()"
 
 
 @pytest.mark.slow
@@ -442,13 +442,13 @@ def test_a_doubtful_winner_with_repeats_states_its_runs_and_a_call_within_the_re
     won = replace(root.recommend(), budget=tree.budget_state)
     doubtful = replace(won, candidates=(won.candidates[0]._replace(replicates=(0.9, 0.91)),))
     doubtful = replace(doubtful, within=0.6, within_rows=0.6)
-    page = doubtful.page()
+    page = doubtful._page()
     assert facts_of(doubtful)["Runs"] == "3: the planned run and 2 repeats"
     assert "20 configurations" in facts_of(doubtful)["Doubt"]
     reserve_text = "; 7 kept to confirm the winner"
     assert tree.budget_state.reserve_text() == reserve_text
     assert str(page.calls[0]) == "tree.confirm(budget=9)"
-    assert replace(doubtful, within_rows=0.95).page().calls == ()
+    assert replace(doubtful, within_rows=0.95)._page().calls == ()
 
 
 def test_a_round_without_space_filling_trials_is_not_called_unfinished(tree):

@@ -71,7 +71,7 @@ def test_a_winner_read_again_asks_only_for_repeats_that_would_run(tree):
     tree.add_round(SPACE, noisy, n=24).run()
     won = tree.confirm(budget=20)
     assert won.race.verdict in ("budget", "decided")
-    assert tree.winner().page().calls == won.page().calls
+    assert tree.winner()._page().calls == won._page().calls
 
 
 @pytest.mark.slow

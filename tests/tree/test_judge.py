@@ -155,7 +155,7 @@ def test_a_clear_difference_of_too_few_runs_asks_for_runs_and_not_for_a_decision
     title = (
         "CONFIRM: better than the baseline so far; a verdict takes 3 runs under new seeds, so run 1 more seed"
     )
-    assert clear.page().title.startswith(title)
-    assert "not decided whether" in replace(clear, probability=0.8).page().title
+    assert clear._page().title.startswith(title)
+    assert "not decided whether" in replace(clear, probability=0.8)._page().title
     wide = replace(clear, low=-0.02, high=0.5)
     assert "interval: 0.02 worse to 0.5 better" in str(wide).replace("\n", " ")

@@ -190,7 +190,7 @@ def test_code_that_changed_in_mid_round_is_named_by_run_propose_and_checks(tree,
     with pytest.warns(refine.errors.RefineWarning, match="15 of its 15 finished"):
         round_.run()
     review = round_.propose()
-    assert "ran 2 versions" in str(review.details)
+    assert "ran 2 versions" in str(review.why())
     assert review.checks()["code"].verdict == "fail"
     assert "code" not in [c.key for c in tree.add_round(space, objectives.bowl, n=12).run().checks().checks]
 
@@ -247,6 +247,6 @@ def test_a_single_failure_does_not_come_before_the_proposal(tree):
         return params["x"]
 
     round_ = tree.add_round({"x": (0.0, 1.0, 5), "y": (0.0, 1.0, 5)}, objective, n=25).run()
-    names = [call.name for call in round_.page().calls]
+    names = [call.name for call in round_._page().calls]
     assert names[0] == "round.propose"
     assert names[-1] == "round.failures"

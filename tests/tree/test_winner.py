@@ -69,7 +69,7 @@ def test_a_round_recommends_one_of_its_own_whatever_its_origin(grown):
     won = child.recommend()
     assert {c.round for c in won.candidates} == {child.id}
     assert won.evaluated == child.trials["value"].notna().sum() < tree.winner().evaluated
-    assert f"out of {won.evaluated} configurations" in won.page().title
+    assert f"out of {won.evaluated} configurations" in won._page().title
     assert won.best_value == child.best["value"]
     row = child.trials[(child.trials["x"] - won.params["x"]).abs() < 1e-9]
     assert won.observed in row["value"].to_numpy()

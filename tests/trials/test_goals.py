@@ -223,7 +223,7 @@ def test_a_decision_prints_its_kind_author_choice_and_note(tree):
     root = tree.add_round(SPACE, network, metric=GOALS, n=12, seed=1).run()
     chosen = root.choose(int(root.front.index[0]), note="cheap", author="mia")
     facts = facts_of(chosen)
-    assert {chosen.kind, chosen.author} < set(chosen.page().title.split())
+    assert {chosen.kind, chosen.author} < set(chosen._page().title.split())
     assert f"lr {root.front['lr'].iloc[0]:g}" in facts["Chosen"]
     assert facts["Note"] == "cheap"
     assert str(chosen) == repr(chosen)

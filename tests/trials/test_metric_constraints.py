@@ -87,7 +87,7 @@ def test_effects_on_the_metric_and_on_feasibility_are_reported_separately(root):
     assert units.correlation.estimate > 0.2  # wide networks are better
     assert max(level.bad for level in units.levels) == 1.0  # and infeasible
     assert review.proposal.subject_to == (LIMIT,)
-    assert LIMIT in review.page().texts("claim")[0]
+    assert LIMIT in review._page().texts("claim")[0]
     assert review.analysis.findings["units"].of("fails_at", "fails_towards")
     assert review.analysis.feasibility.finished == 100
     space = review.proposal.space

@@ -455,7 +455,7 @@ def wide_study(tmp_path_factory):
 class Listed(Shown):
     """A result of many lines."""
 
-    def page(self):
+    def _page(self):
         return Page("Many", (Items(tuple(f"line {i}: ünïcode" for i in range(500))),))
 
     def to_dict(self):

@@ -82,14 +82,14 @@ def advised(review):
 
 
 def terminal(review, _):
-    text = to_text(review.page(), width=2000)
+    text = to_text(review._page(), width=2000)
     first = re.search(r"^Next +(.*)$", text, re.MULTILINE)[1]
     return text, first, values(re.search(r"review\.accept\([^)]*\)", text)[0], PYTHON)
 
 
 def notebook(review, _):
-    html = to_html(review.page())
-    first = next(iter(review.page().calls))
+    html = to_html(review._page())
+    first = next(iter(review._page().calls))
     assert str(first) in html.replace("&#x27;", "'")
     return html, str(first), values(re.search(r"review\.accept\([^)]*\)", html)[0], PYTHON)
 

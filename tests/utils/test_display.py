@@ -15,7 +15,7 @@ SENTENCE = "the best 20 % lie at the low end " * 4
 
 
 class Thing(Shown):
-    def page(self):
+    def _page(self):
         return PAGE
 
 

@@ -37,7 +37,7 @@ def root():
             "autopilot() got an unexpected keyword argument 'budgets'; did you mean 'budget'?",
         ),
         (
-            lambda: root().branch({"x": (0, 2)}, plan=refine.Plan(audit=0.1)),
+            lambda: root().branch({"x": (0, 2)}, audit=0.1),
             "Round.branch() got an unexpected keyword argument 'audit'; write plan=refine.Plan(audit=...)",
         ),
         (

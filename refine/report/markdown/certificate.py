@@ -99,7 +99,7 @@ def write_winner(won: Winner, home: Tree | Round, folder: Path, html: bool) -> P
     tools = next(reversed(reader.environments_of(pk, [key])), {})
     title = f"Certificate of the winner of {escape(round_.context.name)}{title}"
     search = _Search(won, rounds, round_, shown, tools)
-    page = won.page()
+    page = won._page()
     head: list[Part] = [replace(page, folds=()), page.folds[0].blocks[0]]
     if shown is not None:
         first = shown.table.iloc[0]

@@ -205,14 +205,14 @@ def round_report(facts: RoundReportInputs, folder: str | Path, *, html: bool = F
     if facts.analysis is not None and facts.glance is not None:
         details.append(Section("The proposal", [facts.glance]))
     if facts.winner is not None:
-        head += [Raw("## Winner"), summary_of(facts.winner.page())]
-        details.append(Section("The winner", [facts.winner.page()]))
+        head += [Raw("## Winner"), summary_of(facts.winner._page())]
+        details.append(Section("The winner", [facts.winner._page()]))
     head += [Raw("## The decision"), *decisions_parts(facts)]
     details += [section(facts) for section in DETAILED]
     if facts.glance is None and facts.proposal is not None:
-        details.append(Section("The proposal", [facts.proposal.page()]))
+        details.append(Section("The proposal", [facts.proposal._page()]))
     if facts.options is not None:
-        details.append(Section("Other risks", [facts.options.page()]))
+        details.append(Section("Other risks", [facts.options._page()]))
     evidence = [section(facts) for section in EVIDENCE]
     evidence.append(Section("Reproduce", [fence(facts.reproduce, "python")]))
     title = Raw(f"Round {code(facts.node.id)} of {escape(facts.tree)}")
@@ -228,7 +228,7 @@ def _header(facts: RoundReportInputs) -> list[Part]:
         best = f"The best observed {facts.metric} is {score(facts.finished['value'].iloc[0])}."
     head: list[Part] = [f"Configurations: {facts.planned}; trials: {facts.states}. {best}"]
     if facts.analysis is not None:
-        head = [summary_of(facts.glance or facts.analysis.page())]
+        head = [summary_of(facts.glance or facts.analysis._page())]
     if facts.node.note.strip():
         head.append(quote(facts.node.note))
     return head
@@ -419,7 +419,7 @@ def what_mattered(facts: RoundReportInputs) -> Section:
         return Section("Parameters with an effect", ["Too few trials have finished for an analysis."])
     parts: list[Part] = []
     if facts.glance is not None:
-        parts = [analysis.page()]
+        parts = [analysis._page()]
     if analysis.tested:
         title = "Correlation of every parameter with the metric"
         parts.append(Figure(title, "correlation", partial(figures.correlation, analysis)))
@@ -504,7 +504,7 @@ def optimism_section(facts: RoundReportInputs) -> Section | None:
     if facts.optimism is None:
         return None
     results = (facts.optimism, *facts.holdout_results)
-    return Section("Optimism of the best value", [result.page() for result in results])
+    return Section("Optimism of the best value", [result._page() for result in results])
 
 
 def curves_section(facts: RoundReportInputs) -> Section | None:
@@ -532,7 +532,7 @@ def checks_section(facts: RoundReportInputs) -> Section | None:
             draw = partial(getattr(figures, check.picture), facts.analysis)
             drawn[check.verdict == "pass"].append(Figure(question(check), name, draw))
     passed = Section("Figures of the checks that passed", drawn[True])
-    return Section("Checks", [facts.checks.page(), *drawn[False], passed])
+    return Section("Checks", [facts.checks._page(), *drawn[False], passed])
 
 
 def front_section(facts: RoundReportInputs) -> Section | None:
@@ -568,7 +568,7 @@ def against_parent(facts: RoundReportInputs) -> Section | None:
     """Differences from the parent, in words and as a figure of both populations; ``None`` for a root."""
     if (comparison := facts.comparison) is None:
         return None
-    parts: list[Part] = [comparison.page()]
+    parts: list[Part] = [comparison._page()]
     if comparison.populations is not None:
         parts += [populations_figure(comparison), CAUTION]
     return Section("Compared with its parent", parts)
@@ -623,14 +623,14 @@ def effects_summary(facts: RoundReportInputs) -> Section | None:
     """The parameters with an effect, unless the report begins with them."""
     if facts.analysis is None or facts.glance is None:
         return None
-    return Section("Parameters with an effect", [summary_of(facts.analysis.page())])
+    return Section("Parameters with an effect", [summary_of(facts.analysis._page())])
 
 
 def checks_summary(facts: RoundReportInputs) -> Section | None:
     """The checks that did not pass; ``None`` without checks."""
     if facts.checks is None:
         return None
-    return Section("Checks", [summary_of(facts.checks.page())])
+    return Section("Checks", [summary_of(facts.checks._page())])
 
 
 # Sections of the evidence in printed order; a section without content is ``None``.
@@ -730,6 +730,6 @@ def gather(round_: Round, proposal: Proposal | None = None) -> RoundReportInputs
         holdout_results=round_.holdout_results,
         checks=checks,
         winner=round_.recommend(),
-        glance=None if review is None else review.page(),
+        glance=None if review is None else review._page(),
         declared=round_._declared,
     )

@@ -78,8 +78,8 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
     if won is not None:
         link = f"[certificate]({quote_url(won.report(folder, html=html).name)})"
         winner_note = Raw(f"Evidence, search history and how to retrain the winner: its {link}.")
-        head += [Raw("## Winner"), summary_of(won.page()), winner_note]
-        details.append(Section("The winner", [won.page()]))
+        head += [Raw("## Winner"), summary_of(won._page()), winner_note]
+        details.append(Section("The winner", [won._page()]))
     head += [Raw("## The decisions"), figure, glance if small else None]
     on_way = [
         _step(by_id[key], entries.get(key), key in narrated, f"{number}. Round {key}")
@@ -101,9 +101,9 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
         if key in entries and entries[key].proposal is not None
     ]
     if last is not None:
-        opened_pages: list[Part] = [opening.page() for r in tree.rounds for opening in r.holdout_results]
+        opened_pages: list[Part] = [opening._page() for r in tree.rounds for opening in r.holdout_results]
         with contextlib.suppress(AnalysisError):
-            opened_pages.insert(0, last.optimism().page())
+            opened_pages.insert(0, last.optimism()._page())
         details.append(Section("Optimism of the best value", opened_pages))
     record = calibration_page(calibration, named=True)
     evidence.append(Section("Forecasts, claims and people", [summary_of(record)]))
@@ -202,7 +202,7 @@ def _proposal_folds(round_: Round, entry: Entry) -> list[Fold]:
     if entry.proposal is None:
         return []
     budgeted = round_._budget.budget is not None
-    folds = entry.proposal.page().folds
+    folds = entry.proposal._page().folds
     return [fold for fold in folds if fold.why and not (budgeted and fold.about == "n")]
 
 
@@ -212,6 +212,6 @@ def write_comparison(comparison: Comparison, folder: Path, html: bool) -> Path:
     title = Raw(
         f"Rounds {code(comparison.a)} and {code(comparison.b)} of {escape(comparison.rounds[0].context.name)}"
     )
-    head: list[Part] = [comparison.page(), populations_figure(comparison)]
+    head: list[Part] = [comparison._page(), populations_figure(comparison)]
     name = f"compare-{comparison.a}-{comparison.b}.md"
     return published(Path(folder) / name, title, head, html=html)

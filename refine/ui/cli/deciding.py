@@ -143,7 +143,7 @@ def propose(
             return
         parts = {"next_step": review.next_step, "worth": review._worth, "options": review.options()}
         data = {name: None if part is None else part.to_json() for name, part in parts.items()}
-        put_json({**data, **review.proposal.to_dict(), "page": review.page().to_dict()})
+        put_json({**data, **review.proposal.to_dict(), "page": review._page().to_dict()})
 
 
 @command(DECIDE)
@@ -164,13 +164,13 @@ def accept(
         if preview:
             previewed = review.preview(n=new.n)
             words = filter(None, ("refine accept STORE ROUND", edits.typed(), new.typed()))
-            out.put(previewed, completed(" ".join(words)), page=lambda: _of_which(review, previewed.page()))
+            out.put(previewed, completed(" ".join(words)), page=lambda: _of_which(review, previewed._page()))
             return
         child = review.accept(**with_plan(new.options()))
         _say_new(review.original.old, child, review.original.space)
         if target.round_name == "last":
             say("From now on, `last` names the new round.", err=True)
-        out.put(chosen(child), page=lambda: _of_which(review, child.page()))
+        out.put(chosen(child), page=lambda: _of_which(review, child._page()))
 
 
 @command(DECIDE)
@@ -186,7 +186,7 @@ def decline(
         review = Edits(risk=risk).review(round_)
         review.decline(note, author=author)
         branch = Action("round.branch", Symbol("space"))
-        out.put(round_, branch, page=lambda: _of_which(review, round_.page()))
+        out.put(round_, branch, page=lambda: _of_which(review, round_._page()))
 
 
 @command(DECIDE)

@@ -594,7 +594,7 @@ class Output:
     def put(self, result: Any, *calls: Action | str, page: Callable[[], Page] | None = None) -> None:
         """Prints a result as JSON, or as a page whose next calls are ``calls`` if given."""
         if not self.as_json:
-            show(self.unfolded(page() if page else result.page()), *calls)
+            show(self.unfolded(page() if page else result._page()), *calls)
             return
         from refine.utils.plain import plain
 

@@ -162,7 +162,7 @@ def _put_front(out: Output, won: Winner, rows: pd.DataFrame) -> None:
         Text("The front: trials that no other trial beats", "strong"),
         Grid(list(map(str, names)), texts),
     )
-    page = won.page()
+    page = won._page()
     out.put(won, page=lambda: replace(page, blocks=(*page.blocks, *front)))
 
 
@@ -171,7 +171,7 @@ def calibration(target: InTree, out: Explained) -> None:
     """Print the track record: forecasts of proposals, outcomes of their children, refuted narrowings."""
     with target.tree() as tree_:
         record = tree_.calibration()
-        out.put(record.frame, page=record.page)
+        out.put(record.frame, page=record._page)
 
 
 @command(LOOK)
@@ -429,7 +429,7 @@ def judge(
     pair = _configuration(a), _configuration(b)
     if table.options():
         judgement = table.judgement(epsilon)
-        out.put(judgement, page=lambda: replace(judgement.page(), calls=()))
+        out.put(judgement, page=lambda: replace(judgement._page(), calls=()))
         raise typer.Exit(_EXITS[judgement.verdict])
     with target.tree() as tree:
         with out.alone():

@@ -252,7 +252,7 @@ def run_order(order: Mapping[str, Any]) -> str:
         tree.machine = refine.Machine(progress=False, **Project({"machine": order["machine"]}).machine())
         if order["call"] == "confirm":
             confirmed = tree.confirm(**order["options"], **objective)
-            race = next((cell.text for name, cell in confirmed.page().facts if name == "Race"), "not run")
+            race = next((cell.text for name, cell in confirmed._page().facts if name == "Race"), "not run")
             return f"Race: {race}"
         before = len(round_.trials) + len(round_.replicates)
         if order["call"] == "add":

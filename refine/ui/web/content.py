@@ -80,7 +80,7 @@ AT_MOST = "\N{LESS-THAN OR EQUAL TO}"
 
 def review_content(review: Review[Round]) -> Content:
     """A round under review, without edits: panels by parameter, proposals by risk, checks."""
-    view = review.page()
+    view = review._page()
     options = review.options()
     analysis = review.analysis
     proposal = review.original

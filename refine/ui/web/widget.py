@@ -33,7 +33,7 @@ class ReviewWidget(anywidget.AnyWidget):  # type: ignore[misc]  # traitlets are 
     fallback = traitlets.Unicode().tag(sync=True)  # class of the output that a drawn widget hides
 
     def __init__(self, session: Session, review: Review) -> None:
-        page = review.page()
+        page = review._page()
         super().__init__(glance=to_html(page), fallback=f"refine-fallback-{uuid4().hex[:12]}")
         self._session = session
         self._text = to_text(page)

@@ -56,7 +56,7 @@ def test_trials_that_a_search_chose_are_judged_by_the_model_alone(tree, tpe, tmp
     assert all(c["q"] is None for c in stored["changes"])
     assert refine.Proposal.from_json(stored).digest == review.proposal.digest
     assert review.proposal.advice.n > 0
-    text = str(analysis.details) + str(review.details)
+    text = str(analysis.why()) + str(review.why())
     assert "these 60 trials" in text
     assert "nan" not in text
     assert review.accept(n=12).n == 12

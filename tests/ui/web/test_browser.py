@@ -45,7 +45,7 @@ def test_the_page_shows_the_numbers_of_the_review(viewed_page, viewed_round):
     for name, risk in risk_facts(review):
         place = opened.locator(f'.refine-facts [data-fact="{name}"] dd').first
         assert place.text_content() == (risk if isinstance(risk, str) else risk.text)
-    page = review.preview().page().to_dict()
+    page = review.preview()._page().to_dict()
     for name, value in page["blocks"][0]["facts"]:
         if name not in ("Kept", "Risk"):
             assert fact(opened, name) == (value if isinstance(value, str) else value["text"])
@@ -193,7 +193,7 @@ def test_unfinished_edits_stay_with_their_round(browser, root, tree):
 def claimed(review):
     """The texts of a proposal above its panels."""
     assert review.next_step.action.name == "review.accept"
-    page = review.page()
+    page = review._page()
     return [headline_of(review).text, " ".join([*page.texts("claim"), *page.texts("next")])]
 
 

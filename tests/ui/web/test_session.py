@@ -188,9 +188,9 @@ def test_a_preview_on_the_page_equals_the_preview_in_python(session_shown):
     expected = review.preview(n=40)
     assert (answer["n"], answer["left"]) == (expected.n, expected.left)
     facts = {entry["name"]: entry["text"] for entry in answer["facts"]}
-    assert f"Round       {facts['Round']}" in to_text(expected.page(), width=1000)
+    assert f"Round       {facts['Round']}" in to_text(expected._page(), width=1000)
     risks = {entry["name"]: entry["text"] for entry in answer["risks"]}
-    assert all(f"{name:<12}{text}" in to_text(review.page(), width=1000) for name, text in risks.items())
+    assert all(f"{name:<12}{text}" in to_text(review._page(), width=1000) for name, text in risks.items())
     assert facts["Space"].startswith(percent(expected.volume_kept))
     assert answer["code"] == (
         f'review = tree["{root.id}"].propose(risk=0.05)\n'
