@@ -201,7 +201,7 @@ def tables(url: str):
             keys = tree._context.store.records([each._stored.pk]).columns["key"]
             numbers = np.flatnonzero(each.trials["state"] == "excluded")
             excluded |= {(each.id, keys[i]) for i in numbers}
-            each.include(numbers)
+            each.exclude(numbers, undo=True)
             frames.append(each.trials.drop(columns="seconds").sort_values("cell").reset_index(drop=True))
         return frames, excluded
 

@@ -220,7 +220,7 @@ def winners(name: str, seed: int, folds: bool) -> Iterator[Winner]:
         root = study.add_round(
             t.levels, objective, name=name, n=TRIALS, seed=seed, metric=refine.Goal("value", noise="none")
         )
-        won = root.run(machine=QUIET).recommend()
+        won = root.run(machine=QUIET)._recommend()
         if won.new_data is not None:
             truth = t.new[number[tuple(won.params[n] for n in t.levels)]]
             yield Winner(won.observed, won.new_data.value, truth, won.new_data.low, won.new_data.high)

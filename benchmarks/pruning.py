@@ -146,7 +146,7 @@ def judged(on: Networks, made: refine.Round) -> dict:
     told = {"finished": int(finished.sum()), "stated": p.claim.probability}
     told |= {"true": true, "expected": expected}
     if pruned.any():
-        free = np.sort(ends[made.shown["behind"].isna().to_numpy()])
+        free = np.sort(ends[made._shown["behind"].isna().to_numpy()])
         stopping = made.checks()["stopping"].values
         lost = int((ends[pruned] >= free[-stopping["top"]]).sum())
         told |= {"true_lost": lost, "holds": bool(stopping["low"] <= lost <= stopping["high"]), **stopping}

@@ -236,7 +236,7 @@ def answers(study: str, table: Grid, evidence: str, questions: int, more: bool) 
                 root.branch(root.space, n=len(given), given=given).run(machine=QUIET)
             yield asked(answer.again(), stage)
             for child in tree.rounds[start_rounds:]:
-                tree.delete_round(child, note="the next question starts from the same trials")
+                tree.delete(child, note="the next question starts from the same trials")
 
 
 def auc(stated: np.ndarray, true: np.ndarray) -> float:

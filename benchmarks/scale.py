@@ -44,7 +44,7 @@ def finish_gaps(found: refine.Round) -> list[float]:
     from refine.store.schema import t
 
     query = select(t.trial.c.finished).where(t.trial.c.node == found._stored.pk).order_by(t.trial.c.pk)
-    with found.context.store.engine.connect() as connection:
+    with found._context.store.engine.connect() as connection:
         return list(connection.execute(query).scalars())
 
 
@@ -234,7 +234,9 @@ def fill_study(url: str, n: int) -> None:
     with refine.Tree("grown", store=url) as tree:
         found = tree.add_round(WIDE, trivial, n=n, seed=1)
         pk = found._stored.pk
-        fill(tree._context.store, pk, found.node, found.cells(), lambda p: p["lr"] * p["dropout"] + p["beta"])
+        fill(
+            tree._context.store, pk, found._node, found._cells(), lambda p: p["lr"] * p["dropout"] + p["beta"]
+        )
 
 
 def shaped(params: Any) -> float:
@@ -295,7 +297,7 @@ def evidence(rounds: int, trials: int) -> None:
 
 
 LOOKS: dict[str, Callable[[refine.Tree, refine.Round], Callable[[], object]]] = {
-    "open and print": lambda tree, first: lambda: str(refine.Tree("grown", store=tree.store, create=False)),
+    "open and print": lambda tree, first: lambda: str(refine.Tree("grown", store=tree._url, create=False)),
     "print again": lambda tree, first: (str(tree), lambda: str(tree))[1],
     "first paint of the page": lambda tree, first: lambda: page_of(first, "start", "pulse", "tree"),
     "pulse of the page": lambda tree, first: partial(page_of(first, "pulse").handle, {"type": "pulse"}),

@@ -97,7 +97,7 @@ def gallery(tree: refine.Tree) -> None:
 
 def live_page(tree: refine.Tree) -> None:
     """Writes the review page of the study as a file that opens without refine."""
-    tree.export_page(LIVE_PAGE)
+    tree.report(LIVE_PAGE)
 
 
 def benchmarks() -> None:

@@ -88,7 +88,7 @@ def only_edits(review: refine.Review) -> refine.Review:
 def by_autopilot(root: refine.Round, n: int, workers: int) -> list[refine.Round]:
     """Three more rounds with unchanged proposals; a second call resumes."""
     at, left = root, 4
-    while made := [child for child in at.children if child.node.author == "autopilot"]:
+    while made := [child for child in at.children if child._node.author == "autopilot"]:
         at, left = made[-1], left - 1
     last = refine.autopilot(at, rounds=left, n=n, machine=refine.Machine(workers=workers))
     found = []
@@ -99,7 +99,9 @@ def by_autopilot(root: refine.Round, n: int, workers: int) -> list[refine.Round]
     return found
 
 
-def row(who: str, number: int, found: refine.Round, workers: int, sealed: int, seeds: int) -> str:
+def row(
+    tree: refine.Tree, who: str, number: int, found: refine.Round, workers: int, sealed: int, seeds: int
+) -> str:
     """The best trial of a round: observed, under new seeds, and on the hold-out."""
     found.add(repeat=3, seeds=seeds).run(machine=refine.Machine(workers=workers, progress=False))
     optimism = found.optimism()
@@ -111,8 +113,8 @@ def row(who: str, number: int, found: refine.Round, workers: int, sealed: int, s
     with warnings.catch_warnings():
         # Every opening of the hold-out after the first warns. No selection is made by these values.
         warnings.simplefilter("ignore", UserWarning)
-        opening = found.open_holdout(
-            top=1, seeds=seeds, note="after all rounds", machine=refine.Machine(workers=workers)
+        opening = tree.open_holdout(
+            at=found, top=1, seeds=seeds, note="after all rounds", machine=refine.Machine(workers=workers)
         )
     value = float(opening.table["holdout"].iloc[0])
     interval = stats.wilson(value * sealed, sealed)
@@ -146,10 +148,10 @@ def main(out: Path, n: tuple[int, int], scale: float, workers: int) -> None:
             "| decided by | round | configurations | reported | best validation | its mean under new seeds "
             "| hold-out |",
             "|---|---:|---:|---:|---:|---:|---:|",
-            row("both", 1, root, workers, sealed, seeds),
+            row(tree, "both", 1, root, workers, sealed, seeds),
         ]
         for who, rounds in paths.items():
-            lines += [row(who, i, found, workers, sealed, seeds) for i, found in enumerate(rounds, 2)]
+            lines += [row(tree, who, i, found, workers, sealed, seeds) for i, found in enumerate(rounds, 2)]
         # The article ends with its last round, although all rounds have equal values.
         print("the tree's report:", tree.report(out / "reports", winner=paths["people"][-1]))
         for found in tree.rounds:

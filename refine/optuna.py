@@ -17,6 +17,7 @@ from refine.review.worth import CONTINUE, worth_of
 from refine.space.encoding import round_significant
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
+from refine.tree.exchange.optuna import to_study as to_study
 from refine.tree.round import Round
 from refine.tree.tree import Tree
 from refine.trials.goal import check_epsilon

@@ -142,7 +142,7 @@ class RefineSearchCV(BaseSearchCV):  # type: ignore[misc]  # nothing is known of
             return scored[_key(params)]
 
         def run(current: Round) -> None:
-            score([current.space.configuration(cell) for cell in current.cells()])
+            score([current.space.configuration(cell) for cell in current._cells()])
             current.run(machine=Machine(progress=False))
             if raised and self.error_score == "raise":
                 raise raised[0]

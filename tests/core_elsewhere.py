@@ -8,6 +8,7 @@ from pathlib import Path
 
 import refine
 from refine.errors import AnalysisError, RefineError
+from refine.tree.exchange.optuna import to_study
 
 
 def score(p):
@@ -79,7 +80,7 @@ def main():
     learned.run(workers=2)
     refused = {
         "tpe": said(lambda: tree.add_round(space, score, n=5, plan=refine.Plan(design="tpe"))),
-        "to_optuna": said(root.to_optuna),
+        "to_optuna": said(lambda: to_study(root)),
         "add_runs": said(lambda: tree.add_runs("sqlite:///other.db")),
         "web": said(lambda: served(root)),
         "notebook": said(proposal.show),

@@ -77,7 +77,7 @@ def study(name):
         answer = tree.ask(**edits)
         return {
             "ids": [round_.id for round_ in tree.rounds],
-            "cells": [child.cells(), root.trials["cell"].tolist(), grandchild.trials["cell"].tolist()],
+            "cells": [child._cells(), root.trials["cell"].tolist(), grandchild.trials["cell"].tolist()],
             "proposals": [shortened(first.proposal.to_json()), shortened(second.proposal.to_json())],
             "answer": [answer.verdict, f"{answer.probability:.6g}", f"{answer.cost:.6g}", answer.needed],
             "winner": tree.winner().params,

@@ -1043,7 +1043,7 @@ def _check_enough(parts: Sequence[EvidenceTable], count: int, space: Space) -> N
     if space.size <= n:
         reason = f", which are all configurations of the space{reason}"
         fix = "start a round with more levels, or use the best configuration"
-        calls = [Action("round.recommend")]
+        calls = [Action("tree.winner")]
     raise AnalysisError(
         f"an analysis needs at least {LEAST} finished trials inside the space, got {n} of "
         f"{plural(count, 'row')}{reason}; {fix}",

@@ -79,7 +79,7 @@ class KerasObjective:
             inputs. Needs a single two-dimensional ``x``, which may hold NaN for the transformer to impute.
         split_seed: Seed of the split.
         holdout: Share of rows, in (0, 1), that no round sees, taken off first, classes in proportion.
-            `Round.open_holdout` measures on these rows.
+            `Tree.open_holdout` measures on these rows.
         holdout_seed: Seed of the hold-out alone: another ``split_seed`` leaves the hold-out unchanged.
         splits: Number of random splits, with seeds derived from ``split_seed``; or a scikit-learn splitter
             (``KFold(5)``, ``GroupKFold(5)``, ``TimeSeriesSplit(5)``, ...), or a list of (training,

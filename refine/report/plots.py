@@ -112,8 +112,8 @@ class Plots:
             return self._given
         r = self._round
         snapshot = r._at_once()
-        trials = lineage(snapshot.context.reader, snapshot.context.path(r.node), r.goal)
-        digest = hashlib.sha256(pickle.dumps((r.metric, r.direction, trials))).hexdigest()
+        trials = lineage(snapshot._context.reader, snapshot._context.path(r._node), r._goal)
+        digest = hashlib.sha256(pickle.dumps((r._value, r._direction, trials))).hexdigest()
         cached = _ANALYSES.get(r)
         if cached is None or cached[0] != digest:
             cached = _ANALYSES[r] = digest, snapshot.analyze()
@@ -132,18 +132,18 @@ class Plots:
     def front(self, ax: Axes | None = None) -> Axes:
         """The trials by the first two goals, with the front, for rounds with several goals."""
         r = self._round
-        return figures.front(r.trials, r.goals, r.space, ax=ax)
+        return figures.front(r.trials, r._goals, r.space, ax=ax)
 
     @_figure
     def best_so_far(self, ax: Axes | None = None) -> Axes:
         """The best value after every trial."""
         r = self._round
-        return figures.best_so_far(values_of([r]), r.direction, r.metric, ax=ax)
+        return figures.best_so_far(values_of([r]), r._direction, r._value, ax=ax)
 
     @_figure
     def edf(self, ax: Axes | None = None) -> Axes:
         """Distribution of the values of finished space-filling trials, of this round and its ancestors."""
-        return figures.edf(populations(self._lineage()), self._round.metric, self._round.direction, ax=ax)
+        return figures.edf(populations(self._lineage()), self._round._value, self._round._direction, ax=ax)
 
     @_figure
     def curves(self, top: int = 4) -> Any:
@@ -161,7 +161,7 @@ class Plots:
                 "curves: the best trials reported no loss and no metric by epoch; call trial.report(epoch, "
                 "metrics)"
             )
-        return figures.curves(trials, r.metric, r.direction)
+        return figures.curves(trials, r._value, r._direction)
 
     def _edited(self, new: object, name: str | None) -> Any:
         """Parameters after the edits of ``new``; unknown names are left to the figure, which raises."""
@@ -254,10 +254,10 @@ def nodes_of(rounds: Sequence[RoundOverview]) -> list[figures.TreeNode]:
             best = float(r.best["value"])
         kind = ["branched", *r.kinds][-1]
         if r.parent is None:
-            kind = IMPORTED * (r.round.node.method == IMPORTED)
+            kind = IMPORTED * (r.round._node.method == IMPORTED)
         node = figures.TreeNode(r.id, r.parent, best, r.ended, r.n, kind, name=names[r.id])
         tags = tuple(tag for tag in r.tags if tag != names[r.id])
-        nodes.append(node._replace(tags=tags, note=r.round.node.note))
+        nodes.append(node._replace(tags=tags, note=r.round._node.note))
     return nodes
 
 
@@ -267,7 +267,7 @@ def names_in(rounds: Iterable[Round]) -> dict[str, str]:
     for r in rounds:
         if r.id in names:
             continue
-        context = r.context
+        context = r._context
         tags = {node_id: (tag,) for tag, node_id in reversed(context.reader.tags(context.tree).items())}
         names |= names_of({key: stored.node.parent for key, stored in context.nodes.items()}, tags)
     return names
@@ -279,9 +279,9 @@ def values_of(rounds: Sequence[Round]) -> list[figures.RoundValues]:
     names = names_in(rounds)
     values_of_rounds = []
     for r in rounds:
-        may_win = may_be_best(r.trials, r.space, r.node.allow_degenerate)
+        may_win = may_be_best(r.trials, r.space, r._node.allow_degenerate)
         values = np.where(may_win, np.asarray(r.trials["value"], dtype=float), np.nan)
-        parent = next((node.id for node in reversed(r.path[:-1]) if node.id in ids), None)
+        parent = next((node.id for node in reversed(r._path[:-1]) if node.id in ids), None)
         values_of_rounds.append(figures.RoundValues(r.id, parent, values, names[r.id]))
     return values_of_rounds
 
@@ -289,7 +289,7 @@ def values_of(rounds: Sequence[Round]) -> list[figures.RoundValues]:
 def _goal(rounds: Sequence[Round]) -> tuple[str, str]:
     """Direction and metric of the first round."""
     if rounds:
-        return (rounds[0].direction, rounds[0].metric)
+        return (rounds[0]._direction, rounds[0]._value)
     return ("maximize", "value")
 
 

@@ -179,19 +179,19 @@ def _importance_table(round_: Round) -> bytes:
 
 
 def _facts_of(round_: Round) -> RoundFacts:
-    node = round_.node
+    node = round_._node
     decision = ""
     if round_.parent is not None:
-        decision = ["", *(d.proposal for d in round_.parent.decisions if d.child == node.id)][-1]
+        decision = ["", *(d.proposal for d in round_.parent._decisions if d.child == node.id)][-1]
     return RoundFacts(
-        tree=round_.context.name,
+        tree=round_._context.name,
         id=node.id,
         parent=node.parent or "",
         decision=decision,
         author=node.author,
         note=round_.note,
-        metric=round_.metric,
-        direction=round_.direction,
+        metric=round_._value,
+        direction=round_._direction,
         n=round_.n,
     )
 
@@ -200,8 +200,8 @@ def _finished_trials(round_: Round) -> list[FinishedTrial]:
     """The ended trials of a round, replicates included, as passed to hooks."""
     from refine.space.space import decode_configuration
 
-    records = round_.context.reader.records([round_._stored.pk], curves=True, replicates=True)
-    metric = Metric.parse(round_.metric, round_.context.scores)
+    records = round_._context.reader.records([round_._stored.pk], curves=True, replicates=True)
+    metric = Metric.parse(round_._value, round_._context.scores)
     rows = records.columns
     trials = []
     for i, (configuration, metrics) in enumerate(zip(records.configurations, records.metrics, strict=True)):

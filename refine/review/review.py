@@ -112,7 +112,7 @@ class Review(Shown, Generic[R]):
 
     def _known_choices(self, name: str) -> tuple[str, ...]:
         """Labels of the choices of a parameter in all spaces of the tree."""
-        spaces = [stored.node.space for stored in self.round.context.nodes.values()]
+        spaces = [stored.node.space for stored in self.round._context.nodes.values()]
         parameters = [space[name] for space in spaces if name in space]
         labels = [
             label for choices in parameters if isinstance(choices, Categorical) for label in choices.labels
@@ -141,7 +141,7 @@ class Review(Shown, Generic[R]):
     def _data(self) -> JsonObject:
         """The review's numbers; the round without the open store and functions behind it."""
         inputs = {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name != "round"}
-        return {"round": {**self.round._data(), "node": plain(self.round.node)}, **inputs}
+        return {"round": {**self.round._data(), "node": plain(self.round._node)}, **inputs}
 
     @cached_property
     def _decided(self) -> tuple[Space, dict[str, tuple[Parameter, Parameter]], tuple[Change, ...]]:
@@ -188,7 +188,7 @@ class Review(Shown, Generic[R]):
             >>> [(row.risk, row.up_to, row.top_kept) for row in review.options().rows]
             [(0.05, 0.05, 3), (0.15, 0.3, 2)]
         """
-        return options_of(self.original, self.analysis, self.round.node.allow_degenerate)
+        return options_of(self.original, self.analysis, self.round._node.allow_degenerate)
 
     def at(self, risk: float) -> Self:
         """The same review at another risk, from 0.01 to 0.3, or to the proposed one.
@@ -275,13 +275,13 @@ class Review(Shown, Generic[R]):
     @cached_property
     def next_step(self) -> NextStep:
         """The next step: decide, run more of this round, or repeat the best; with reasons and cost."""
-        exploit = self.round.node.exploit
+        exploit = self.round._node.exploit
         return next_step_of(self.analysis, self.original, self._planned_cost, exploit, self.budget)
 
     @property
     def _planned_cost(self) -> int:
         """Cost of the round's trials in full trainings; their number without a fidelity."""
-        return max(1, full_trainings(self.round.space, self.round.n, self.round.node.exploit))
+        return max(1, full_trainings(self.round.space, self.round.n, self.round._node.exploit))
 
     @cached_property
     def _worth(self) -> Worth | None:
@@ -481,7 +481,7 @@ class Review(Shown, Generic[R]):
         if edits is not None or named:
             edited_review = self.edit(edits, **named)
         n = n or edited_review.advised_round.n
-        allow_degenerate = self.round.node.allow_degenerate
+        allow_degenerate = self.round._node.allow_degenerate
         space = edited_review.space
         preview = preview_of(
             self.original,
@@ -543,7 +543,7 @@ class Review(Shown, Generic[R]):
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
         """Suggestions on this round that no decision has taken over yet, with claims on this evidence."""
-        return suggestions_beside(self.original, self.round.decisions)
+        return suggestions_beside(self.original, self.round._decisions)
 
     def take(self, suggestion: Suggestion | int) -> Self:
         """The same review with the bounds of a suggestion as its only edits.

@@ -117,7 +117,7 @@ def open_holdout(
     visit: Visit,
     machine: Machine,
 ) -> HoldoutResult:
-    """Opens a round's hold-out: see :meth:`refine.Round.open_holdout`.
+    """Opens a round's hold-out: see :meth:`refine.Tree.open_holdout`.
 
     Earlier openings are looked for in its branch.
 

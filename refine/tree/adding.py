@@ -201,7 +201,7 @@ def _warn_of_unused(space: Space) -> None:
 
 def _first_size(tree: TreeRecord, budget: Budget, existing: StoredNode | None, space: Space) -> int | None:
     """Default size of a root under the budget of the tree; ``None`` without a budget of trials."""
-    state = tree.budget_state
+    state = tree.budget
     named = fidelity_of(space)
     if named is not None:
         state = replace(state, cheap_cost=named[1].cost, mean_cost=named[1].mean_cost)

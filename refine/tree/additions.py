@@ -168,14 +168,14 @@ def _plan(round_: RoundRecord, plan: _Plan) -> None:
         RoundBusyError: Another call runs the round.
         DesignError: The budget of the tree is too small.
     """
-    context = round_.context
+    context = round_._context
     store = context.store
     context.stored(round_.id)  # raises NotFoundError if another process removed the round
     with store.lease(round_._stored.pk, f"round {round_.id}"):
         n = round_.n + plan.evenly + plan.by_model
         additions = [*_exploit(round_, plan), *_repeats(round_, plan)]
         if additions or plan.configurations or n > round_.n:
-            store.add_node(context.tree, round_.node, n, given=[*plan.configurations, *additions])
+            store.add_node(context.tree, round_._node, n, given=[*plan.configurations, *additions])
 
 
 def _exploit(round_: RoundRecord, plan: _Plan) -> list[Addition]:
@@ -183,7 +183,7 @@ def _exploit(round_: RoundRecord, plan: _Plan) -> list[Addition]:
     if not plan.by_model:
         return []
     stored = round_._stored
-    planned = round_.context.store.beside(stored.pk)
+    planned = round_._context.store.beside(stored.pk)
     first = stored.off_design(planned) - sum(b.origin != "exploit" for b in planned)
     return [Addition("", first, first + plan.by_model, plan.per)]
 
@@ -192,7 +192,7 @@ def _repeats(round_: RoundRecord, plan: _Plan) -> list[Addition]:
     """The repeats of an addition, without those that are planned already."""
     if not plan.repeat:
         return []
-    keys = best_keys(round_._records(), round_.goal)
+    keys = best_keys(round_._records(), round_._goal)
     existing = repeats_of(round_._stored.additions)
     return [
         Addition(key, 0, plan.seeds)
@@ -203,8 +203,8 @@ def _repeats(round_: RoundRecord, plan: _Plan) -> list[Addition]:
 
 def _encoded(round_: RoundRecord, configurations: Sequence[Mapping[str, object]]) -> list[Encoded]:
     """Configurations as the store holds them, after a check of the round and of the budget."""
-    if not round_.node.adaptive:
-        design_named(round_.node.method)
+    if not round_._node.adaptive:
+        design_named(round_._node.method)
     round_._budget.check(len(configurations), f"round {round_.id}", "add {left} or fewer")
     return [("given", encode_configuration(c)) for c in configurations]
 
@@ -220,10 +220,10 @@ def check_addition(round_: RoundRecord, n: int, exploit: float | None) -> int:
         raise DesignError(f"n must be a whole number >= 1 of trials to add, got {n!r}; write add(6)")
     check_shares(exploit)
     by_model = round((exploit or 0.0) * n)
-    if by_model and round_.node.adaptive:
+    if by_model and round_._node.adaptive:
         raise DesignError(
-            f"exploit= does not go with the design {round_.node.method!r}, which chooses every configuration "
-            "itself; leave exploit out"
+            f"exploit= does not go with the design {round_._node.method!r}, which chooses every "
+            "configuration itself; leave exploit out"
         )
     extended_size(round_, n, planned=round_.n)
     round_._budget.check(n, f"round {round_.id}", "ask for n={left} or fewer")

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from refine.review.decision import check_author
 from refine.review.next_step import trials_for_rounds
 from refine.space.encoding import label
 from refine.tree.question_evidence import Basis, Question, basis_of
+from refine.tree.questions import Questions, questions
 from refine.tree.round import Round
 from refine.tree.settling import outlook_about, settling_trials
 from refine.tree.tree_record import TreeRecord
@@ -134,6 +135,11 @@ class Answer(Shown):
         return _kept(self._tree, answered(self._tree, self._asked), self._author)
 
 
+@overload
+def ask(self: TreeRecord) -> Questions: ...  # type: ignore[overload-overlap]
+
+
+@overload
 def ask(
     self: TreeRecord,
     question: str | None = None,
@@ -145,13 +151,30 @@ def ask(
     guess: float | None = None,
     author: str | None = None,
     **bounds: object,
-) -> Answer:
+) -> Answer: ...
+
+
+def ask(
+    self: TreeRecord,
+    question: str | None = None,
+    *,
+    given: str | None = None,
+    better: str | None = None,
+    epsilon: float | Mapping[str, float] | None = None,
+    at: Round | str | None = None,
+    guess: float | None = None,
+    author: str | None = None,
+    **bounds: object,
+) -> Answer | Questions:
     """Answers a question about a part of the space: is the best value inside as good as the best anywhere?
 
     The space is that of the first round, before any narrowing, unless ``at`` names another round. The
     evidence is all finished trials of the tree inside that space. The first answer on new evidence takes as
-    long as a proposal; later answers reuse its model. Question and answer are stored: :meth:`questions` lists
-    them, and :meth:`calibration` scores the answer by later trials.
+    long as a proposal; later answers reuse its model. Question and answer are stored, and :meth:`calibration`
+    scores the answer by later trials.
+
+    ``tree.ask()`` lists the stored questions with their answers over time, and suggests up to three whose
+    answer would change a decision on the newest proposal.
 
     Args:
         question: A condition: ``"num_layers <= 2"``, ``"model = svr"``, ``"lr 0.003..0.3"``. The answer has
@@ -161,7 +184,7 @@ def ask(
         given: A condition: only configurations within are compared.
         better: A second region: which of the two regions holds the better best? Or a value of the parameter
             ``question``: is the value better than the other values?
-        epsilon: Tolerance, in units of the metric; default :attr:`Round.epsilon` of the round, else the
+        epsilon: Tolerance, in units of the metric; default that of the round's goal, else the
             smallest loss that the trials can detect. Of several goals a mapping by metric.
         at: The round whose space the question is about: a round, its id, tag or path, or ``"last"``. Default
             the first round with the asked parameters on the way to the newest round.
@@ -181,6 +204,8 @@ def ask(
         >>> tree.ask("lr", better="1.5").question
         'lr == 1.5'
     """
+    if question is None and given is None and better is None and not bounds:
+        return questions(self)
     if guess is not None and not (is_real(guess) and 0 <= guess <= 1):
         raise AnalysisError(
             f"guess must be your chance of a yes, from 0 to 1, got {guess!r}; for 80 % write guess=0.8"
@@ -188,7 +213,7 @@ def ask(
     author = check_author(author)
     about = None
     if at is not None:
-        about = self.round(at).id
+        about = self[at].id
     answer = answered(self, Question(question, given, better, epsilon, bounds, about))
     return _kept(self, answer, author, guess)
 
@@ -202,7 +227,7 @@ def _settling_configurations(
     A settled question needs none, unless a number is given; then a warning says so.
     """
     answer = settle
-    tree = TreeRecord._of(round_.context)
+    tree = TreeRecord._of(round_._context)
     if isinstance(answer, str):
         answer = answered(tree, Question(answer, None, None, None, {}, round_.id))
     if not isinstance(answer, Answer):

@@ -124,12 +124,12 @@ def autopilot(
     check_shares(exploit, audit)
     check_per(per)
     first = _first_round(start)
-    chosen = first.context.machine(machine)
+    chosen = first._context.machine(machine)
     started = time.monotonic()
     parent = first.parent
     if isinstance(start, Tree) and parent is not None and _is_search(first):
         first = parent  # resumes the search
-    imported = first.node.method == IMPORTED
+    imported = first._node.method == IMPORTED
     if budget is None and not any(value is not None for value in of_rounds.values()):
         budget = _left_of_tree(first)
     with workers_kept():
@@ -137,7 +137,7 @@ def autopilot(
             trials, seconds = _checked(budget, 0 if imported else first.n)
             if seconds == math.inf:
                 further = int(trials) - sum(map(_spent, [first, *_searches(first)]))
-                first.context.budget.check(max(0, further), "autopilot", "search less: budget={left} more")
+                first._context.budget.check(max(0, further), "autopilot", "search less: budget={left} more")
             return _Search(first, trials, seconds, per, chosen, started).run()
         if imported:
             current = first
@@ -145,7 +145,7 @@ def autopilot(
             current = run_extended(first, TaskSource(), rest_of(chosen, started), per=per)
         for _ in range((5 if rounds is None else rounds) - 1):
             if (
-                current.node.method != IMPORTED and len(current.trials) < current.n
+                current._node.method != IMPORTED and len(current.trials) < current.n
             ):  # stopped by the hours of the machine
                 break
             review, remaining = _proposed(current, first, accepted_risk)
@@ -155,7 +155,7 @@ def autopilot(
             if size < 1:  # the budget of the tree is spent
                 break
             # An earlier decision stands, although repeats may have been added since.
-            decided = any(child.node.author == AUTHOR for child in current.children)
+            decided = any(child._node.author == AUTHOR for child in current.children)
             if not decided and review.worth(n=size, exploit=exploit, audit=audit).verdict != "CONTINUE":
                 break
             plan = Plan(exploit=exploit, audit=audit)
@@ -224,7 +224,7 @@ def _left_of_tree(first: Round) -> int | timedelta | None:
 
     Trials of the round and of an earlier search count as spent by the search.
     """
-    state = first.context.budget
+    state = first._context.budget
     if isinstance(state.budget, str):
         return timedelta(seconds=max(1.0, state.seconds_left))
     if state.left is None:
@@ -238,12 +238,12 @@ def _searches(first: Round) -> list[Round]:
 
 
 def _is_search(round_: Round) -> bool:
-    return round_.node.author == AUTHOR and round_.node.exploit == 1
+    return round_._node.author == AUTHOR and round_._node.exploit == 1
 
 
 def _spent(current: Round) -> int:
     """Number of trials run in a round, repeats included."""
-    if current.node.method == IMPORTED:
+    if current._node.method == IMPORTED:
         return len(current.replicates)
     return len(current.replicates) + len(current.trials)
 
@@ -276,11 +276,11 @@ class _Search:
     def run(self) -> Round:
         """Searches; with large noise, the search ends with a race of the plausible winners."""
         first = self.first
-        if first.node.method != IMPORTED:
+        if first._node.method != IMPORTED:
             self._run(first)
         while (missing := LEAST - int(first.trials["value"].notna().sum())) > 0:
             additional = min(missing, left_to_run(first, first.space), self.trials - _spent(first))
-            if first.node.method == IMPORTED or additional < 1:
+            if first._node.method == IMPORTED or additional < 1:
                 break
             self._run(first, n=first.n + int(additional))
         last = self._until(1 - CONFIRM_SHARE)
@@ -291,7 +291,7 @@ class _Search:
         if last.id == first.id or race < _LEAST_RACE or not self._noisy(last):
             return self._until(1.0)
         tree = TreeRecord()
-        tree._context = first.context
+        tree._context = first._context
         confirm(tree, race, _RACERS, machine=rest_of(self.machine, self.started))
         return last
 

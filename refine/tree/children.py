@@ -67,11 +67,11 @@ class DecidedRound(RoundRecord):
         """
         assert decision.space is not None
         space = decision.space
-        store = self.context.store
+        store = self._context.store
         node, tools = self._child_node(decision, spec, audited=analysis is not None)
         if analysis is not None and node.belief is not None:
             analysis = replace(analysis, declared_belief=AttributedBelief(node.belief))
-        existing = store.nodes(self.context.tree).get(node.id)
+        existing = store.nodes(self._context.tree).get(node.id)
         before: frozenset[str] = frozenset()
         if existing is not None:
             inherited = store.inherited(existing.pk)
@@ -80,7 +80,7 @@ class DecidedRound(RoundRecord):
             inherited = frozenset(completed_keys(space, (*path, node), records))
             before = inherited
             if node.audit:
-                before = inherited | completed_keys(self.space, (*path, self.node), records)
+                before = inherited | completed_keys(self.space, (*path, self._node), records)
         encoded_given = [("given", encode_configuration(p)) for p in spec.given]
         count = self._child_size(node, spec, existing, len(inherited), encoded_given)
         extra: list[Encoded] = []
@@ -99,7 +99,7 @@ class DecidedRound(RoundRecord):
             planned = existing.n
         write_child = partial(
             store.add_node,
-            self.context.tree,
+            self._context.tree,
             node,
             count,
             inherited=inherited,
@@ -115,8 +115,8 @@ class DecidedRound(RoundRecord):
                     f"round {node.id}: this branch exists already; it keeps its {existing.n:,} "
                     f"configurations, and run() runs only the {count - existing.n:,} new ones"
                 )
-        self.context.keep_tools(node, *tools)
-        return type(self)(self.context, node, self.metric, self.direction)
+        self._context.keep_tools(node, *tools)
+        return type(self)(self._context, node, self._value, self._direction)
 
     def _child_node(
         self, decision: Decision, spec: RoundSpec, *, audited: bool
@@ -124,15 +124,15 @@ class DecidedRound(RoundRecord):
         """The node of a child, and its sampler and pruner of Optuna."""
         assert decision.space is not None
         space = decision.space
-        method = self.node.method
+        method = self._node.method
         sampler = None
         plan = spec.plan
         if plan.design is not None:
             method, sampler = design_of(plan.design)
-        elif self.node.adaptive or method == IMPORTED:
+        elif self._node.adaptive or method == IMPORTED:
             method = Sobol.method
-        rule, tool = check_pruner(plan.pruner, self._metric, self.node.pruner)
-        seed = self.node.seed
+        rule, tool = check_pruner(plan.pruner, self._metric, self._node.pruner)
+        seed = self._node.seed
         if spec.seed is not None:
             seed = check_seed(spec.seed)
         exploit = 0.0
@@ -144,7 +144,7 @@ class DecidedRound(RoundRecord):
         stored = self._stored.node
         # The child takes the metric of this handle, not the stored metric.
         node = replace(
-            self.node,
+            self._node,
             parent=self.id,
             space=space,
             method=method,
@@ -155,8 +155,8 @@ class DecidedRound(RoundRecord):
             pruner=rule,
             rows=None,
             belief=stated_belief(plan.belief, space),
-            metric=self.metric,
-            direction=self.direction,
+            metric=self._value,
+            direction=self._direction,
             epsilon=stored.epsilon,
             declared=NOTHING,
             note=decision.note,
@@ -206,7 +206,7 @@ class DecidedRound(RoundRecord):
 
         Warns if a repeated decision has another note or a smaller size.
         """
-        store = self.context.store
+        store = self._context.store
         stored = self._stored
         earlier = [Decision.from_json(json.loads(content)) for content, _ in store.decisions(stored.pk)]
         first = next((d for d in earlier if d.digest == decision.digest), None)
@@ -221,13 +221,13 @@ class DecidedRound(RoundRecord):
 
     def _keep_proposal(self, proposal: Proposal, *, again: bool = False) -> None:
         """Stores a proposal, unless stored; ``again`` makes a stored one the latest."""
-        self.context.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps(), again)
+        self._context.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps(), again)
 
     def _checks(self, analysis: Analysis, proposal: Proposal | None, worth: Worth | None) -> Checks:
         snapshot = self._at_once()
         curves = read_curves(*snapshot._judged, analysis.noise.sd)
-        degenerate = self.node.allow_degenerate
-        reader = snapshot.context.reader
+        degenerate = self._node.allow_degenerate
+        reader = snapshot._context.reader
         pk = snapshot._stored.pk
         before, best_kept = snapshot._best_before()
         context = ChecksContext(
@@ -238,9 +238,9 @@ class DecidedRound(RoundRecord):
             best_kept=best_kept,
             allow_degenerate=degenerate,
             worth=worth,
-            stopping=read_stopping(reader, snapshot._stored, snapshot.goal),
-            epochs=read_epochs(reader, pk, snapshot.goal),
-            reported_epochs=read_reported_epochs(reader, pk, snapshot.goal),
+            stopping=read_stopping(reader, snapshot._stored, snapshot._goal),
+            epochs=read_epochs(reader, pk, snapshot._goal),
+            reported_epochs=read_reported_epochs(reader, pk, snapshot._goal),
             expected=expected_of_best(snapshot),
             n_left=snapshot._budget.left,
         )
@@ -353,10 +353,10 @@ def choose(
     """
     note = check_note(note)
     author = check_author(author)
-    if len(self.goals) == 1:
+    if len(self._goals) == 1:
         raise ReviewError(
             f"round {self.id} has one goal, so that its front is its best trial; of that one",
-            Action("round.recommend"),
+            Action("tree.winner"),
         )
     configurations = self._records().configurations
     front = {int(i): dict(configurations[int(i)]) for i in self.front.index}
@@ -396,7 +396,7 @@ def check_room_for_given(n: int, encoded: Sequence[Encoded]) -> None:
 def left_to_run(parent: RoundRecord, space: Space) -> int:
     """Upper bound on the configurations of a child's space that no round of the path has completed."""
     path, records = _path_records(parent)
-    done = completed_keys(space, (*path, replace(parent.node, parent=parent.id, space=space)), records)
+    done = completed_keys(space, (*path, replace(parent._node, parent=parent.id, space=space)), records)
     return max(0, feasible(space).high - len(done))
 
 
@@ -406,10 +406,10 @@ def _keys(encoded: Sequence[Encoded]) -> frozenset[str]:
 
 def _path_records(round_: RoundRecord) -> tuple[tuple[Node, ...], dict[str, Records]]:
     """The path to a round, and the trials of its nodes by id, read by one statement."""
-    nodes: Mapping[str, StoredNode] = round_.context.store.nodes(round_.context.tree)
-    path = path_to(round_.node, nodes)
+    nodes: Mapping[str, StoredNode] = round_._context.store.nodes(round_._context.tree)
+    path = path_to(round_._node, nodes)
     pks = {above.id: nodes[above.id].pk for above in path}
-    snapshot = round_.context.store.snapshot().together(pks.values())
+    snapshot = round_._context.store.snapshot().together(pks.values())
     return path, {i: snapshot.records([pk]) for i, pk in pks.items()}
 
 

@@ -97,20 +97,20 @@ def diff(self: TreeRecord, a: Round | str, b: Round | str) -> Comparison:
         >>> round(tree.diff(root, child).volume_kept, 2)
         0.04
     """
-    return difference(self._resolve(a), self._resolve(b))
+    return difference(self[a], self[b])
 
 
 def difference(first: Round, second: Round) -> Comparison:
     """Differences between two rounds; see :meth:`refine.Tree.diff`."""
-    x = first.node
-    y = second.node
+    x = first._node
+    y = second._node
     settings = {name: (getattr(x, name), getattr(y, name)) for name in _SETTINGS}
     best = [math.nan if (row := round_.best) is None else float(row["value"]) for round_ in (first, second)]
     populations = None
     # An AnalysisError: trials were stopped for being behind, or too few have finished.
     with contextlib.suppress(AnalysisError):
         if first._judged_by == second._judged_by:
-            populations = compare_rounds(population(first), population(second), first.direction)
+            populations = compare_rounds(population(first), population(second), first._direction)
     return Comparison(
         a=first.id,
         b=second.id,
@@ -134,18 +134,18 @@ def check_studies(tree: TreeRecord, other: TreeRecord | None) -> None:
     for argument, study in (("tree", tree), ("beside", other)):
         if study is not None and not len(study):
             raise NotFoundError(
-                f"tree {study.name!r} has no round to show; add one", Action(f"{argument}.add_round", ...)
+                f"tree {study._name!r} has no round to show; add one", Action(f"{argument}.add_round", ...)
             )
     if other is None:
         return
-    a, b = (f"tree {study.name!r} of {study.store}" for study in (tree, other))
+    a, b = (f"tree {study._name!r} of {study._url}" for study in (tree, other))
     store = tree._context.store
     other_store = other._context.store
     same_database = store.engine.url == other_store.engine.url and not store.in_memory
-    if tree.name == other.name and (store is other_store or same_database):
+    if tree._name == other._name and (store is other_store or same_database):
         raise ReviewError(f"two different studies can be compared, got {a} twice; name another store or tree")
-    first = tree.rounds[0].node
-    second = other.rounds[0].node
+    first = tree.rounds[0]._node
+    second = other.rounds[0]._node
     if first.judged_by != second.judged_by:
         raise ReviewError(
             f"studies on one page must be judged by one metric in one direction, got {judged(first)} in "
@@ -162,4 +162,4 @@ def check_studies(tree: TreeRecord, other: TreeRecord | None) -> None:
 def population(round_: Round) -> pd.DataFrame:
     """Trials of a round without degenerate and infeasible ones, which count as failed."""
     trials = round_.trials
-    return trials[~barred_rows(trials, round_.space, round_.node.allow_degenerate)]
+    return trials[~barred_rows(trials, round_.space, round_._node.allow_degenerate)]

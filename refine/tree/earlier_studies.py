@@ -34,7 +34,7 @@ class Rounds(Protocol):
     """A tree of rounds."""
 
     @property
-    def name(self) -> str:
+    def _name(self) -> str:
         """Its name."""
 
     @property
@@ -79,7 +79,7 @@ def _best_of(study: Study) -> dict[str, Column]:
 def _name(study: Study) -> str:
     if isinstance(study, RoundRecord):
         return f"round {study.id}"
-    return f"tree {study.name}"
+    return f"tree {study._name}"
 
 
 def belief_like(sources: Sequence[Study], space: Space) -> Belief:

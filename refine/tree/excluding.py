@@ -18,8 +18,10 @@ from refine.utils.format import plural
 _EVENTS = {True: "trials excluded", False: "trials included", None: "note on trials"}
 
 
-def exclude(self: RoundRecord, rows: object, reason: str, *, author: str | None = None) -> int:
-    """Excludes trials from every analysis of the round and its descendants.
+def exclude(
+    self: RoundRecord, rows: object, reason: str = "", *, undo: bool = False, author: str | None = None
+) -> int:
+    """Excludes trials from every analysis of the round and its descendants, or includes them again.
 
     Excluded trials stay in the store and in :attr:`trials`, in the state ``"excluded"`` and without a value;
     reports and the log name author and reason. Only ``run(rerun="excluded")`` repeats an excluded
@@ -27,11 +29,12 @@ def exclude(self: RoundRecord, rows: object, reason: str, *, author: str | None 
 
     Args:
         rows: Rows of :attr:`trials`, a mask over the rows, or their labels.
-        reason: The reason; a surprising value alone is not one.
+        reason: The reason, required to exclude; a surprising value alone is not one.
+        undo: Whether to include the trials again; the log keeps both.
         author: Default the user name.
 
     Returns:
-        Number of excluded trials.
+        Number of trials.
 
     Raises:
         ReviewError: Unknown trials, or an empty reason.
@@ -42,20 +45,11 @@ def exclude(self: RoundRecord, rows: object, reason: str, *, author: str | None 
         >>> root.trials["state"].value_counts().to_dict()
         {'complete': 27, 'excluded': 3}
     """
-    return _exclude(self, rows, True, reason, author)
-
-
-def include(self: RoundRecord, rows: object, reason: str = "", *, author: str | None = None) -> int:
-    """Undoes :meth:`exclude`, with the same arguments and errors; the log keeps both. Returns the count."""
-    return _exclude(self, rows, False, reason, author)
-
-
-def _exclude(round_: RoundRecord, rows: object, excluded: bool, reason: str, author: str | None) -> int:
-    columns = round_.context.store.records([round_._stored.pk], curves=round_._metric.curves).columns
+    columns = self._context.store.records([self._stored.pk], curves=self._metric.curves).columns
     keys = columns["key"]
     attempts = columns["attempt"]
     trials = [(keys[i], int(attempts[i])) for i in numbers_of(rows, len(keys))]
-    return mark_trials(round_, trials, excluded, reason, author)
+    return mark_trials(self, trials, not undo, reason, author)
 
 
 def mark_trials(
@@ -71,7 +65,7 @@ def mark_trials(
     if excluded and not note.strip():
         raise ReviewError("an exclusion needs a reason, which reports show; write reason='...'")
     marks = [Mark(key, attempt, excluded, note, marked_by) for key, attempt in trials]
-    round_.context.store.add_marks(round_._stored.pk, marks)
+    round_._context.store.add_marks(round_._stored.pk, marks)
     return len(marks)
 
 

@@ -30,10 +30,11 @@ from refine.space.encoding import decode, freeze, label
 from refine.space.parameters import Parameter, Range
 from refine.tree.context import Context
 from refine.tree.overview import comparable
+from refine.tree.round import Round
 from refine.tree.round_record import RoundRecord
 from refine.tree.running import holdout_opened
 from refine.tree.tree_record import TreeRecord
-from refine.tree.winner import Goals, field_in, ran, study_noise
+from refine.tree.winner import Goals, field_in, ran, ranked_keys, study_noise
 from refine.trials.budget import BudgetState
 from refine.trials.frame import Records
 from refine.trials.goal import check_epsilon
@@ -95,7 +96,7 @@ def confirm(
     The configurations with the best expected values race: each repeat goes to the configuration with the
     largest expected improvement of the winner. The race ends early if the leader, repeated three times,
     loses no more than the tolerance with probability 0.95, or if repeats differ by no more than the
-    tolerance: :attr:`Round.epsilon` of the latest round if set, otherwise that of proposals.
+    tolerance: that of the goal of the latest round if set, otherwise that of proposals.
 
     Every repeat is a stored replicate of its round: a repeated call resumes the race. Near-copies do not
     race: configurations within one level of a better configuration in every parameter, with an equal
@@ -123,7 +124,7 @@ def confirm(
     check_times(top, REPEATS if budget is None else budget, "budget")
     entrants = _entrants(self, self._context)
     epsilon = entrants.epsilon
-    total = entrants.repeats(self.budget_state, budget)
+    total = entrants.repeats(self.budget, budget)
     leaders: list[int] = []
 
     def stage(judged: Judged, spent: Sequence[int], planned: int, batch: int) -> tuple[Race, _Shares, int]:
@@ -197,7 +198,7 @@ def judge(
         if configuration is None or isinstance(configuration, Mapping) or configuration in WORDS:
             pair.append(configuration)  # type: ignore[arg-type]
         else:
-            pair.append(self.round(configuration).id)  # type: ignore[arg-type]
+            pair.append(self[configuration].id)  # type: ignore[index]
     running = RunOptions(machine=self._context.machine(machine))
     named = [configuration for configuration in pair if isinstance(configuration, Mapping)]
     entrants = _entrants(self, self._context if budget else self._context.at_once(), named)
@@ -227,7 +228,7 @@ def judge(
     if budget:
         spent_on_pair, _ = _spent_on(entrants.judged, entrants.trials)
         existing = spent_on_pair[first] + spent_on_pair[second]
-        self.budget_state.check(max(0, budget - existing), tree_label, "repeat fewer", full=True)
+        self.budget.check(max(0, budget - existing), tree_label, "repeat fewer", full=True)
     batch = max(2, math.ceil(budget / _STAGES))
     _, verdict = entrants.race(batch, budget, objective, running, stage)
     remaining = self._budget.full_left
@@ -240,26 +241,46 @@ def open_holdout(
     self: TreeRecord,
     seeds: int = 3,
     *,
+    at: Round | str | None = None,  # language: ok, a keyword of ask too
+    top: int = 1,
     note: str = "",
     author: str | None = None,
     objective: Objective | None = None,
     machine: Machine | None = None,
 ) -> HoldoutResult:
-    """Retrains the winner under new seeds and measures on unseen rows: see :meth:`Round.open_holdout`.
+    """Retrains the winner under new seeds and measures on rows unseen by every round.
+
+    The opening is logged first. A repeated call with equal arguments resumes, or returns the earlier result.
 
     Args:
-        seeds: How many models. The other arguments, errors and warnings are the same as there.
+        seeds: Number of models per configuration.
+        at: A round, or its name: retrains its best configurations instead of the winner of the tree.
+        top: Number of configurations of the round.
+        note: Reason, in your words.
+        author: Default the user name.
+        objective: As ``machine``: see :meth:`Round.run`.
 
     Raises:
         AnalysisError: No trial has finished that may be called best.
+        DesignError: ``seeds`` or ``top`` is not a whole number >= 1, or ``top`` is given without a round.
+        ObjectiveError: The objective has no hold-out.
+
+    Warns:
+        UserWarning: An earlier opening on the branch, with the bias of a second one.
     """
-    check_times(1, seeds)
+    check_times(top, seeds)
     visit = Visit(seeds, check_note(note), check_author(author))
+    on = self._context.machine(machine)
+    if at is not None:
+        round_ = self[at]
+        return holdout_opened(round_, lambda: ranked_keys(round_)[:top], visit, objective, on)
+    if top != 1:
+        raise DesignError(f"top={top} needs a round, got none; write tree.open_holdout(at='last', top={top})")
     won = winner(self)
     if won is None:
         raise _nothing_finished(self)
     key = won.candidates[0].key
-    return holdout_opened(self[won.round], lambda: [key], visit, objective, self._context.machine(machine))
+    return holdout_opened(self[won.round], lambda: [key], visit, objective, on)
 
 
 # Number of a candidate, and number of its runs.
@@ -393,18 +414,18 @@ def _entrants_if_any(
     tree: TreeRecord, context: Context, named: Collection[Mapping[str, object]] = ()
 ) -> _Entrants | None:
     """As :func:`_entrants`; ``None`` if no trial may be best."""
-    rounds: Goals = [(r._stored, r.goal) for r in comparable(tree.rounds)]
+    rounds: Goals = [(r._stored, r._goal) for r in comparable(tree.rounds)]
     trials = ran(context.reader, rounds)
     also = [place for values in named for place in _places(trials, values)]
     field = field_in(context.reader, rounds, trials, also=also)
     if field is None:
         return None
-    return _Entrants(context, rounds, f"tree {tree.name}", trials, field.judged(trials))
+    return _Entrants(context, rounds, f"tree {tree._name}", trials, field.judged(trials))
 
 
 def _nothing_finished(tree: TreeRecord) -> AnalysisError:
     return AnalysisError(
-        f"tree {tree.name}: no trial has finished that may be called best; run a round first",
+        f"tree {tree._name}: no trial has finished that may be called best; run a round first",
         Action("round.run"),
     )
 

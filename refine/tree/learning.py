@@ -61,7 +61,7 @@ class _Learner:
     def __call__(self) -> list[Beside]:
         round_ = self.round_
         stored = round_._stored
-        planned = round_.context.store.beside(stored.pk)
+        planned = round_._context.store.beside(stored.pk)
         missing = min(stored.off_design(planned), stored.n - self.evenly_run) - len(planned)
         if missing < 1:
             return []
@@ -75,7 +75,7 @@ class _Learner:
             count = min(self.workers, missing, addition.total - chosen)
             rows = self._added(stored, planned, count, addition.per)
         exploit = exploiting(round_.space, rows)
-        round_.context.store.extend(stored.pk, exploit)
+        round_._context.store.extend(stored.pk, exploit)
         return beside_of(exploit)
 
     @cached_property
@@ -91,9 +91,9 @@ class _Learner:
             parent = round_.parent
             assert parent is not None
             analysis = analyze_until(parent, math.inf, without={round_.id})
-            self.of_parent = replace(analysis, declared_belief=declared_on(round_.path))
+            self.of_parent = replace(analysis, declared_belief=declared_on(round_._path))
         seed = seed_of(round_.id, "exploit", len(planned))
-        learned = learning_from(self.of_parent, round_.trials, round_.node.allow_degenerate)
+        learned = learning_from(self.of_parent, round_.trials, round_._node.allow_degenerate)
         rows = self._batch(stored, planned, learned, count, seed, self.per)
         if len(rows):
             return rows
@@ -109,7 +109,7 @@ class _Learner:
                 analysis = analyze(round_)
         done = {b.key for b in planned}
         seed = seed_of(round_.id, "exploit", len(planned))
-        sign = round_.goal.sign
+        sign = round_._goal.sign
         rows = bridge_rows(
             round_.space, table, sign, count, chosen=chosen, analysis=analysis, seed=seed, done=done
         )
@@ -131,7 +131,7 @@ class _Learner:
         rows: Indices = np.zeros((0, len(round_.space)), dtype=np.int64)
         if self.of_round is not None:
             recent = round_.trials.iloc[self.trials_before :]
-            learned = learning_from(self.of_round, recent, round_.node.allow_degenerate)
+            learned = learning_from(self.of_round, recent, round_._node.allow_degenerate)
             rows = self._batch(stored, planned, learned, count, seed, per)
         if len(rows) < count:
             evenly = draw(Uniform(), round_.space, count - len(rows), seed, self._skipped(stored, planned))
@@ -150,7 +150,7 @@ class _Learner:
         """Rows that promise the largest improvement, by an analysis with the latest trials."""
         round_ = self.round_
         space = round_.space
-        ended = set(round_.context.store.records([stored.pk]).columns["key"])
+        ended = set(round_._context.store.records([stored.pk]).columns["key"])
         running = configuration_table(
             space, JsonRows([b.configuration for b in planned if b.key not in ended])
         )
@@ -162,7 +162,7 @@ class _Learner:
 
     def _skipped(self, stored: StoredNode, planned: list[Beside]) -> frozenset[str]:
         """Keys of configurations that have a trial already, or will have one."""
-        store = self.round_.context.store
+        store = self.round_._context.store
         space = self.round_.space
         if not self.drawn and not stored.node.adaptive:
             rows = design_rows(stored, store.inherited(stored.pk), planned)
@@ -170,6 +170,6 @@ class _Learner:
         ended = store.records([stored.pk]).columns["key"]
         if stored.node.cheap_first:  # what a child inherits are cells of its design, which is cheap
             ended = store.records(
-                [earlier.pk for earlier in self.round_.context.path(self.round_.node)]
+                [earlier.pk for earlier in self.round_._context.path(self.round_._node)]
             ).columns["key"]
         return store.inherited(stored.pk).union(ended, self.drawn, (b.key for b in planned))

@@ -436,13 +436,13 @@ def analyze(
     """
     evidence = _Evidence.of(self)
     if metric is None and direction is None:
-        first, *further = [evidence.analysis(goal, seed) for goal in self.goals]
+        first, *further = [evidence.analysis(goal, seed) for goal in self._goals]
         return first.with_goals(further)
     if isinstance(metric, Goal):
         (goal,) = goals_of(metric, ASK if direction is None else direction)
     else:
-        chosen = self._subject(Metric.parse(metric or self.metric, self.context.scores))
-        goal = Goal(chosen, check_direction(direction or self.direction), self.node.allow_degenerate)
+        chosen = self._subject(Metric.parse(metric or self._value, self._context.scores))
+        goal = Goal(chosen, check_direction(direction or self._direction), self._node.allow_degenerate)
     return evidence.analysis(goal, seed)
 
 
@@ -469,7 +469,7 @@ def analyze_until(
     evidence = _Evidence.of(self)._replace(cutoff=cutoff)
     rounds = [stored for stored in evidence.rounds if stored.node.id not in without]
     evidence = evidence._replace(rounds=rounds)
-    first, *further_goals = [evidence.analysis(goal, seed) for goal in self.goals]
+    first, *further_goals = [evidence.analysis(goal, seed) for goal in self._goals]
     return first.with_goals(further_goals)
 
 
@@ -484,8 +484,8 @@ class _Evidence(NamedTuple):
     @classmethod
     def of(cls, round_: RoundRecord) -> _Evidence:
         """All trials of the tree, read once."""
-        context = round_.context.at_once(round_.node)
-        return cls(context.reader, context.path(round_.node), context.nodes.values())
+        context = round_._context.at_once(round_._node)
+        return cls(context.reader, context.path(round_._node), context.nodes.values())
 
     def analysis(self, goal: Goal, seed: int) -> Analysis:
         """The analysis of the round by one goal, whose declarations override what is stored."""

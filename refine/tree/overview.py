@@ -56,7 +56,7 @@ class RoundOverview:
     @property
     def parent(self) -> str | None:
         """Id of the round it came from."""
-        return self.round.node.parent
+        return self.round._node.parent
 
     @property
     def ended(self) -> int:
@@ -98,17 +98,17 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
     """
     if not rounds:
         return Overview((), None)
-    context = rounds[0].context
+    context = rounds[0]._context
     nodes = context.nodes
     counts = context.counts
     tags: dict[str, list[str]] = {}
     for tag, node_id in context.reader.tags(context.tree).items():
         tags.setdefault(node_id, []).append(tag)
     led: dict[str, list[Decision]] = {}
-    for decision in (d for round_ in rounds for d in round_.decisions if d.child):
+    for decision in (d for round_ in rounds for d in round_._decisions if d.child):
         led.setdefault(str(decision.child), []).append(decision)
     spaces = {round_.id: round_.space for round_ in rounds}
-    paths = paths_of({round_.id: round_.node.parent for round_ in rounds})
+    paths = paths_of({round_.id: round_._node.parent for round_ in rounds})
     alike = {round_.id for round_ in comparable(rounds)}
     overviews = [
         RoundOverview(
@@ -120,7 +120,7 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
             comparable=round_.id in alike,
             tags=tuple(tags.get(round_.id, ())),
             kinds=tuple(decision.kind for decision in led.get(round_.id, ())),
-            change=None if round_.node.parent is None else spaces[round_.node.parent].diff(round_.space),
+            change=None if round_._node.parent is None else spaces[round_._node.parent].diff(round_.space),
         )
         for round_ in rounds
     ]
@@ -150,7 +150,7 @@ def best_of(
     ]
     if not rows:
         return None
-    sign = sign_of(rows[0][0].direction)
+    sign = sign_of(rows[0][0]._direction)
     return max(rows, key=lambda pair: sign * pair[1]["value"])
 
 
@@ -187,7 +187,7 @@ def front_of(rounds: Sequence[RoundRecord]) -> pd.DataFrame:
     if not fronts:
         return rounds_compared[0].front.assign(round="")
     all_fronts = pd.concat(fronts)
-    goals = rounds_compared[0].goals
+    goals = rounds_compared[0]._goals
     titles = list(all_fronts.columns[: len(goals)])  # columns of the goals stand first
     values = all_fronts[titles].to_numpy(dtype=float) * [goal.sign for goal in goals]
     front = all_fronts[non_dominated(values)].sort_values(
@@ -198,6 +198,6 @@ def front_of(rounds: Sequence[RoundRecord]) -> pd.DataFrame:
 
 def beaten(round_: RoundRecord) -> int:
     """Number of points on the front of a round that trials of other rounds beat."""
-    nodes = [stored.node for stored in round_.context.nodes.values() if stored.node.id != round_.id]
-    rounds = [round_, *(round_._of(round_.context, node) for node in nodes)]
+    nodes = [stored.node for stored in round_._context.nodes.values() if stored.node.id != round_.id]
+    rounds = [round_, *(round_._of(round_._context, node) for node in nodes)]
     return len(round_.front) - int((front_of(rounds)["round"] == round_.id).sum())

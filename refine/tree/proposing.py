@@ -44,7 +44,7 @@ def optimism(self: RoundRecord, seed: int = 0, analysis: Analysis | None = None)
     if analysis is None:
         with contextlib.suppress(AnalysisError):  # too few trials for an estimate of the noise
             analysis = analyze(snapshot, seed=seed)
-    return read_optimism(snapshot.context.reader, snapshot._stored.pk, snapshot.goal, analysis, seed)
+    return read_optimism(snapshot._context.reader, snapshot._stored.pk, snapshot._goal, analysis, seed)
 
 
 def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Proposal | None = None) -> Checks:
@@ -77,7 +77,7 @@ def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Propo
         before, inside = snapshot._best_before()
         outlook = worth_of(
             analysis,
-            snapshot.epsilon,
+            snapshot._epsilon,
             self.space,
             size,
             budget=budget,
@@ -105,7 +105,7 @@ def propose(
 
     Args:
         risk: Accepted probability of losing more than the tolerance.
-        epsilon: Loss that counts as none, in units of the metric; default that of :attr:`Round.epsilon`, else
+        epsilon: Loss that counts as none, in units of the metric; default that of the goal, else
             the smallest difference that the trials can resolve, at least 5 % of (best - median). With several
             goals, a mapping from metrics to losses.
         seed: Seed of every random draw of the analysis.
@@ -126,7 +126,7 @@ def propose(
     else:
         analysis = _analysis_to_propose_on(self, seed)
     if epsilon is None:
-        epsilon = self.epsilon
+        epsilon = self._epsilon
     proposal = proposed(analysis, risk, epsilon, outer=_outer(self), room=_room(self, analysis))
     if keep:
         self._keep_proposal(proposal, again=True)
@@ -141,14 +141,14 @@ def _room(round_: RoundRecord, analysis: Analysis) -> int:
 def _outer(round_: DecidedRound) -> Space | None:
     """The space before the narrowing to the space of a round, in which audit trials were drawn."""
     # Audit trials of rounds on the same space count as well: they were drawn before the narrowing.
-    return next((node.space for node in reversed(round_.path) if node.space != round_.space), None)
+    return next((node.space for node in reversed(round_._path) if node.space != round_.space), None)
 
 
 def _analysis_to_propose_on(round_: RoundRecord, seed: int = 0) -> Analysis:
     """The analysis behind the last decision on a round; that of all trials if its evidence has changed."""
-    reader = round_.context.reader
+    reader = round_._context.reader
     stored = reader.proposals(round_._stored.pk)
-    decided = [d.proposal for d in round_.decisions if d.child and d.proposal in stored]
+    decided = [d.proposal for d in round_._decisions if d.child and d.proposal in stored]
     if not decided:
         return analyze(round_, seed=seed)
     proposal = Proposal.from_json(json.loads(stored[decided[-1]]))

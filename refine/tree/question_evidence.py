@@ -139,7 +139,7 @@ def basis_of(tree: TreeRecord, question: Question) -> Basis:
     newest = next(round_ for round_ in comparable(tree.rounds)[::-1] if _analysable(round_))
     epsilon = question.epsilon
     if epsilon is None:
-        epsilon = newest.epsilon
+        epsilon = newest._epsilon
     tolerances = tuple(tolerances_of(analysed(newest), epsilon))
     evidence, parts = _evidence_about(analysis, conditions)
     return Basis(
@@ -161,13 +161,13 @@ def _round_for(tree: TreeRecord, question: Question) -> tuple[Round, Analysis, C
     rounds = comparable(tree.rounds)
     if not rounds:
         raise AnalysisError(
-            f"tree {tree.name!r} has no round yet, so that nothing can be asked; add one and run it",
+            f"tree {tree._name!r} has no round yet, so that nothing can be asked; add one and run it",
             Action("tree.add_round", ...),
         )
     if question.at is not None:
-        asked_about = [tree.round(question.at)]
+        asked_about = [tree[question.at]]
     else:
-        path = {node.id for node in rounds[-1].path}
+        path = {node.id for node in rounds[-1]._path}
         others = [round_ for round_ in rounds if round_.id not in path]
         asked_about = [round_ for round_ in rounds if round_.id in path] + others
     refusal: RefineError | None = None
@@ -227,12 +227,12 @@ def analysed(round_: Round) -> Analysis:
 def _fingerprint(round_: Round) -> str:
     """Hash of a round and of the trials of the tree, by states and times of finishing."""
     snapshot = round_._at_once()
-    reader = snapshot.context.reader
+    reader = snapshot._context.reader
     curves = snapshot._metric.curves
     settings = (snapshot.id, snapshot._judged_by, snapshot._declared, snapshot._belief)
     hashed = hashlib.sha256(repr(settings).encode())
     hashed.update(str(id(snapshot._metric.function)).encode())
-    for stored in snapshot.context.nodes.values():
+    for stored in snapshot._context.nodes.values():
         columns = reader.records([stored.pk], curves=curves, replicates=True).columns
         hashed.update(stored.node.id.encode())
         hashed.update(np.array(columns["finished"], dtype=float).tobytes())

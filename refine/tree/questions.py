@@ -45,7 +45,7 @@ class Questions(Shown):
 
     Examples:
         >>> answer = tree.ask("dropout <= 0.2", author="mia")
-        >>> [(q.question, q.answers[-1].verdict) for q in tree.questions().asked]
+        >>> [(q.question, q.answers[-1].verdict) for q in tree.ask().asked]
         [('dropout <= 0.2', 'yes')]
     """
 
@@ -87,18 +87,15 @@ def questions(self: TreeRecord, *, suggest: bool = True) -> Questions:
     Args:
         suggest: Whether to suggest questions.
 
-    Examples:
-        >>> tree.questions(suggest=False).suggested
-        ()
     """
-    listed = Questions(self.name, asked_questions(self), (), "", (Action("tree.ask", ...),))
+    listed = Questions(self._name, asked_questions(self), (), "", (Action("tree.ask", ...),))
     if not suggest:
         return listed
     budget = self._budget
     if budget.left == 0:
         return replace(listed, refusal=_SPENT, calls=(Action("tree.winner"),))
     snapshot = self._at_once()
-    refusal = f"tree {self.name!r} has no round yet"
+    refusal = f"tree {self._name!r} has no round yet"
     calls: tuple[Action, ...] = (Action("tree.add_round", ...),)
     for round_ in comparable(snapshot.rounds)[::-1]:
         try:

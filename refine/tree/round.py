@@ -6,12 +6,10 @@ from typing import Any
 
 from refine.tree.additions import add
 from refine.tree.children import DecidedRound, branch, choose
-from refine.tree.exchange.optuna import to_optuna
-from refine.tree.exchange.talos import to_talos
-from refine.tree.excluding import exclude, include
+from refine.tree.excluding import exclude
 from refine.tree.lineage import analyze
 from refine.tree.proposing import checks, optimism, propose, review
-from refine.tree.running import best_model, open_holdout, replay, run
+from refine.tree.running import best_model, replay, run
 from refine.tree.winner import recommend
 from refine.utils.keywords import helped_methods
 from refine.utils.provided import provided
@@ -24,38 +22,27 @@ class Round(DecidedRound):
     Made by :meth:`Tree.add_round`, :meth:`Review.accept` and :meth:`branch`; never by hand. In examples
     ``root`` is the one that :class:`Tree`'s makes.
 
-    Attributes:
-        context: Store and tree of the round, and the objects given in this process.
-        node: Its frozen content.
-        metric: Which metric is its value.
-        direction: ``"maximize"`` or ``"minimize"``.
-
     Examples:
-        >>> len(root.trials), root.metric, root.direction, root.space["lr"].high
-        (30, 'value', 'maximize', 5.0)
+        >>> len(root.trials), root.goal.direction, root.space["lr"].high
+        (30, 'maximize', 5.0)
     """
 
     add = add
     run = run
     replay = replay
     best_model = best_model
-    open_holdout = open_holdout
 
     analyze = analyze
     optimism = optimism
     checks = checks
-    recommend = recommend
+    _recommend = recommend
 
     propose = propose
-    review = review
+    _review = review
     branch = branch
     choose = choose
 
     exclude = exclude
-    include = include
-
-    to_optuna = to_optuna
-    to_talos = to_talos
 
     @property
     def plot(self) -> Any:

@@ -41,19 +41,12 @@ LARGE = 50_000
 
 @dataclass(eq=False, repr=False)
 class RoundRecord(Shown):
-    """A stored round; :class:`refine.Round` adds the methods that change it.
+    """A stored round; :class:`refine.Round` adds the methods that change it."""
 
-    Attributes:
-        context: Store and tree of the round, and the objects given in this process.
-        node: Its frozen content.
-        metric: Which metric is its value.
-        direction: ``"maximize"`` or ``"minimize"``.
-    """
-
-    context: Context
-    node: Node
-    metric: str
-    direction: str
+    _context: Context  # store and tree of the round, and the objects given in this process
+    _node: Node  # its frozen content
+    _value: str  # name of the metric that is its value
+    _direction: str  # ``"maximize"`` or ``"minimize"``
 
     @classmethod
     def _of(cls, context: Context, node: Node) -> Self:
@@ -62,17 +55,17 @@ class RoundRecord(Shown):
     @property
     def id(self) -> str:
         """The short node id."""
-        return self.node.id
+        return self._node.id
 
     @property
-    def objective(self) -> Objective | None:
+    def _objective(self) -> Objective | None:
         """The objective; ``None`` after reopening, until :meth:`run` has one."""
-        return self.context.objectives.get((self.node.objective, self.node.data))
+        return self._context.objectives.get((self._node.objective, self._node.data))
 
     @property
     def space(self) -> Space:
         """The searched space."""
-        return self.node.space
+        return self._node.space
 
     @property
     def note(self) -> str:
@@ -92,11 +85,11 @@ class RoundRecord(Shown):
     @note.setter
     def note(self, note: str) -> None:
         text = check_note(note)
-        self.context.stored(self.id)
-        self.context.store.set_note(self.context.tree, self.id, text)
+        self._context.stored(self.id)
+        self._context.store.set_note(self._context.tree, self.id, text)
 
     @property
-    def epsilon(self) -> float | None:
+    def _epsilon(self) -> float | None:
         """Tolerance of proposals on this round and later children, in units of the metric.
 
         A smaller loss counts as none. Assign a number to set the tolerance; ``None`` stands for the default:
@@ -112,20 +105,20 @@ class RoundRecord(Shown):
         """
         return self._stored.node.epsilon
 
-    @epsilon.setter
-    def epsilon(self, epsilon: float | None) -> None:
-        self.context.stored(self.id)
-        self.context.store.set_epsilon(self.context.tree, self.id, check_epsilon(epsilon))
+    @_epsilon.setter
+    def _epsilon(self, epsilon: float | None) -> None:
+        self._context.stored(self.id)
+        self._context.store.set_epsilon(self._context.tree, self.id, check_epsilon(epsilon))
 
     @property
     def _declared(self) -> Declared:
         """Noise, limits and scale as declared on this round or an ancestor: see :meth:`Tree.add_round`."""
-        return declared_for([above.node for above in self.context.path(self.node)])
+        return declared_for([above.node for above in self._context.path(self._node)])
 
     @property
     def _belief(self) -> Belief | None:
         """Belief about the place of the best value, declared on this round or an ancestor."""
-        declared = believed_on(self.path)
+        declared = believed_on(self._path)
         if declared is None or not declared.belief:
             return None
         return declared.belief
@@ -138,52 +131,52 @@ class RoundRecord(Shown):
     @property
     def parent(self) -> Self | None:
         """The parent round; ``None`` for a root."""
-        if self.node.parent is None:
+        if self._node.parent is None:
             return None
-        return self._other(self.node.parent)
+        return self._other(self._node.parent)
 
     @property
     def children(self) -> tuple[Self, ...]:
         """The children, oldest first."""
-        self.context.stored(self.id)
-        nodes = self.context.nodes
+        self._context.stored(self.id)
+        nodes = self._context.nodes
         return tuple(self._other(i) for i, s in nodes.items() if s.node.parent == self.id)
 
     @property
-    def path(self) -> tuple[Node, ...]:
+    def _path(self) -> tuple[Node, ...]:
         """Nodes from the root to the round."""
-        return tuple(stored.node for stored in self.context.path(self.node))
+        return tuple(stored.node for stored in self._context.path(self._node))
 
     @property
-    def goal(self) -> Goal:
+    def _goal(self) -> Goal:
         """Goal of the trials, with what was declared on this round or an ancestor."""
         stored = self._stored.node
         return Goal(
             self._metric,
-            self.direction,
+            self._direction,
             stored.allow_degenerate,
             **self._declared._asdict(),
             epsilon=stored.epsilon,
         )
 
     @property
-    def goals(self) -> tuple[Goal, ...]:
-        """The goals of the round, :attr:`goal` first."""
-        constraints = self.goal.metric.subject_to
-        free = self.node.allow_degenerate
+    def _goals(self) -> tuple[Goal, ...]:
+        """The goals of the round, :attr:`_goal` first."""
+        constraints = self._goal.metric.subject_to
+        free = self._node.allow_degenerate
         further = (
             Goal(Metric.parse(metric)._replace(subject_to=constraints), direction, free)
-            for metric, direction in self.node.goals
+            for metric, direction in self._node.goals
         )
-        return (self.goal, *further)
+        return (self._goal, *further)
 
-    def cells(self, n: int | None = None) -> list[int]:
+    def _cells(self, n: int | None = None) -> list[int]:
         """Numbers of the first ``n`` cells of the design; default all that are planned evenly.
 
         Raises:
             DesignError: More than exist.
         """
-        return planned_cells(self.context.reader, self._stored, n)
+        return planned_cells(self._context.reader, self._stored, n)
 
     # Results of the round.
 
@@ -206,11 +199,11 @@ class RoundRecord(Shown):
         Rows of :attr:`trials`, with a column per goal instead of ``value``, sorted by the first goal. With
         one goal, the best observed trial and its equals. Empty before the first trial has finished.
         """
-        return front_rows(self.trials, self.goals, self.space)
+        return front_rows(self.trials, self._goals, self.space)
 
     @property
     def best(self) -> pd.Series | None:
-        """The row of the best observed trial; ``None`` before the first has finished. See :meth:`recommend`.
+        """The row of the best observed trial; ``None`` before the first has finished.
 
         A degenerate trial is passed over, unless the round was added with ``allow_degenerate=True``.
 
@@ -219,21 +212,21 @@ class RoundRecord(Shown):
             {'lr': 1.5, 'dropout': 0.0, 'value': 0.9998}
         """
         if not (self._large and self._metric.plain):
-            return best_row(self.space, self._records(), self.goal)
-        best = self.context.reader.best_record(self._stored.pk, self.goal)
+            return best_row(self.space, self._records(), self._goal)
+        best = self._context.reader.best_record(self._stored.pk, self._goal)
         if best is None:
             return None
         return table(self.space, best[1], self._metric).iloc[0].rename(best[0])
 
     @property
-    def best_params(self) -> dict[str, Any] | None:
+    def _best_params(self) -> dict[str, Any] | None:
         """Configuration of the best observed trial; classes and functions stand for the labels in ``best``.
 
         Reading this attribute imports the classes and functions of the configuration.
         """
         records = self._records()
         frame = table(self.space, records, self._metric)
-        ranked = best_first(frame, self.direction, self.space, self.node.allow_degenerate)
+        ranked = best_first(frame, self._direction, self.space, self._node.allow_degenerate)
         if ranked.empty:
             return None
         return {name: thaw(decode(v)) for name, v in records.configurations[ranked.index[0]].items()}
@@ -256,7 +249,7 @@ class RoundRecord(Shown):
         return self._records().damaged
 
     @property
-    def shown(self) -> pd.DataFrame:
+    def _shown(self) -> pd.DataFrame:
         """Earlier trials shown to each trial of an adaptive or pruned round, in the order of :attr:`trials`.
 
         Columns of adaptive rounds: ``ask`` (number of the request), ``earlier`` and ``told`` (known trials
@@ -268,24 +261,24 @@ class RoundRecord(Shown):
         """
         import pandas as pd
 
-        shown = self.context.reader.shown(self._stored.pk)
+        shown = self._context.reader.shown(self._stored.pk)
         rows = [shown.get(key, {}) for key in self._records().columns["key"]]
         names = dict.fromkeys(name for row in rows for name in row if name != "rungs")
         return pd.DataFrame({name: [row.get(name) for row in rows] for name in names}, index=range(len(rows)))
 
     @property
-    def holdout_results(self) -> tuple[HoldoutResult, ...]:
+    def _holdout_results(self) -> tuple[HoldoutResult, ...]:
         """Results of the openings of the hold-out, oldest first."""
-        reader = self.context.reader
+        reader = self._context.reader
         metric = self._metric
         return tuple(
-            holdout_result_of(reader, self.node, o, metric) for o in reader.openings(self._stored.pk)
+            holdout_result_of(reader, self._node, o, metric) for o in reader.openings(self._stored.pk)
         )
 
     @property
-    def decisions(self) -> tuple[Decision, ...]:
+    def _decisions(self) -> tuple[Decision, ...]:
         """The decisions on the round, oldest first."""
-        reader = self.context.reader
+        reader = self._context.reader
         pk = self._stored.pk
         return reader.computed(
             ("decisions", pk),
@@ -296,102 +289,103 @@ class RoundRecord(Shown):
 
     @property
     def _stored(self) -> StoredNode:
-        return self.context.stored(self.id)
+        return self._context.stored(self.id)
 
     @property
     def _metric(self) -> Metric:
-        return self._subject(Metric.parse(self.metric, self.context.scores))
+        return self._subject(Metric.parse(self._value, self._context.scores))
 
     def _subject(self, metric: Metric) -> Metric:
         """The metric of the round with its constraints; other metrics have no constraints."""
-        if str(metric) != self.metric:
+        if str(metric) != self._value:
             return metric
-        return metric._replace(subject_to=metric_constraints(self.node.subject_to))
+        return metric._replace(subject_to=metric_constraints(self._node.subject_to))
 
     @property
     def _judged_by(self) -> JudgedBy:
         """Metric, direction, constraints and goals, equal in comparable rounds."""
-        return self.metric, self.direction, self.node.subject_to, self.node.goals
+        return self._value, self._direction, self._node.subject_to, self._node.goals
 
     @property
     def _judged(self) -> tuple[Reader, int, Space, Goal]:
         """Reader, row, space and goal of the round."""
-        return self.context.reader, self._stored.pk, self.space, self.goal
+        return self._context.reader, self._stored.pk, self.space, self._goal
 
     @property
     def _large(self) -> bool:
         """True if the round has too many trials to read them for a summary."""
-        return sum(self.context.counts.get(self._stored.pk, {}).values()) > LARGE
+        return sum(self._context.counts.get(self._stored.pk, {}).values()) > LARGE
 
     def _records(self, *, replicates: bool = False) -> Records:
         pk = self._stored.pk
         curves = self._metric.curves
-        return self.context.reader.records([pk], curves=curves, replicates=replicates)
+        return self._context.reader.records([pk], curves=curves, replicates=replicates)
 
     def _tables(self) -> Iterator[pd.DataFrame]:
         """Parts of :attr:`trials`, to limit memory."""
         pk = self._stored.pk
         metric = self._metric
-        reader = self.context.reader
+        reader = self._context.reader
         return tables(self.space, lambda: reader.record_blocks(pk, metric.curves), metric)
 
     def _at_once(self) -> Self:
         """The round for one operation: values of the round and its ancestors are read once."""
-        return replace(self, context=self.context.at_once(self.node))
+        return replace(self, _context=self._context.at_once(self._node))
 
     def _other(self, node_id: str) -> Self:
         """Another round of the tree under the metric of this round, unless results steered one of them."""
-        node = self.context.stored(node_id).node
-        metric_source = node if node.steered or self.node.steered else self
-        return type(self)(self.context, node, metric_source.metric, metric_source.direction)
+        node = self._context.stored(node_id).node
+        if node.steered or self._node.steered:
+            return self._of(self._context, node)
+        return type(self)(self._context, node, self._value, self._direction)
 
     @property
     def _budget(self) -> BudgetState:
         """The budget of the tree; without counts if the tree has no budget."""
-        return self.context.budget
+        return self._context.budget
 
     def _needs(self, *ids: str) -> dict[str, object]:
         """Keywords needed to run the rounds."""
-        return self.context.needs(*ids)
+        return self._context.needs(*ids)
 
     def _best_before(self) -> tuple[float, bool]:
         """Best value of comparable ancestors, NaN without any, and whether this space holds the best."""
-        reader = self.context.reader
+        reader = self._context.reader
         bests: dict[float, bool] = {}
-        previous = self.node.previous
+        previous = self._node.previous
         above = self.parent
         while above is not None:
-            if above.node.judged_by == self._judged_by:
+            if above._node.judged_by == self._judged_by:
                 key = ("best value", above.id, above._judged_by, self.id)
                 value, kept = reader.computed(key, partial(_best_value, above, self.space, previous))
                 bests[value] = kept or bests.get(value, False)
-            previous = {**above.node.previous, **previous}
+            previous = {**above._node.previous, **previous}
             above = above.parent
-        best = self.goal.best([value for value in bests if not math.isnan(value)])
+        best = self._goal.best([value for value in bests if not math.isnan(value)])
         return best, bests.get(best, False)
 
     @property
     def _proposals(self) -> list[Proposal]:
         """Stored proposals, the latest last."""
-        contents = self.context.reader.proposals(self._stored.pk).values()
+        contents = self._context.reader.proposals(self._stored.pk).values()
         return [Proposal.from_json(json.loads(content)) for content in contents]
 
     def _data(self, paths: Mapping[str, str] | None = None) -> dict[str, Any]:
         snapshot = self._at_once()
-        node = snapshot.node
+        node = snapshot._node
         belief = snapshot._belief
-        nodes = snapshot.context.nodes
+        nodes = snapshot._context.nodes
         paths = paths or paths_of({key: stored.node.parent for key, stored in nodes.items()})
         return {
             "id": snapshot.id,
             "path": paths[snapshot.id],
-            "tree": snapshot.context.name,
+            "tree": snapshot._context.name,
             "parent": node.parent,
             "children": [key for key, stored in nodes.items() if stored.node.parent == snapshot.id],
             "n": snapshot.n,
-            "states": snapshot.context.counts.get(snapshot._stored.pk, {}),
-            "metric": snapshot.metric,
-            "direction": snapshot.direction,
+            "states": snapshot._context.counts.get(snapshot._stored.pk, {}),
+            "metric": snapshot._value,
+            "direction": snapshot._direction,
             "best": plain(snapshot.best),
             "space": snapshot.space.to_json(),
             "size": snapshot.space.size,
@@ -402,11 +396,11 @@ class RoundRecord(Shown):
             "declared": snapshot._declared.to_json(),
             "note": snapshot.note,
             "author": node.author,
-            "decisions": [d.to_json() for d in snapshot.decisions],
+            "decisions": [d.to_json() for d in snapshot._decisions],
         }
 
     def __repr__(self) -> str:
-        return line(f"<Round {self.id} of {self.context.name}>")
+        return line(f"<Round {self.id} of {self._context.name}>")
 
 
 def _best_value(round_: RoundRecord, space: Space, previous: Mapping[str, Any]) -> tuple[float, bool]:

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from refine.design.samplers import how_many_asked
 from refine.design.space_filling import IMPORTED, design_named, how_many
 from refine.errors import DesignError
-from refine.review.decision import check_author, check_note
 from refine.run.best_model import best_model as model_of
 from refine.run.holdout import HoldoutResult, Visit, branch_of
 from refine.run.holdout import open_holdout as opened
@@ -22,7 +21,7 @@ from refine.run.options import RunOptions
 from refine.run.protocols import Objective
 from refine.run.replay import Replay
 from refine.run.replay import replay as replayed
-from refine.run.replicates import check_times, measure_noise, run_repeats
+from refine.run.replicates import measure_noise, run_repeats
 from refine.run.runner import TaskSource, run_round
 from refine.run.steering import AdaptiveTasks, check_place
 from refine.run.workers.pool import workers_kept
@@ -30,7 +29,6 @@ from refine.store.engine import check_folder
 from refine.tree.children import off_grid
 from refine.tree.learning import learner
 from refine.tree.round_record import RoundRecord
-from refine.tree.winner import ranked_keys
 from refine.trials.frame import Records
 from refine.trials.round_record import StoredNode, repeats_of
 
@@ -86,7 +84,7 @@ def run(
         >>> root.run(n=40, workers=1).trials["state"].value_counts().to_dict()
         {'complete': 40}
     """
-    chosen = self.context.machine(machine, workers)
+    chosen = self._context.machine(machine, workers)
     source = resized(self, n)
     return run_extended(self, source, chosen, objective=objective, rerun=rerun, trials=trials)
 
@@ -106,7 +104,7 @@ def resized(round_: RoundRecord, n: int | None) -> TaskSource:
     size = extended_size(round_, n)
 
     def extend() -> StoredNode:
-        round_.context.store.add_node(round_.context.tree, round_.node, size)
+        round_._context.store.add_node(round_._context.tree, round_._node, size)
         return round_._stored
 
     return TaskSource(extend=extend)
@@ -128,11 +126,11 @@ def run_extended(
     If another call runs the round, nothing is planned. ``per="second"`` prefers short exploit trials.
     ``check_noise=False`` measures no noise at the end.
     """
-    stored = self.context.path(self.node)[-1]
+    stored = self._context.path(self._node)[-1]
     repeats = bool(repeats_of(stored.additions))
-    only_repeats = repeats and self.node.method == IMPORTED
-    if not (self.node.adaptive or only_repeats):
-        design_named(self.node.method)
+    only_repeats = repeats and self._node.method == IMPORTED
+    if not (self._node.adaptive or only_repeats):
+        design_named(self._node.method)
     trackers = trackers_of(machine.track)
     running = RunOptions(
         machine=machine,
@@ -142,8 +140,8 @@ def run_extended(
     )
     listeners = callables(machine.on_round, "on_round")
     hooks_at_end = Hooks([*listeners, *(t.end for t in trackers)], "on_round")
-    context = self.context
-    node = self.node
+    context = self._context
+    node = self._node
     chosen = context.objective_of(node, objective)
     check_place(node, chosen, machine)
     begun = False
@@ -161,13 +159,13 @@ def run_extended(
             if only_repeats:
                 begin()
             else:
-                ended = run_round(context.store, stored, chosen, self.goal, running, source=source)
+                ended = run_round(context.store, stored, chosen, self._goal, running, source=source)
             if repeats and (trials is None or ended < trials):
                 limit = None if trials is None else trials - ended
                 remaining = replace(running, machine=rest_of(machine, started), trials=limit)
-                run_repeats(context.store, stored, chosen, self.goal, remaining, after_run=ended > 0)
+                run_repeats(context.store, stored, chosen, self._goal, remaining, after_run=ended > 0)
             if check_noise and not only_repeats and trials is None and self._declared.noise is None:
-                measure_noise(context.store, context.path(node), chosen, self.goal, running)
+                measure_noise(context.store, context.path(node), chosen, self._goal, running)
     finally:
         if begun:
             hooks_at_end.call(self)
@@ -176,8 +174,8 @@ def run_extended(
 
 def _of_round(round_: RoundRecord, source: TaskSource, running: RunOptions, per: str) -> TaskSource:
     """The source with the parts that depend on the round: its sampler, its model, and equal rounds."""
-    context = round_.context
-    node = round_.node
+    context = round_._context
+    node = round_._node
     if source.extend is None:
         source = replace(source, extend=partial(context.stored, node.id))
     source = replace(source, learn=learner(round_, running.machine.workers, per))
@@ -205,61 +203,25 @@ def extended_size(self: RoundRecord, n: int, planned: int = 0) -> int:
 
     Raises DesignError: fewer configurations are left, or the round was imported.
     """
-    store = self.context.store
+    store = self._context.store
     pk = self._stored.pk
     given = [(b.origin, b.configuration) for b in store.beside(pk) if b.origin == "given"]
     unavailable = len(store.inherited(pk)) - off_grid(self.space, given) + planned
-    if self.node.adaptive:
+    if self._node.adaptive:
         return how_many_asked(self.space, n, None, unavailable)
-    design_named(self.node.method)
+    design_named(self._node.method)
     return how_many(self.space, n, None, unavailable)
 
 
 def equal_rounds(round_: RoundRecord) -> list[int]:
     """Rows of the other rounds of the tree with the same objective on the same data."""
-    nodes = round_.context.nodes.values()
-    objective_and_data = (round_.node.objective, round_.node.data)
+    nodes = round_._context.nodes.values()
+    objective_and_data = (round_._node.objective, round_._node.data)
     return [
         s.pk
         for s in nodes
         if (s.node.objective, s.node.data) == objective_and_data and s.node.id != round_.id
     ]
-
-
-def open_holdout(
-    self: RoundRecord,
-    top: int = 1,
-    seeds: int = 3,
-    *,
-    note: str = "",
-    author: str | None = None,
-    objective: Objective | None = None,
-    machine: Machine | None = None,
-) -> HoldoutResult:
-    """Retrains the best configurations under new seeds and measures them on rows unseen by every round.
-
-    The opening is logged first. A repeated call with equal arguments resumes, or returns the earlier result.
-
-    Args:
-        top: Number of configurations, in the order of :meth:`recommend`.
-        seeds: Number of models per configuration.
-        note: Reason, in your words.
-        author: Default the user name.
-        objective: As ``machine``: see :meth:`run`.
-
-    Raises:
-        ObjectiveError: The objective has no hold-out.
-
-    Warns:
-        UserWarning: An earlier opening on the branch, with the bias of a second one.
-    """
-    check_times(top, seeds)
-    visit = Visit(seeds, check_note(note), check_author(author))
-
-    def choose() -> list[str]:
-        return ranked_keys(self)[:top]
-
-    return holdout_opened(self, choose, visit, objective, self.context.machine(machine))
 
 
 def holdout_opened(
@@ -270,15 +232,15 @@ def holdout_opened(
     machine: Machine,
 ) -> HoldoutResult:
     """Opens the hold-out for the hashes from ``choose``, under the lease of the round."""
-    chosen = round_.context.objective_of(round_.node, objective)
-    round_.context.stored(round_.node.id)  # raises NotFoundError if another process removed the round
-    branch = branch_of(round_.node, round_.context.nodes)
+    chosen = round_._context.objective_of(round_._node, objective)
+    round_._context.stored(round_._node.id)  # raises NotFoundError if another process removed the round
+    branch = branch_of(round_._node, round_._context.nodes)
     return opened(
-        round_.context.store,
+        round_._context.store,
         branch[round_.id],
         branch,
         chosen,
-        round_.goal,
+        round_._goal,
         choose=choose,
         visit=visit,
         machine=machine,
@@ -309,10 +271,10 @@ def replay(
         AnalysisError: No trial has ended.
         DesignError: An option out of range.
     """
-    chosen_machine = self.context.machine(machine)
-    chosen = self.context.objective_of(self.node, objective)
+    chosen_machine = self._context.machine(machine)
+    chosen = self._context.objective_of(self._node, objective)
     return replayed(
-        self.context.store,
+        self._context.store,
         self._stored,
         chosen,
         self._metric,
@@ -358,13 +320,13 @@ def best_model(
         target = None
     else:
         target = check_folder(folder)
-    chosen = self.context.objective_of(self.node, objective)
+    chosen = self._context.objective_of(self._node, objective)
     return model_of(
-        self.context.store,
+        self._context.store,
         self._stored,
         chosen,
-        self.goal,
+        self._goal,
         folder=target,
         rank=rank,
-        machine=self.context.machine(machine),
+        machine=self._context.machine(machine),
     )

@@ -43,7 +43,7 @@ def calibration(self: TreeRecord) -> Calibration:
     rounds = self._at_once().rounds
     answers = self._context.store.answers(self._context.tree)
     return Calibration(
-        self.name, entries_of(rounds), suggestions_of(rounds), scored_questions(rounds, answers)
+        self._name, entries_of(rounds), suggestions_of(rounds), scored_questions(rounds, answers)
     )
 
 
@@ -53,8 +53,8 @@ def entries_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
     index = _RoundIndex(rounds)
     entries = []
     for parent in rounds:
-        proposals = parent.context.reader.proposals(parent._stored.pk)
-        for decision in parent.decisions:
+        proposals = parent._context.reader.proposals(parent._stored.pk)
+        for decision in parent._decisions:
             if decision.child in rounds_by_id:
                 text = proposals.get(decision.proposal)
                 if text is None:
@@ -78,7 +78,7 @@ def suggestions_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
     index = _RoundIndex(rounds)
     entries = []
     for parent in rounds:
-        reader = parent.context.reader
+        reader = parent._context.reader
         pk = parent._stored.pk
         decided = [
             (Decision.from_json(json.loads(text)), decided_at) for text, decided_at in reader.decisions(pk)
@@ -88,7 +88,7 @@ def suggestions_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
             if decision.kind == "suggested" and decision.proposal in proposals:
                 proposal = Proposal.from_json(json.loads(proposals[decision.proposal]))
                 adopted = tuple(d.child for d, _ in decided if d.child and d.space == decision.space)
-                no_outcome = ChildOutcome(0, 0, (), math.nan, (), parent.direction)
+                no_outcome = ChildOutcome(0, 0, (), math.nan, (), parent._direction)
                 comparison = None
                 if not proposal.claim.others:
                     comparison = comparison_of(
@@ -117,7 +117,7 @@ def _scored(index: _RoundIndex, answering: RoundRecord, answer: StoredAnswer) ->
     best = [-math.inf, -math.inf]
     later = [0, 0]
     for round_ in index.alike(answering):
-        records = round_.context.reader.records([round_._stored.pk], curves=round_.goal.metric.curves)
+        records = round_._context.reader.records([round_._stored.pk], curves=round_._goal.metric.curves)
         if not records.metrics:
             continue
         table = configuration_table(space, records.configurations)
@@ -160,11 +160,11 @@ class _RoundIndex:
 
     @staticmethod
     def _key(round_: RoundRecord) -> tuple[frozenset[str], Goal]:
-        return frozenset(round_.space), round_.goal
+        return frozenset(round_.space), round_._goal
 
     def values_of(self, round_: RoundRecord) -> Floats:
         """(n,) values of a round's trials, larger is better; -inf where a trial has none."""
-        return self.values.of(round_.context.reader, round_._stored.pk, round_.goal)
+        return self.values.of(round_._context.reader, round_._stored.pk, round_._goal)
 
     def alike(self, round_: RoundRecord) -> list[RoundRecord]:
         """Comparable rounds over equal parameters, the round included."""
@@ -179,7 +179,7 @@ class _RoundIndex:
         key = self._key(round_)
         if key not in self._ranked:
             used: list[tuple[int, dict[str, object]]] = [(r._stored.pk, {}) for r in self._alike[key]]
-            self._ranked[key] = BestFirstTrials(round_.context.reader, used, round_.goal, self.values)
+            self._ranked[key] = BestFirstTrials(round_._context.reader, used, round_._goal, self.values)
         return self._ranked[key]
 
 
@@ -227,9 +227,9 @@ def _later(
     count = 0
     for later in rounds:
         value = index.values_of(later)
-        reader = later.context.reader
+        reader = later._context.reader
         pk = later._stored.pk
-        records = reader.records([pk], curves=later.goal.metric.curves)
+        records = reader.records([pk], curves=later._goal.metric.curves)
         if records.metrics:
             table = configuration_table(proposal.old, records.configurations)
             in_one = proposal.space.contains(table) != decided.contains(table)
@@ -240,7 +240,7 @@ def _later(
 def seen(child: RoundRecord, decision: Decision, values: MetricCache) -> ChildOutcome:
     """Results of a child as planned at the decision, without later extensions."""
     stored = child._stored
-    off_design = child.context.reader.beside(stored.pk)
+    off_design = child._context.reader.beside(stored.pk)
     if decision.n is None:
         n = stored.n
     else:
@@ -248,11 +248,11 @@ def seen(child: RoundRecord, decision: Decision, values: MetricCache) -> ChildOu
     planned = n - stored.off_design(off_design, n)
     frame = _judged(child, child.trials)
     if frame.empty:
-        return ChildOutcome(planned, 0, (), math.nan, (), child.direction)
+        return ChildOutcome(planned, 0, (), math.nan, (), child._direction)
     drawn = frame[space_filling(frame) & (frame["state"] != "running")]
-    if n < stored.n and not child.node.adaptive:
+    if n < stored.n and not child._node.adaptive:
         if planned > 0:
-            first = child.cells(planned)
+            first = child._cells(planned)
         else:
             first = []
         drawn = drawn[drawn["cell"].isin([str(cell) for cell in first])]
@@ -263,9 +263,9 @@ def seen(child: RoundRecord, decision: Decision, values: MetricCache) -> ChildOu
         planned=planned,
         ended=int(drawn["cell"].nunique()),
         space_filling=tuple(_finite(finished)),
-        inside=best_inside(child.context.reader, child.context.path(child.node), child.goal, values),
+        inside=best_inside(child._context.reader, child._context.path(child._node), child._goal, values),
         audit=tuple(audit),
-        direction=child.direction,
+        direction=child._direction,
         probes=tuple(probes),
     )
 
@@ -274,7 +274,7 @@ def _judged(child: RoundRecord, frame: pd.DataFrame) -> pd.DataFrame:
     """A table without the values of trials that cannot be best."""
     if frame.empty:
         return frame
-    barred = barred_rows(frame, child.space, child.node.allow_degenerate)
+    barred = barred_rows(frame, child.space, child._node.allow_degenerate)
     return frame.assign(value=frame["value"].where(~barred))
 
 

@@ -21,8 +21,7 @@ from refine.tree.exchange.imports import add_runs
 from refine.tree.judging import confirm, judge, open_holdout, winner
 from refine.tree.names import paths_of
 from refine.tree.overview import best, front_of
-from refine.tree.questions import questions
-from refine.tree.removal import damage, delete_round, delete_trials, repair
+from refine.tree.removal import delete, repair
 from refine.tree.round import Round
 from refine.tree.track_record import calibration
 from refine.tree.tree_record import TreeRecord
@@ -104,11 +103,10 @@ class Tree(TreeRecord):
     add_round = add_round
 
     ask = ask
-    questions = questions
 
     # Looking back.
 
-    best = best
+    _best = best
     winner = winner
     confirm = confirm
     judge = judge
@@ -118,10 +116,8 @@ class Tree(TreeRecord):
 
     # Removing for good.
 
-    damage = damage
     repair = repair
-    delete_trials = delete_trials
-    delete_round = delete_round
+    delete = delete
 
     # Bringing and taking.
 
@@ -170,7 +166,7 @@ class Tree(TreeRecord):
         """
         if not len(self):
             raise NotFoundError(
-                f"tree {self.name!r} has no rounds, so it has no front; add one",
+                f"tree {self._name!r} has no rounds, so it has no front; add one",
                 Action("tree.add_round", ...),
             )
         return front_of(self._at_once().rounds)
@@ -209,76 +205,70 @@ class Tree(TreeRecord):
         """Figures of all rounds, such as ``tree.plot.tree()``; see :class:`refine.report.plots.TreePlots`."""
         return provided("tree.plot")(self)
 
-    def report(self, folder: str | Path, *, winner: Round | str | None = None, html: bool = False) -> Path:
-        """Writes the story from root to winner: every decision, its reason and the outcome of its claim.
+    def report(
+        self,
+        target: str | Path,
+        *,
+        winner: Round | str | None = None,
+        html: bool = False,
+        risk: float = 0.05,
+        beside: Tree | None = None,
+    ) -> Path:
+        """Writes the story from root to winner into a folder, or the review page of all rounds into a file.
+
+        - ``report("reports")`` writes every decision, its reason and the outcome of its claim as markdown
+          with a folder of figures; with ``html=True`` as one HTML file.
+        - ``report("study.html")`` writes the review page, readable without a server or a network. The page is
+          read-only: an edit shows the Python to type. The file contains every trial, note and name of the
+          tree; 1,000 trials take 0.35 MB.
 
         Args:
-            folder: Created if missing; gets ``<name>.md`` and a folder of figures.
+            target: A folder, created if missing; or a file that ends in ``.html``, in an existing folder.
             winner: The round at the end of the story, or its name; default the round with the best observed
                 trial.
             html: Whether to write one self-contained HTML file instead of markdown.
-
-        Returns:
-            The file.
-
-        Raises:
-            NotFoundError: The tree has no round yet, or no such winner.
-            StoreError: A file stands in place of the folder.
-
-        Examples:
-            >>> tree.report("reports").name
-            'example.md'
-        """
-        target = check_folder(folder)
-        if not len(self):
-            raise NotFoundError(
-                f"tree {self.name!r} has no round to report on; add one", Action("tree.add_round", ...)
-            )
-        if winner is None:
-            chosen = None
-        else:
-            chosen = self.round(winner)
-        written: Path = provided("tree.report")(self, target, chosen, html)
-        return written
-
-    def export_page(self, file: str | Path, *, risk: float = 0.05, beside: Tree | None = None) -> Path:
-        """Writes the review page of all rounds as one HTML file, readable without a server or a network.
-
-        The page is read-only: an edit shows the Python to type. The file contains every trial, note and
-        name of the tree; 1,000 trials take 0.35 MB.
-
-        Args:
-            file: The file, such as ``"study.html"``, in an existing folder.
-            risk: Accepted risk of the proposals at first.
-            beside: A second study to show next to the first.
+            risk: Accepted risk of the proposals on the page at first.
+            beside: A second study to show on the page next to the first.
 
         Returns:
             The file.
 
         Raises:
             AnalysisError: ``risk`` out of range.
-            NotFoundError: A tree has no round yet.
+            NotFoundError: A tree has no round yet, or no such winner.
             ReviewError: ``beside`` is not another tree, has another metric or direction, or shares no
                 parameter.
-            StoreError: The file cannot be written.
+            StoreError: The file cannot be written, or a file stands in place of the folder.
 
         Examples:
-            >>> tree.export_page("study.html").stat().st_size < 500_000
-            True
+            >>> tree.report("reports").name, tree.report("study.html").name
+            ('example.md', 'study.html')
         """
-        page = possible_path(file, "page", "study.html")
-        check_studies(self, beside)
-        return write_whole(page, [provided("tree.page")(self, risk, beside)])
+        if str(target).endswith(".html"):
+            page = possible_path(target, "page", "study.html")
+            check_studies(self, beside)
+            return write_whole(page, [provided("tree.page")(self, risk, beside)])
+        folder = check_folder(target)
+        if not len(self):
+            raise NotFoundError(
+                f"tree {self._name!r} has no round to report on; add one", Action("tree.add_round", ...)
+            )
+        if winner is None:
+            chosen = None
+        else:
+            chosen = self[winner]
+        written: Path = provided("tree.report")(self, folder, chosen, html)
+        return written
 
     def _data(self) -> JsonObject:
         snapshot = self._at_once()
         paths = paths_of({key: stored.node.parent for key, stored in snapshot._context.nodes.items()})
         rounds = [round_._data(paths) for round_ in snapshot.rounds]
         return {
-            "name": self.name,
-            "store": self.store,
+            "name": self._name,
+            "store": self._url,
             "rounds": rounds,
-            "tags": self.tags,
-            "budget": None if self.budget is None else self.budget_state.to_json(),
-            "best": plain(snapshot.best()),
+            "tags": self._tags,
+            "budget": None if self.budget.budget is None else self.budget.to_json(),
+            "best": plain(snapshot._best()),
         }

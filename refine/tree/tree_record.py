@@ -27,12 +27,12 @@ class TreeRecord(Shown):
         return tree
 
     @property
-    def name(self) -> str:
+    def _name(self) -> str:
         """Name of the tree."""
         return self._context.name
 
     @property
-    def store(self) -> str:
+    def _url(self) -> str:
         """URL of the store, without its password."""
         return self._context.store.name
 
@@ -44,12 +44,25 @@ class TreeRecord(Shown):
     def __len__(self) -> int:
         return len(self._context.nodes)
 
-    def __getitem__(self, key: str) -> Round:
-        """The round of a name: see :meth:`round`.
+    def __getitem__(self, key: Round | str) -> Round:
+        """The round with a given name.
+
+        Args:
+            key: An id or its beginning, a tag, ``"last"`` (the newest), ``"root"``, or a path in the printed
+                tree: ``"1"`` is the first root, ``"1.2"`` its second child. Or a round, which must belong to
+                the tree.
 
         Raises:
-            NotFoundError: There is none, or there are several.
+            NotFoundError: No round or several rounds match, or the round belongs to another tree or was
+                removed.
+
+        Examples:
+            >>> child = root.branch({"lr": (1.0, 2.0, 11), "dropout": 0.0}, n=5)
+            >>> tree["root"].n, tree["1.1"].n, tree["last"].n
+            (30, 5, 5)
         """
+        if isinstance(key, Round):
+            return self._own(key)
         if not isinstance(key, str):
             text = repr(key)
             hint = "tree.rounds[0]"
@@ -63,45 +76,24 @@ class TreeRecord(Shown):
         nodes = self._context.nodes
         parents = {id_: stored.node.parent for id_, stored in nodes.items()}
         try:
-            node_id = round_named(key, parents, self.tags, self.name)
+            node_id = round_named(key, parents, self._tags, self._name)
         except NotFoundError:
             if self._context.removal_of(key) is None:
                 raise
             raise self._context.missing(key) from None
         return Round._of(self._context, nodes[node_id].node)
 
-    def round(self, which: Round | str) -> Round:
-        """The round with a given name.
-
-        Args:
-            which: An id or its beginning, a tag, ``"last"`` (the newest), ``"root"``, or a path in the
-                printed tree: ``"1"`` is the first root, ``"1.2"`` its second child. Or a round, which must
-                belong to the tree.
-
-        Raises:
-            NotFoundError: No round or several rounds match, or the round belongs to another tree or was
-                removed.
-
-        Examples:
-            >>> child = root.branch({"lr": (1.0, 2.0, 11), "dropout": 0.0}, n=5)
-            >>> tree.round("root").n, tree.round("1.1").n, tree["last"].n
-            (30, 5, 5)
-        """
-        round_ = self._resolve(which)
+    def _own(self, round_: Round) -> Round:
+        """A round, which must belong to this tree."""
         context = self._context
-        if round_.context is context:
+        if round_._context is context:
             context.stored(round_.id)
         elif round_.id not in context.store.nodes(context.tree):
             raise NotFoundError(
-                f"round {round_.id} belongs to tree {round_.context.name!r}, not to tree {self.name!r}; "
+                f"round {round_.id} belongs to tree {round_._context.name!r}, not to tree {self._name!r}; "
                 "use that tree"
             )
         return round_
-
-    def _resolve(self, which: Round | str) -> Round:
-        if isinstance(which, Round):
-            return which
-        return self[which]
 
     def _at_once(self) -> Self:
         """The tree for one operation: values of the rounds are read once."""
@@ -110,7 +102,7 @@ class TreeRecord(Shown):
         return tree
 
     @property
-    def tags(self) -> dict[str, str]:
+    def _tags(self) -> dict[str, str]:
         """Tag -> round id."""
         return self._context.reader.tags(self._context.tree)
 
@@ -129,11 +121,11 @@ class TreeRecord(Shown):
         """
         nodes = self._context.nodes
         check_tag(name, nodes)
-        self._context.store.set_tag(self._context.tree, name, nodes[self.round(which).id].pk)
+        self._context.store.set_tag(self._context.tree, name, nodes[self[which].id].pk)
 
     @property
-    def budget(self) -> int | str | None:
-        """Budget of the study: trials, a training time such as ``"8 h"``, or ``None`` without a budget.
+    def budget(self) -> BudgetState:
+        """Budget of the study, in trials or training time, with the trials spent and left.
 
         The budget pays for all trials run in the tree: even, learning, given and audit trials, repeats to
         measure noise and repeats to confirm a winner. Failed trials count too. Imported trials, copied
@@ -143,24 +135,24 @@ class TreeRecord(Shown):
         values are noisy. A call beyond the budget is an error, before a trial runs. A training time is summed
         over trials; a run stops as soon as the time is spent.
 
-        Assign a budget to set the budget, also as ``datetime.timedelta``; assign ``None`` to remove it.
+        Assign a number of trials, or a time as ``"8 h"`` or ``datetime.timedelta``; ``None`` removes it.
 
         Raises:
             DesignError: Not a whole number >= 1 or a time > 0, or fewer trials than are spent.
 
         Examples:
             >>> tree.budget = 60
-            >>> tree.budget_state.spent, tree.budget_state.left  # 30 trials and 3 repeats
+            >>> tree.budget.spent, tree.budget.left  # 30 trials and 3 repeats
             (33, 27)
-            >>> print(tree.budget_state)
+            >>> print(tree.budget)
             27 of 60 trials left
         """
-        return self.budget_state.budget
+        return self._context.budget_with_counts
 
     @budget.setter
     def budget(self, budget: int | str | timedelta | None) -> None:
         value = checked_budget(budget)
-        state = self.budget_state
+        state = self.budget
         spent = state.spent + state.running
         if isinstance(value, int) and value < spent:
             raise DesignError(
@@ -168,11 +160,6 @@ class TreeRecord(Shown):
                 f"tree.budget = {spent}"
             )
         self._context.store.set_budget(self._context.tree, value)
-
-    @property
-    def budget_state(self) -> BudgetState:
-        """The budget with spent and remaining trials, read from the store now."""
-        return self._context.budget_with_counts
 
     @property
     def machine(self) -> Machine:
@@ -208,4 +195,4 @@ class TreeRecord(Shown):
             how_many = "closed"
         else:
             how_many = f"{len(self)} rounds"
-        return line(f"<Tree {self.name}: {how_many} in {self.store}>")
+        return line(f"<Tree {self._name}: {how_many} in {self._url}>")

@@ -38,7 +38,7 @@ _Configurations = Mapping[str, Mapping[str, Any]]
 
 def _without_trial(round_: RoundRecord, configurations: _Configurations) -> _Configurations:
     """The configurations without a trial in a round; warns of the others."""
-    columns = round_.context.store.records([round_._stored.pk]).columns
+    columns = round_._context.store.records([round_._stored.pk]).columns
     states = dict(zip(columns["key"], columns["state"], strict=True))
     ended = {key: states[key] for key in configurations if key in states}
     if ended:
@@ -53,13 +53,13 @@ def _ended_before(round_: RoundRecord, configurations: _Configurations) -> dict[
     :func:`refine.analysis.pooling.bridges_beside` and :func:`refine.analysis.pooling.added_since`. Trials
     outside the space of the round are left out, because they do not count in the round.
     """
-    context = round_.context
+    context = round_._context
     space = round_.space
     inside = {key for key, c in configurations.items() if space.holds(c)}
     if not inside:
         return {}
     nodes = context.nodes
-    path = [stored.node for stored in context.path(round_.node)]
+    path = [stored.node for stored in context.path(round_._node)]
     bridges = bridges_beside(path, [stored.node for stored in nodes.values()])
     for node, added in zip(path[:-1], added_since(space, path), strict=False):
         if added is not None:
@@ -124,7 +124,7 @@ def _warn_of_ended(round_: RoundRecord, configurations: _Configurations, ended: 
     if state == State.COMPLETE and round_._declared.noise == "none":
         warn(f"{ran}; values are declared to repeat exactly")
         return
-    ranked = best_keys(round_.context.store.records([round_._stored.pk], curves=True), round_.goal)
+    ranked = best_keys(round_._context.store.records([round_._stored.pk], curves=True), round_._goal)
     if state in (*FAILED, State.PRUNED, State.EXCLUDED):
         repeat = Action("round.run", rerun=str(state))
     elif key not in ranked:

@@ -34,14 +34,14 @@ def recommend(self: RoundRecord) -> Winner | None:
     observed trial, overstates its configuration.
 
     Examples:
-        >>> root.recommend().params
+        >>> root._recommend().params
         {'dropout': 0.0, 'lr': 1.5}
     """
     judged = _judged_within(self._at_once())
     if judged is None:
         return None
-    goals = tuple(metric for metric, _ in self.node.goals)
-    return replace(judged.winner(f"round {self.id}", self.epsilon), goals=goals).kept_in(self)
+    goals = tuple(metric for metric, _ in self._node.goals)
+    return replace(judged.winner(f"round {self.id}", self._epsilon), goals=goals).kept_in(self)
 
 
 def expected_of_best(self: RoundRecord) -> float:
@@ -80,10 +80,10 @@ def comparable_rounds(round_: RoundRecord) -> Goals:
     They have the same metric, direction, constraints and goals, and run the same objective on the same data
     under the same declaration of noise.
     """
-    nodes = [stored.node for stored in round_.context.nodes.values()]
-    alike = comparable_with(round_.node, nodes)
+    nodes = [stored.node for stored in round_._context.nodes.values()]
+    alike = comparable_with(round_._node, nodes)
     rounds = [round_._other(node.id) for node in nodes if node.id in alike]
-    return [(r._stored, r.goal) for r in rounds if r._judged_by == round_._judged_by]
+    return [(r._stored, r._goal) for r in rounds if r._judged_by == round_._judged_by]
 
 
 # Most trials of the rounds whose configurations are judged together.
@@ -104,8 +104,8 @@ def _judged_beside(round_: RoundRecord) -> Judged | None:
     Consecutive rounds share the work: their configurations are judged together, by the trials of every
     comparable round.
     """
-    reader = round_.context.reader
-    node = round_.node
+    reader = round_._context.reader
+    node = round_._node
     key: tuple[object, ...] = (round_._judged_by, node.objective, node.data, node.allow_degenerate)
     if node.steered:
         key = (*key, node.id)

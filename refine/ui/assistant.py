@@ -46,7 +46,6 @@ _TOOLS = {
     "tree.judge": "judge",
     "tree.confirm": "judge",
     "tree.ask": "ask",
-    "round.recommend": "winner",
     "round.run": "run",
     "round.add": "add",
     "child.run": "run",
@@ -274,7 +273,7 @@ class Assistant:
 
     def questions(self, details: bool = False) -> Answer:
         """Show the asked questions with answers over time, and up to three questions worth asking."""
-        return self._shown(lambda tree: tree.questions(), details, glance=True)
+        return self._shown(lambda tree: tree.ask(), details, glance=True)
 
     def winner(self, details: bool = False) -> Answer:
         """Show the configuration with the best posterior mean and its expected value when retrained.
@@ -296,7 +295,7 @@ class Assistant:
         """
         with self.open_tree() as tree:
             review = tree[round_id].propose(keep=False)
-            winner = tree[round_id].recommend()
+            winner = tree[round_id]._recommend()
             candidates = []
             if winner is not None:
                 candidates = winner.to_dict()["candidates"]
@@ -358,7 +357,7 @@ class Assistant:
         """
         with self.open_tree() as tree:
             review = _edited(tree[round_id], edits)
-            stored = {d.digest for d in review.round.decisions}
+            stored = {d.digest for d in review.round._decisions}
             decision = review.suggest(reason, author=self.author)
             if decision.digest in stored:
                 return Answer.of(

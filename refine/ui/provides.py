@@ -22,7 +22,7 @@ def show(review: Review) -> ReviewWidget:
     Raises:
         ReviewError: The extra ``notebook`` is not installed.
     """
-    typed = f"refine review {shlex.quote(review.round.context.store.typed)} {review.round.id}"
+    typed = f"refine review {shlex.quote(review.round._context.store.typed)} {review.round.id}"
     load("anywidget", "show", ReviewError, f"in a browser the same page is: {typed}")
     from refine.ui.web.session import Session
     from refine.ui.web.widget import ReviewWidget

@@ -39,8 +39,8 @@ def test_the_best_are_read_best_first(tree, space):
         assert c.score.validation[-1] == c.value
         assert len(c.loss.training) == len(c.score.training) == 40
     assert len(known(round_, 3)) == 3
-    round_.metric = "val_loss"
-    round_.direction = "minimize"
+    round_._value = "val_loss"
+    round_._direction = "minimize"
     worst = known(round_, 1)[0]
     assert not any(worst.score)  # the metric is drawn as a loss
     assert worst.value == round_.trials["value"].min() == worst.loss.validation[-1]

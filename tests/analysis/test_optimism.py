@@ -74,7 +74,7 @@ def test_why_examples_say_nothing(tree, space):
     round_ = tree.add_round(space, classifier, metric="val_loss", direction="maximize", n=12)
     round_.run()
     assert round_.optimism().why_not == Reason("no_formula", {"metric": "val_loss"})
-    round_.metric = "max:val_acc"
+    round_._value = "max:val_acc"
     assert round_.optimism().why_not.code == "other_metric"
 
     def otherwise(params, trial):
@@ -94,7 +94,7 @@ def test_predictions_survive_and_stay_small(tmp_path, space):
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
         round_ = tree.add_round(space, wide, n=3).run()
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
-        store = tree[round_.id].context.store
+        store = tree[round_.id]._context.store
         pk = tree[round_.id]._stored.pk
         examples = store.examples(pk, store.records([pk]).columns["key"])
         assert len(examples) == 3

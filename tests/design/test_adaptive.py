@@ -43,8 +43,8 @@ def test_adaptive_trials_lie_inside_the_space_and_never_repeat(tree, design):
     assert space.contains(frame).all()
     assert frame["cell"].isna().any()  # a Float that may be anywhere
     assert frame["units"].nunique() > 4  # whole numbers between the levels
-    assert len(set(round_.context.store.records([round_._stored.pk]).columns["key"])) == 40
-    assert list(round_.shown["ask"]) == list(range(40))
+    assert len(set(round_._context.store.records([round_._stored.pk]).columns["key"])) == 40
+    assert list(round_._shown["ask"]) == list(range(40))
 
 
 @pytest.mark.parametrize("ordered", [False, True])
@@ -74,7 +74,7 @@ def test_a_resumed_round_is_as_an_undisturbed_one(tmp_path, objective, options):
         with refine.Tree("q", store=tmp_path / f"{name}.db") as tree:
             for n in parts:
                 round_ = tree.add_round(SPACE, objective, n=n, seed=2, **options).run()
-            tables.append((ran(round_), round_.shown))
+            tables.append((ran(round_), round_._shown))
     assert tables[0][0].equals(tables[1][0])
     assert tables[0][1].equals(tables[1][1])
 
@@ -94,16 +94,16 @@ def test_a_round_is_its_sampler_metric_and_direction(tree):
     assert len(ids) == 1 + 2 * 3
     root = tree.add_round(SPACE, both, n=12, metric="b", plan=refine.Plan(design="sobol")).run()
     child = root.propose().accept(n=5, plan=refine.Plan(design="tpe", audit=0))
-    assert (child.metric, child.node.adaptive) == ("b", True)
+    assert (child._value, child._node.adaptive) == ("b", True)
     assert tree[child.id].parent.id == root.id
     grandchild = child.branch(child.space, n=3)
-    assert grandchild.node.method == "sobol"
+    assert grandchild._node.method == "sobol"
 
 
 def test_an_object_of_optuna_is_known_by_its_options(tree, tmp_path):
     sampler = optuna.samplers.TPESampler(n_startup_trials=3, seed=5)
     round_ = tree.add_round(SPACE, plain, n=8, plan=refine.Plan(design=sampler)).run()
-    assert round_.node.method == "optuna.TPESampler(n_startup_trials=3)"
+    assert round_._node.method == "optuna.TPESampler(n_startup_trials=3)"
     assert "TPESampler" in str(tree)
     # Its random numbers come from the round, so that it can be resumed.
     same_round = tree.add_round(
@@ -139,8 +139,8 @@ def test_a_sampler_learns_earlier_trials_in_the_space_first(tree, space):
     child = root.branch({**space, "lr": (1.0, 2.0, 3)}, n=10, plan=refine.Plan(design="tpe")).run()
     inside = child.space.contains(root.trials).sum()
     assert inside > 0
-    assert (child.shown["earlier"] == inside).all()
-    assert list(child.shown["told"]) == list(range(10))
+    assert (child._shown["earlier"] == inside).all()
+    assert list(child._shown["told"]) == list(range(10))
 
 
 def test_failed_trials_are_reported_to_the_sampler_and_can_be_repeated(tree, space):
@@ -152,13 +152,13 @@ def test_failed_trials_are_reported_to_the_sampler_and_can_be_repeated(tree, spa
     def mended(params):
         return params["lr"]
 
-    mending = {"objective": objectives.named(mended, round_.node.objective), "rerun": "failed"}
-    with refine.Tree("question", store=tree.store) as other:
+    mending = {"objective": objectives.named(mended, round_._node.objective), "rerun": "failed"}
+    with refine.Tree("question", store=tree._url) as other:
         with pytest.warns(refine.errors.RefineWarning, match="version"):
             rerun = other[round_.id].run(**mending)
         assert len(rerun.trials) == 30
         assert "failed" not in set(rerun.trials["state"])
-        assert (rerun.context.store.records([rerun._stored.pk]).columns["attempt"]).count(1) == failed
+        assert (rerun._context.store.records([rerun._stored.pk]).columns["attempt"]).count(1) == failed
 
 
 def test_a_small_space_is_used_up_and_no_more(tree):
@@ -180,7 +180,7 @@ def test_a_sampler_with_two_workers_is_asked_for_one_trial_while_one_runs(tree):
             machine=refine.Machine(workers=2, executor=pool, progress=False)
         )
     assert len(round_.trials) == 40
-    shown = round_.shown
+    shown = round_._shown
     assert max(len(r) for r in shown["running"]) == 1
     assert (shown["told"] + [len(r) for r in shown["running"]] == shown["ask"]).all()
 
@@ -190,7 +190,7 @@ def test_adaptive_trials_are_tested_nowhere_and_teach_where_the_best_is(tree, sp
     root = tree.add_round(space, objectives.bowl, n=60, plan=refine.Plan(design="tpe")).run()
     assert not root.analyze().tested
     with pytest.raises(DesignError, match="planned"):
-        root.cells()
+        root._cells()
     child = root.branch(space, n=30).run()
     analysis = child.analyze()
     assert (analysis.n_space_filling, len(analysis.X)) == (30, 90)
@@ -206,4 +206,4 @@ def test_an_adaptive_round_can_hold_exploit_and_audit_trials(tree, space):
     )
     counts = child.run().trials["origin"].value_counts()
     assert dict(counts) == {"adaptive": 14, "exploit": 4, "audit": 1, "probe": 1}
-    assert (root.decisions[0].forecast, len(tree.calibration().entries)) == (None, 1)
+    assert (root._decisions[0].forecast, len(tree.calibration().entries)) == (None, 1)

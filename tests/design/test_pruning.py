@@ -24,7 +24,7 @@ def pruned_round(tree, space, n=60, **options):
 def test_a_trial_that_is_behind_stops_and_has_no_final_value(tree, space):
     round_ = pruned_round(tree, space)
     frame = round_.trials
-    shown = round_.shown
+    shown = round_._shown
     pruned = frame["state"] == "pruned"
     assert not pruned[:10].any()
     assert frame.loc[pruned, ["value", "acc"]].isna().all().all()
@@ -33,7 +33,7 @@ def test_a_trial_that_is_behind_stops_and_has_no_final_value(tree, space):
     assert 10 < pruned.sum() < 45
     # What a trial was measured by can be drawn again from the ones before, and says where it was behind.
     curves = [
-        np.array(c["acc"]) for c in round_.context.store.records([round_._stored.pk], curves=True).curves
+        np.array(c["acc"]) for c in round_._context.store.records([round_._stored.pk], curves=True).curves
     ]
     audited = frame["seed"].map(PRUNER.audits)
     for i, (basis, threshold) in enumerate(zip(shown["basis"], shown["threshold"], strict=True)):
@@ -75,10 +75,10 @@ def test_a_pruner_is_part_of_the_round_and_inherited(tree, space):
     review = root.propose()
     for options, rule in (({}, PRUNER), ({"pruner": "median"}, refine.Pruner()), ({"pruner": "none"}, None)):
         child = review.accept(n=12, plan=refine.Plan(audit=0, **options))
-        assert child.node.pruner == (None if rule is None else rule.to_json())
-        assert tree[child.id].node == child.node
+        assert child._node.pruner == (None if rule is None else rule.to_json())
+        assert tree[child.id]._node == child._node
     branched = root.branch(space, n=5, plan=refine.Plan(pruner=PRUNER, design="tpe"))
-    assert (branched.node.adaptive, branched.node.pruner) == (True, PRUNER.to_json())
+    assert (branched._node.adaptive, branched._node.pruner) == (True, PRUNER.to_json())
 
 
 @pytest.mark.nightly

@@ -23,7 +23,7 @@ def test_the_digits_study_has_two_rounds_with_replicates_and_a_decision(tmp_path
         assert (first.n, second.n) == (150, 100)
         assert second.parent.id == first.id
         assert len(first.replicates) > 0
-        assert len(second.decisions) == 0
+        assert len(second._decisions) == 0
         assert "small networks are cheap" in str(tree)
     for _ in range(2):  # a store that has the study is opened
         with datasets.digits(tmp_path / "digits.db") as tree:

@@ -57,7 +57,7 @@ def test_an_example_runs_and_has_a_best_trial(tmp_path, name, arguments, needs, 
         names = store.trees()
     for title in names:
         with refine.Tree(title, store=path) as tree:
-            assert tree.best() is not None
+            assert tree._best() is not None
 
 
 @pytest.mark.nightly
@@ -66,7 +66,7 @@ def test_a_program_is_tuned_with_commands_alone(tmp_path):
     run_command([folder / "study.sh", tmp_path / "study.db"])
     with refine.Tree(store=tmp_path / "study.db") as tree:
         assert [set(r.trials["state"]) for r in tree.rounds] == [{"complete"}, {"complete"}]
-        assert tree.budget_state.spent <= 60
+        assert tree.budget.spent <= 60
         assert tree.winner().expected < 0.6  # of a loss that is 0.69 by chance
 
 

@@ -17,14 +17,14 @@ SWEEP = Path(__file__).parents[1] / "fixtures" / "imports" / "talos.zip"
 
 CALLS = {
     "Tree.round": lambda t, p: t.round("root"),
-    "Tree.delete_trials": lambda t, p: t.delete_trials(p.gone, [0]),
-    "Tree.delete_round": lambda t, p: t.delete_round(p.gone),
+    "Tree.delete_trials": lambda t, p: t.delete(p.gone, [0]),
+    "Tree.delete_round": lambda t, p: t.delete(p.gone),
     "Tree.add_runs": lambda t, p: t.add_runs(p.frame, value="acc"),
     "Tree.add_round": lambda t, p: t.add_round(p.space, p.objective, n=5),
     "Tree.confirm": lambda t, p: t.confirm(),
     "Tree.diff": lambda t, p: t.diff(p.gone, p.gone),
     "Tree.export": lambda t, p: t.export(FOLDER),
-    "Tree.export_page": lambda t, p: t.export_page("study.html"),
+    "Tree.export_page": lambda t, p: t.report("study.html"),
     "Tree.plot": lambda t, p: t.plot.tree(),
     "Tree.report": lambda t, p: t.report(FOLDER),
     "Tree.tag": lambda t, p: t.tag(p.gone, "paper"),
@@ -33,13 +33,13 @@ CALLS = {
     "Tree in autopilot": lambda t, p: refine.autopilot(t),
     "Round.best_model": lambda r, p: r.best_model(objective=_WithModel()),
     "Round.exclude": lambda r, p: r.exclude([0], "why"),
-    "Round.include": lambda r, p: r.include([0]),
+    "Round.include": lambda r, p: r.exclude([0], undo=True),
     "Round.note": lambda r, p: setattr(r, "note", "late"),
     "Round.branch": lambda r, p: r.branch(p.space, n=3),
     "Round.plot": lambda r, p: r.plot.density("lr"),
     "Round.add": lambda r, p: r.add(1),
     "Round.report": lambda r, p: r.report(FOLDER),
-    "Round.review": lambda r, p: r.review(p.proposal),
+    "Round.review": lambda r, p: r._review(p.proposal),
     "Round.run": lambda r, p: r.run(),
     "Round.epsilon": lambda r, p: setattr(r, "epsilon", 0.1),
     "Round with more": lambda r, p: r.run(n=40),
@@ -114,7 +114,7 @@ def test_calls_on_a_closed_tree_say_that_it_is_closed(closed, monkeypatch, tmp_p
 def test_calls_that_need_no_store_work_on_a_closed_tree(closed):
     tree, root, review = closed[0].values()
     tree.close()
-    assert (tree.name, repr(tree)) == ("gone", f"<Tree gone: closed in {tree.store}>")
+    assert (tree._name, repr(tree)) == ("gone", f"<Tree gone: closed in {tree._url}>")
     assert (repr(root), list(root.space)) == (
         f"<Round {root.id} of gone>",
         ["lr", "dropout", "optimizer", "epochs"],

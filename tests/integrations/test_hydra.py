@@ -68,7 +68,7 @@ def test_a_configuration_and_jobs_that_fail(tmp_path, monkeypatch):
     with refine.Tree("app", "refine.db") as tree:
         root = tree["root"]
         grids = [root.space[name].grid for name in ("share", "+width")]
-        assert (root.node.objective, grids) == ("app +depth=3", [(0.5, 1.0, 1.5), (8, 16)])
+        assert (root._node.objective, grids) == ("app +depth=3", [(0.5, 1.0, 1.5), (8, 16)])
         failed = root.trials["+on"].eq("no")
         assert root.trials["state"].eq("failed").equals(failed)
         assert root.failures["error"].str.contains("ZeroDivisionError").all()

@@ -76,7 +76,7 @@ def test_a_round_and_its_hold_out(tree):
     space = refine.Space({"lr": refine.Float(0.001, 0.1, levels=6, log=True)})
     SEEN.clear()
     round_ = tree.add_round(space, objective, metric="val_acc", n=4).run()
-    opening = round_.open_holdout(top=2, seeds=1)
+    opening = tree.open_holdout(at=round_, top=2, seeds=1)
     assert opening.table["runs"].tolist() == [1, 1]
     hits = opening.runs["value"] * 40  # shares of the 40 sealed rows
     assert np.allclose(hits, np.round(hits), atol=1e-4)
@@ -99,4 +99,4 @@ def test_several_splits_are_averaged(tree):
     by_split = round_.trials[["val_acc@1", "val_acc@2", "val_acc@3"]]
     assert np.allclose(round_.trials["value"], by_split.mean(axis=1))
     assert "acc@1" not in round_.trials
-    assert round_.open_holdout(seeds=1).table["runs"].tolist() == [1]
+    assert tree.open_holdout(at=round_, seeds=1).table["runs"].tolist() == [1]

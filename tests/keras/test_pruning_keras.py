@@ -50,8 +50,8 @@ def test_trainings_stop_when_they_are_behind(tree, model):
         SPACE, objective, metric="val_loss", direction="minimize", n=14, plan=refine.Plan(pruner=PRUNER)
     ).run()
     frame = round_.trials
-    shown = round_.shown
-    curves = round_.context.store.records([round_._stored.pk], curves=True).curves
+    shown = round_._shown
+    curves = round_._context.store.records([round_._stored.pk], curves=True).curves
     assert set(frame["state"]) == {"complete", "pruned"}
     for i, state in enumerate(frame["state"]):
         length = len(curves[i]["val_loss"])

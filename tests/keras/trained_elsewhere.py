@@ -73,7 +73,7 @@ def rounds(folder):
         model = root.best_model(folder / "models")
         read = root.best_model(folder / "models")
         assert all(map(np.array_equal, model.get_weights(), read.get_weights()))
-        assert root.open_holdout(seeds=2).table["runs"].tolist() == [2]
+        assert tree.open_holdout(at=root, seeds=2).table["runs"].tolist() == [2]
 
 
 def objectives():

@@ -27,8 +27,8 @@ def test_a_child_spends_its_shares(review):
     assert not inside[frame["origin"].isin(AUDITS)].any()
     assert root.space.contains(frame).all()
     assert not frame.duplicated(subset=list(child.space)).any()
-    assert child.node.exploit == 0.5
-    assert child.node.audit == 0.25
+    assert child._node.exploit == 0.5
+    assert child._node.audit == 0.25
 
 
 @pytest.mark.slow
@@ -37,8 +37,8 @@ def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(review)
     with_counter = review.accept(n=40)
     without = review.accept(n=40, plan=refine.Plan(audit=0))
     assert with_counter.id != without.id
-    assert [b.origin for b in root.context.store.beside(with_counter._stored.pk)] == ["audit", "probe"]
-    assert root.context.store.beside(without._stored.pk) == []
+    assert [b.origin for b in root._context.store.beside(with_counter._stored.pk)] == ["audit", "probe"]
+    assert root._context.store.beside(without._stored.pk) == []
     nothing_cut = review.reject(*root.space.varied).accept(n=40)
     assert nothing_cut.node.audit == 0  # there is no outside
 

@@ -201,7 +201,7 @@ def test_the_value_of_the_winner_on_new_data_is_less_its_luck(study):
     on_new = winner.new_data
     assert on_new.value < winner.observed
     assert on_new.low < on_new.value < on_new.high
-    assert study.rounds[0].recommend().new_data == on_new
+    assert study.rounds[0]._recommend().new_data == on_new
     assert winner.interval == pytest.approx((math.nan, math.nan), nan_ok=True)
 
 

@@ -110,7 +110,7 @@ def test_a_preview_counts_the_trials_of_the_table(review):
 @pytest.mark.slow
 def test_a_preview_names_a_cut_of_the_best_trial(review):
     best = review.round.best
-    decisions = review.round.decisions
+    decisions = review.round._decisions
     preview = review.preview(lr=(3.0, 5.0))
     assert 1 in preview.lost
     for shown in (preview, review.edit(lr=(3.0, 5.0))):  # an edit says so by itself
@@ -118,7 +118,7 @@ def test_a_preview_names_a_cut_of_the_best_trial(review):
     assert 1 not in review.preview().lost
     edited = review.edit(dropout=(0.0, 0.2))  # the edits so far count
     assert edited.preview(lr=(0.5, 2.5)).space == edited.edit(lr=(0.5, 2.5)).space
-    assert review.round.decisions == decisions
+    assert review.round._decisions == decisions
     empty_preview = review.preview(optimizer=["SGD"], lr=5.0, dropout=0.5, junk=7)
     assert math.isnan(empty_preview.best_kept)
     assert f"{best['value']:.4f}" in facts_of(empty_preview)["Kept"]

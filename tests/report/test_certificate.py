@@ -75,8 +75,8 @@ def test_an_opened_hold_out_is_in_the_certificate(grown, tmp_path):
     tree, _root, _child = grown
     won = tree.winner()
     home = next(r for r in tree.rounds if r.id == won.round)
-    shown = home.open_holdout(top=2, seeds=3)
-    row = [c.key for c in home.recommend().candidates[:2]].index(won.candidates[0].key)
+    shown = tree.open_holdout(at=home, top=2, seeds=3)
+    row = [c.key for c in home._recommend().candidates[:2]].index(won.candidates[0].key)
     text = won.report(tmp_path).read_text()
     assert re.search(rf"{shown.table['holdout'][row]:.4f}, .*\b3 models", text)
     assert "1 proposal, 1 opening" in text
@@ -85,7 +85,7 @@ def test_an_opened_hold_out_is_in_the_certificate(grown, tmp_path):
 
 def test_a_round_has_one_of_its_own_and_html_is_one_file(grown, tmp_path):
     _, root, _ = grown
-    page = root.recommend().report(tmp_path, html=True)
+    page = root._recommend().report(tmp_path, html=True)
     assert page.name == f"1-{root.id}-winner.html"
     text = page.read_text()
     assert f"round <code>{root.id}</code>" in text
@@ -104,7 +104,7 @@ def test_cheaper_configurations_that_are_nearly_as_good_are_named(tree, tmp_path
     frame = pd.DataFrame([(x, y) for x in range(10) for y in range(6)], columns=["x", "y"])
     value = 1 - 0.01 * (frame["x"] - 4) ** 2 + rng.normal(0, 0.01, len(frame))
     frame = frame.assign(value=value, seconds=1.0 + frame["y"])
-    won = tree.add_runs(frame, {"x": (0, 9), "y": (0, 5)}, value="value").recommend()
+    won = tree.add_runs(frame, {"x": (0, 9), "y": (0, 5)}, value="value")._recommend()
     assert won.cheaper or won.candidates[0].seconds == 1.0
     for other in won.cheaper:
         assert other.seconds <= 0.8 * won.candidates[0].seconds
@@ -114,10 +114,10 @@ def test_cheaper_configurations_that_are_nearly_as_good_are_named(tree, tmp_path
 
 def test_a_certificate_without_a_baseline_or_a_posterior_says_so(tree, tmp_path):
     root = tree.add_round(SPACE, Sealed(), metric="acc", n=3).run()
-    text = root.recommend().report(tmp_path).read_text()
+    text = root._recommend().report(tmp_path).read_text()
     assert re.search(r"baseline\? \| no\b", text)
     assert "nan" not in text.lower().replace("finance", "")
-    assert math.isnan(root.recommend().interval[0])
+    assert math.isnan(root._recommend().interval[0])
 
 
 def test_a_winner_without_a_tree_has_no_records(grown):

@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import words
 
 from refine.report.pages.winner import known_grid
+from refine.utils.display import to_text
 
 SPACE = refine.Space(
     {
@@ -251,7 +252,7 @@ def test_noise_from_repeats_counts_degrees_of_freedom():
 
 @pytest.mark.slow
 def test_why_of_the_winner_names_the_winner_among_the_candidates(root):
-    text = str(root.recommend().why())
+    text = str(root._recommend().why())
     assert not text.splitlines()[0].endswith(":")
     assert "Evidence" in text
 
@@ -353,7 +354,7 @@ def test_a_value_that_rounds_to_zero_has_no_sign(value):
 
 @pytest.mark.parametrize("above", [0.0, 0.1])
 def test_a_best_observed_trial_that_ties_with_the_winner_is_not_called_worse(root, above):
-    winner = root.recommend()
+    winner = root._recommend()
     first, second = winner.candidates[:2]
     tied = replace(winner, best_observed=second, best_value=first.observed + above)
     assert not tied.is_best_observed
@@ -406,13 +407,13 @@ def test_a_check_gives_the_budget_as_the_only_reason_for_another_round():
         review = root.propose()
         assert review.worth().probability < 0.2
         text = says(review.checks()["worth"])
-        assert text.startswith(f"{tree.budget_state}: {review.advised_round.n} ")
+        assert text.startswith(f"{tree.budget}: {review.advised_round.n} ")
 
 
 def test_the_chance_to_hit_the_best_is_that_of_evenly_drawn_trials():
     with refine.Tree("hit", store="sqlite://") as tree:
         root = tree.add_round(FLAT, flat, n=30, seed=1, metric=refine.Goal("value", noise="none")).run()
-        details = str(root.propose().preview(n=11).why())
+        details = to_text(root.propose().preview(n=11)._page().why())
     assert details.splitlines()[-1].split()[1:4] == ["11", "evenly", "drawn"]
 
 

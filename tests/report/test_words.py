@@ -133,8 +133,8 @@ def test_every_result_that_prints_is_data_with_the_version_of_its_schema(study):
     round_ = study.rounds[-1]
     review = round_.propose(keep=False)
     results = [*words.glances(study, round_).values(), round_, round_.space, review.proposal, review.worth()]
-    results += [study.ask(f"lr <= {round_.space['lr'].grid[0]}"), study.questions()]
-    results.append(study.rounds[0].decisions[-1])
+    results += [study.ask(f"lr <= {round_.space['lr'].grid[0]}"), study.ask()]
+    results.append(study.rounds[0]._decisions[-1])
     for result in (*results, round_.replay(sample=1)):
         data = json.loads(json.dumps(result.to_dict(), allow_nan=False))
         assert data.keys() > {"schema", "page"}, result

@@ -37,8 +37,8 @@ def test_a_tree_without_children_says_so(tree, root):
 @pytest.mark.nightly
 def test_a_forecast_is_made_at_the_decision_and_scored_once_the_child_is_finished(tree, root):
     child = root.propose().accept(n=40, exploit=0.3, plan=refine.Plan(audit=0.1), author="ann")
-    forecast = root.decisions[0].forecast
-    assert forecast.n == len(child.cells()) == 24
+    forecast = root._decisions[0].forecast
+    assert forecast.n == len(child._cells()) == 24
     (entry,) = tree.calibration().entries
     assert (entry.scored, entry.state, entry.verdict) == (False, "unfinished", "not_tested")
     assert "0 of 24" in entry_sentences(entry)
@@ -155,6 +155,6 @@ def test_coverage_is_counted_with_its_interval(tree, root):
         assert (c.hits, c.n) == (hits, 2)
         assert (c.low, c.high) == pytest.approx(tuple(map(float, stats.wilson(c.hits, 2))))
     assert [(c.what, c.nominal) for c in coverage] == [(w, p) for w in ("median", "best") for p in (0.5, 0.9)]
-    with refine.Tree("question", store=tree.store, create=False) as reopened:  # the same book
+    with refine.Tree("question", store=tree._url, create=False) as reopened:  # the same book
         assert str(reopened.calibration()) == str(calibration)
         assert reopened.calibration().frame.equals(calibration.frame)

@@ -34,7 +34,7 @@ def round_(request, tree):
 @pytest.mark.slow
 def test_top_trials_cut_off_are_expected_to_reach_what_the_winner_states(round_, tree):
     winner = tree.winner()
-    sign = {"maximize": 1, "minimize": -1}[round_.direction]
+    sign = {"maximize": 1, "minimize": -1}[round_._direction]
     expected = beside(round_, winner.params).preview().expected
     best_outside = max(sign * expected.low, sign * expected.high)
     assert sign * winner.expected == pytest.approx(best_outside, rel=1e-9)
@@ -55,6 +55,6 @@ def test_edits_of_a_review_read_expected_values_once(round_):
 def test_a_stored_proposal_states_the_expected_values_of_trials_cut_off(round_, tree):
     review = round_.propose()
     edited = beside(round_, tree.winner().params)
-    reopened = round_.review(type(review.original).from_json(review.original.to_json()))
+    reopened = round_._review(type(review.original).from_json(review.original.to_json()))
     reopened = reopened.reject(*SPACE).edit(edited.edits)
     assert reopened.preview().expected == edited.preview().expected

@@ -28,7 +28,7 @@ def test_a_proposal_narrows_what_matters_and_says_why(root):
     assert all(root.space[n].contains(list(p.grid)).all() for n, p in proposal.space.items())
     assert proposal.volume_kept == pytest.approx(root.space.volume_kept(proposal.space))
     second_proposal = root.propose().proposal
-    stored = root.context.store.proposals(root._stored.pk)
+    stored = root._context.store.proposals(root._stored.pk)
     assert list(stored) == [proposal.digest] == [second_proposal.digest]
     read = refine.Proposal.from_json(json.loads(stored[second_proposal.digest]))
     assert (read.digest, read.space) == (proposal.digest, proposal.space)
@@ -43,7 +43,7 @@ def test_accept_creates_the_round_that_the_printed_call_creates(root, tree):
     accepted = review.accept()
     assert (accepted.id, accepted.n, len(tree)) == (typed.id, typed.n, 2)
     advised = review.advised_round
-    assert (typed.node.exploit, typed.node.audit, typed.n) == (advised.exploit, advised.audit, advised.n)
+    assert (typed._node.exploit, typed._node.audit, typed.n) == (advised.exploit, advised.audit, advised.n)
 
 
 def test_a_choice_that_no_round_ran_is_named_with_the_nearest_old_one(tree):
@@ -72,7 +72,7 @@ def test_worth_simulates_the_round_that_accept_creates(root):
 
 def test_an_adaptive_design_learns_by_itself(root):
     pytest.importorskip("optuna")
-    assert root.propose().accept(plan=refine.Plan(design="tpe"), n=40).node.exploit == 0.0
+    assert root.propose().accept(plan=refine.Plan(design="tpe"), n=40)._node.exploit == 0.0
 
 
 def test_edit_reject_accept(root):
@@ -86,15 +86,15 @@ def test_edit_reject_accept(root):
     child = changed.accept(note="low dropout only", n=40, author="ann")
     assert (child.space, child.parent.id) == (changed.space, root.id)
     assert [c.id for c in root.children] == [child.id]
-    (decision,) = root.decisions
+    (decision,) = root._decisions
     assert (decision.kind, decision.author, decision.note) == ("edited", "ann", "low dropout only")
     assert decision.rejected == ("lr",)
     assert decision.edits["dropout"][1] == changed.space["dropout"]
     assert decision.child == child.id
     assert decision.probability == pytest.approx(changed.claim.probability)
-    cells = child.cells()
+    cells = child._cells()
     root.run(n=250)
-    assert child.cells() == cells  # extending the parent changes no child
+    assert child._cells() == cells  # extending the parent changes no child
 
 
 @pytest.mark.slow
@@ -109,7 +109,7 @@ def test_accepting_the_same_again_writes_nothing(root, tree):
         review.accept(note="b", n=30, exploit=0.3)
     assert all(part in str(warned[0].message) for part in (root.id, note_sentence, size_sentence))
     assert warned[0].filename == __file__
-    assert (len(tree.log()), root.decisions[-1].note) == (before, "a")
+    assert (len(tree.log()), root._decisions[-1].note) == (before, "a")
     review.accept(n=40, exploit=0.3)  # no note, nothing lost
     with pytest.warns(RuntimeWarning) as warned:
         assert review.accept(note="b", n=44, exploit=0.3).n == 44
@@ -121,7 +121,7 @@ def test_accepting_the_same_again_writes_nothing(root, tree):
             note="c", n=20, exploit=0.3
         )
     assert size_sentence.replace("its 40", "its 44") in str(warned[0].message)
-    assert root.decisions[-1].note == "c"
+    assert root._decisions[-1].note == "c"
     assert root.propose().edit(dropout=(0, 0.3)).accept(n=40, exploit=0.3).id != child.id
     assert len(root.children) == 2
 
@@ -129,14 +129,14 @@ def test_accepting_the_same_again_writes_nothing(root, tree):
 @pytest.mark.slow
 def test_decline_is_kept(root, tree):
     root.propose().decline(note="not yet", author="bo")
-    (decision,) = root.decisions
+    (decision,) = root._decisions
     assert (decision.kind, decision.child, decision.note) == ("declined", None, "not yet")
     assert list(tree.log()["event"]) == ["root", "declined"]
     root.propose().decline(note="not yet")
     with pytest.warns(RuntimeWarning, match="'not yet'") as warned:
         root.propose().decline(note="after all")
     assert warned[0].filename == __file__
-    assert len(root.decisions) == 1
+    assert len(root._decisions) == 1
 
 
 @pytest.mark.slow
@@ -174,7 +174,7 @@ def test_the_last_word_on_a_parameter_counts(root):
     assert review.reject("dropout").edit(dropout=(0, 0.2)).space["dropout"].high == 0.2
     child = review.reject("lr", "dropout").accept(n=20)
     assert review.reject("dropout").reject("lr").accept(n=20).id == child.id
-    assert len(root.decisions) == 1
+    assert len(root._decisions) == 1
     swapped = [review.edit(optimizer=names).accept(n=20).id for names in (["Adam", "SGD"], ["SGD", "Adam"])]
     assert len(set(swapped)) == 1
 
@@ -261,7 +261,7 @@ def test_the_proposal_of_an_edited_review_has_the_edits(root):
     assert "0 to 0.3" in str(proposal)
     assert edited.original == review.original == review.proposal
     assert proposal.digest == review.proposal.digest
-    assert edited.accept("mine").parent.decisions[-1].proposal == review.proposal.digest
+    assert edited.accept("mine").parent._decisions[-1].proposal == review.proposal.digest
 
 
 def test_a_review_as_data_names_its_round_and_holds_no_address_of_memory(root):

@@ -30,7 +30,7 @@ def wrong(review):
 
 def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, review):
     bold(review).suggest("rates below 1.25 never won", author="agent:ann")
-    decision = root.decisions[0]
+    decision = root._decisions[0]
     assert Decision.from_json(json.loads(decision.dumps())) == decision
     wrong(review).suggest("slow and steady", author="agent:bob")
     before = tree.calibration()
@@ -57,7 +57,7 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
     assert list(scores) == ["eve", "agent:ann", "agent:bob"]
     of_ann = scores["agent:ann"]
     of_bob = scores["agent:bob"]
-    assert (of_ann.suggested, of_ann.decisions, of_ann.right) == (1, 0, 1)
+    assert (of_ann.suggested, of_ann._decisions, of_ann.right) == (1, 0, 1)
     assert (of_bob.kept, of_bob.machine_right, scores["eve"].suggested) == (0, 1, 0)
     text = str(calibration.why())
     assert "agent:ann: Keeps" in text
@@ -109,7 +109,7 @@ def test_a_suggestion_is_shown_next_to_the_proposal_and_can_be_adopted(tree, roo
 def test_the_page_takes_over_what_it_has_no_form_for(tree, root, review):
     for author in ("agent:ann", "agent:bob"):  # two may suggest the same
         review.edit(lr=refine.Float(0.6, 3.3, levels=4)).suggest("my levels", author=author)
-    assert [d.author for d in root.decisions] == ["agent:ann", "agent:bob"]
+    assert [d.author for d in root._decisions] == ["agent:ann", "agent:bob"]
     session = Session(root)
     content = session.handle({"type": "round", "round": root.id})["review"]
     shown = content["suggestions"][0]
@@ -125,5 +125,5 @@ def test_a_suggestion_that_its_author_decided_counts_once(tree, root, review):
     bold(review).suggest("rates below 1.25 never won", author="ann")
     bold(review).accept(n=30, author="ann").run()
     (score,) = tree.calibration().authors
-    assert (score.decisions, score.edited, score.suggested) == (1, 1, 0)
+    assert (score._decisions, score.edited, score.suggested) == (1, 1, 0)
     assert not math.isnan(score.volume_kept)

@@ -45,13 +45,13 @@ def coarse():
     """A review after 30 trials of a bowl."""
     with refine.Tree("coarse", store="sqlite://") as opened:
         root = ran(opened, bowl, 30, seed=5)
-        root.epsilon = 0.004
+        root._epsilon = 0.004
         yield root.propose()
 
 
 @pytest.mark.slow
 def test_a_coarse_search_of_a_bowl_gets_the_verdict_continue(coarse):
-    assert 1 - bowl_of(coarse.round.recommend().params) > 0.02  # there is something to find
+    assert 1 - bowl_of(coarse.round._recommend().params) > 0.02  # there is something to find
     worth = coarse.worth(exploit=0.5)
     assert (worth.verdict, worth.epsilon) == ("CONTINUE", 0.004)
     assert worth.low < worth.gain < worth.high
@@ -217,7 +217,7 @@ def test_the_outlook_is_about_new_data_if_scores_by_row_are_known(tree):
     for objective in (by_row, mean_alone):
         round_ = ran(tree, objective, 30, metric=refine.Goal("score", noise="none"), name="rows")
         outlooks.append(round_.propose(epsilon=0.01).worth(n=20))
-        tree.delete_round(round_, note="the next objective starts anew")
+        tree.delete(round_, note="the next objective starts anew")
     scored, plain = outlooks
     assert (scored.data, plain.data) == ("rows", "")
     assert facts_of(scored)["Gain"].endswith(CLAIMED_DATA["rows"])
@@ -236,7 +236,7 @@ def saturating(params, trial):
 def test_a_loss_that_levels_off_promises_no_gain_beyond_its_best(tree, seed):
     round_ = ran(tree, saturating, 40, seed=seed, direction="minimize")
     worth = round_.propose().worth(n=30, exploit=0.5)
-    possible = np.exp(6 * (1 - bowl_of(round_.recommend().params))) - 1
+    possible = np.exp(6 * (1 - bowl_of(round_._recommend().params))) - 1
     assert worth.gain < 2 * possible + worth.epsilon
 
 

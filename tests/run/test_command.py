@@ -63,11 +63,11 @@ def test_the_last_line_of_json_of_a_program_is_its_metrics(tree, command, tmp_pa
     # A group in brackets is there where its parameter is.
     assert (complete["extra"] == 2 * (complete["depth"] == "shallow")).all()
     assert (complete["seed (metric)"] == complete["seed"] % 97).all()
-    curves = round_.context.reader.records([round_._stored.pk], curves=True).curves
+    curves = round_._context.reader.records([round_._stored.pk], curves=True).curves
     assert any(len(c.get("val_acc", ())) == 3 for c in curves)
     same_round = tree.add_round(SPACE, refine.Command(command), metric="val_acc", n=16)
     assert same_round.id == round_.id
-    assert round_.node.objective == f"command: {command}"
+    assert round_._node.objective == f"command: {command}"
     before = refine.Command(command).code
     assert refine.Command(command).code == before
     (tmp_path / "train.py").write_text(TRAIN + "# changed\n")

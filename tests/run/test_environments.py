@@ -58,7 +58,7 @@ class TwoMachines(Executor):
 
 def ran_on(round_):
     """Version of the package -> number of trials."""
-    return {e["optuna"]: count for e, count in round_.context.store.ran_on(round_._stored.pk)}
+    return {e["optuna"]: count for e, count in round_._context.store.ran_on(round_._stored.pk)}
 
 
 @pytest.mark.cluster
@@ -81,7 +81,7 @@ def test_every_trial_says_what_it_ran_on_and_the_round_says_what_differs(tmp_pat
         report = root.report(tmp_path / "reports").read_text()
         assert "**Several environments**: trials" in report
         # A replay compares with what the very trials ran on that it runs again.
-        store = root.context.store
+        store = root._context.store
         pk = root._stored.pk
         keys = store.records([pk]).columns["key"]
         environments = [store.environments_of(pk, [key]) for key in keys]

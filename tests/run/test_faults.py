@@ -118,7 +118,7 @@ def test_every_fault_is_its_own_trial_s_alone(tree, capfd):
     round_.run(workers=2)
     assert round_.trials.drop(columns="seconds").equals(before)
     tries = []
-    mended = objectives.named(lambda p: tries.append(p["kind"]) or float(p["x"]), round_.node.objective)
+    mended = objectives.named(lambda p: tries.append(p["kind"]) or float(p["x"]), round_._node.objective)
     round_.run(rerun=["timeout", "crashed"], objective=mended)
     assert sorted(tries) == sorted(k for k, fault in FAULTS.items() if fault[0] in ("timeout", "crashed"))
     assert len(round_.trials) == len(frame)

@@ -286,7 +286,7 @@ def test_a_process_number_that_was_given_to_another_process_holds_nothing(tree):
     place, _, born = _me()[0].rpartition(" ")
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     row = {"node": round_._stored.pk, "pid": other.pid, "beat": time.time()}
-    engine = round_.context.store.engine
+    engine = round_._context.store.engine
 
     def held_by(host):
         with engine.begin() as connection:

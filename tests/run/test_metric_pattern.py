@@ -89,7 +89,7 @@ def test_group_named_epoch_makes_a_curve(script, tree):
     pattern = r"Epoch (?P<epoch>\d+): .* val_acc=(?P<val_acc>[0-9.]+)"
     program = refine.Command(f"{sys.executable} {script} {{lr}}", metric_pattern=pattern)
     root = tree.add_round({"lr": [0.3]}, program, metric="val_acc", n=1).run()
-    (curve,) = root.context.reader.records([root._stored.pk], curves=True).curves
+    (curve,) = root._context.reader.records([root._stored.pk], curves=True).curves
     assert list(curve["val_acc"]) == pytest.approx([0.5, 0.6, 0.7])
     assert root.best["value"] == pytest.approx(0.7)
 

@@ -29,14 +29,14 @@ def test_a_deterministic_objective_is_known_after_three_runs_more(tree, space):
 
     round_ = tree.add_round(space, counted, n=30, seed=1, name="it").run()
     assert len(calls) == 30 + runs
-    assert calls[-1] == round_.best_params
+    assert calls[-1] == round_._best_params
     assert round_.replicates["replicate"].tolist() == list(range(1, runs + 1))
     assert len(round_.trials) == 30
     noise = round_.analyze().noise
     assert (noise.source, noise.deterministic, noise.sd, noise.n) == ("deterministic", True, 0.0, runs)
-    assert round_.recommend().noise.deterministic
+    assert round_._recommend().noise.deterministic
     assert f"seen: {runs} repeats" in str(round_.propose().why())
-    shown = round_.propose().why(), round_.propose().checks().why(), round_.recommend().why()
+    shown = round_.propose().why(), round_.propose().checks().why(), round_._recommend().why()
     assert "retrain" not in "".join(map(str, shown))
     # It is known now, here and below.
     round_.run()
@@ -51,7 +51,7 @@ def test_noise_is_seen_by_one_run_more_and_is_measured_as_before(tree, space):
     noise = round_.analyze().noise
     assert (noise.source, noise.deterministic) == ("residuals", False)
     assert noise.sd > 0
-    assert not round_.recommend().noise.deterministic
+    assert not round_._recommend().noise.deterministic
 
 
 def test_repeats_for_noise_can_be_turned_off_and_wait_for_the_plan(tree, space, capsys):
@@ -132,7 +132,7 @@ def test_runs_are_equal_where_a_metric_ends_in_spite_of_noise(tree, space):
     assert 0 < len(round_.replicates) == 1
     assert round_.replicates["value"].iloc[0] != 1.0
     assert not round_.analyze().noise.deterministic
-    assert not round_.recommend().noise.deterministic
+    assert not round_._recommend().noise.deterministic
     without_dropout = tree.add_round(space, lambda p: p["lr"] + (p["optimizer"] == "SGD"), n=40, name="read")
     assert without_dropout.run().replicates.empty  # configurations that agree on all that was read
     assert without_dropout.analyze().noise.deterministic
@@ -160,7 +160,7 @@ def test_folds_are_stored_and_give_the_tolerance(tree, space):
     expected = np.sqrt(np.median(np.var(best[i] - best[j], axis=1, ddof=1)) * (1 / 4 + 1 / 3))
     assert noise.paired == pytest.approx(expected)
     assert noise.tolerance()[1] in ("folds", "range")
-    assert round_.recommend().noise.paired == noise.paired
+    assert round_._recommend().noise.paired == noise.paired
     columns = frame.drop(columns=["value", "seed", "cell", "seconds"])
     noise_of_table = refine.analyze(space, columns, "acc").noise
     assert (noise_of_table.paired, noise_of_table.paired_source) == (noise.paired, "folds")

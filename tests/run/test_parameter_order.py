@@ -24,7 +24,7 @@ def test_every_trial_gets_its_parameters_in_the_order_of_the_space(tree):
         SPACE, Ordered(), n=12, direction="maximize", baseline=configuration, given=[configuration]
     ).run()
     round_.add(repeat=2, seeds=2).run()
-    round_.open_holdout(top=1, seeds=1)
+    tree.open_holdout(at=round_, top=1, seeds=1)
     round_.replay(sample=3)
     round_.propose().accept(n=4, exploit=0.5).run()
     assert set(ORDERS) == {tuple(SPACE)}

@@ -80,7 +80,7 @@ def test_a_repeated_call_runs_only_the_missing_replicates(tree, space):
     child = round_.branch(space, n=3).run()
     assert not {*child.trials["cell"]} & {*round_.trials["cell"]}  # completed ones are passed over
     assert child.replicates.empty
-    assert len(child.path) == 2
+    assert len(child._path) == 2
 
 
 def test_failed_replicates_are_kept_and_can_be_run_again(tree, space):
@@ -95,7 +95,7 @@ def test_failed_replicates_are_kept_and_can_be_run_again(tree, space):
     assert frame.loc[frame["state"] == "failed", "value"].isna().all()
     assert round_.analyze().noise.sd == 0
     assert round_.failures.shape[0] == (round_.trials["state"] == "failed").sum()
-    name = round_.node.objective
+    name = round_._node.objective
     with pytest.warns(refine.errors.RefineWarning, match="version"):
         round_.add(repeat=4, seeds=3).run(rerun="failed", objective=objectives.named(lambda p: p["lr"], name))
     assert set(round_.replicates["state"]) == {"complete"}

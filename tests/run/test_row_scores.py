@@ -14,7 +14,7 @@ def run(tree, objective, **options):
 
 
 def totals(round_):
-    return round_.context.store.row_totals(round_._stored.pk)
+    return round_._context.store.row_totals(round_._stored.pk)
 
 
 @pytest.mark.parametrize(

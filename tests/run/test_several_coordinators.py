@@ -38,7 +38,7 @@ def tables(url):
     with refine.Tree("shared", store=url, create=False) as tree:
         assert sum(r.parent is None for r in tree.rounds) <= 1
         table_by_seed = {
-            r.node.seed: r.trials.drop(columns="seconds").sort_values("cell") for r in tree.rounds
+            r._node.seed: r.trials.drop(columns="seconds").sort_values("cell") for r in tree.rounds
         }
     return {seed: table.reset_index(drop=True) for seed, table in table_by_seed.items() if len(table)}
 

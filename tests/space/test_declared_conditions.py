@@ -17,6 +17,7 @@ from refine.space.files import read_space
 from refine.space.parameters import Float, Integer
 from refine.space.space import Space, configuration_key
 from refine.space.user_configurations import given_configuration
+from refine.tree.exchange.optuna import to_study
 from refine.trials.trial import AUDITS
 
 SPACE = Space(
@@ -216,7 +217,7 @@ def test_samplers_of_optuna_leave_it_out():
     assert len(trials) == 14
     assert trials["momentum"].isna().tolist() == (trials["optimizer"] == "adam").tolist()
     assert not trials.duplicated(["optimizer", "momentum", "lr"]).any()
-    params = [t.params for t in round_.to_optuna().trials]
+    params = [t.params for t in to_study(round_).trials]
     assert all(("momentum" in p) == (p["optimizer"] == "sgd") for p in params)
 
 

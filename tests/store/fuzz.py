@@ -236,9 +236,9 @@ class Fuzz:
             str(tree).encode(), str(tree.log()).encode()
             for round_ in tree.rounds:
                 str(round_).encode(), round_.trials.to_csv().encode()
-            assert len(tree.damage()) == 0, str(tree.damage())
+            assert len(tree.repair(dry_run=True)) == 0, str(tree.repair(dry_run=True))
             for round_ in [r for r in tree.rounds if r.parent is None]:
-                tree.delete_round(round_, below=True)
+                tree.delete(round_, below=True)
             assert len(tree) == 0
             self.scratch_mark = fingerprint(tree)
         except BaseException as error:

@@ -26,7 +26,7 @@ def grown(url):
 
 
 def _write(round_, cells, draw, attempt=0, replicate=0):
-    with round_.context.store.writer(round_._stored.pk) as writer:
+    with round_._context.store.writer(round_._stored.pk) as writer:
         for cell in cells:
             params = round_.space.configuration(cell)
             key = configuration_key(params)
@@ -57,7 +57,7 @@ def _write(round_, cells, draw, attempt=0, replicate=0):
 def _check(round_, monkeypatch):
     ranked = best_first(round_.trials, "maximize", round_.space)
     counts = round_.trials["state"].value_counts().to_dict()
-    assert round_.context.counts.get(round_._stored.pk, {}) == counts
+    assert round_._context.counts.get(round_._stored.pk, {}) == counts
     monkeypatch.setattr(round_record, "LARGE", 0)
     best = round_.best
     monkeypatch.setattr(round_record, "LARGE", 50_000)
@@ -83,14 +83,14 @@ def test_counts_in_parts_equal_the_count_of_all(grown, monkeypatch, seed):
         if step % 4 == 2:
             _write(round_, draw.sample(done, 2), draw, replicate=step)
         if step % 5 == 3:
-            tree.delete_trials(round_, draw.sample(range(len(round_.trials)), 3))
+            tree.delete(round_, draw.sample(range(len(round_.trials)), 3))
         _check(round_, monkeypatch)
 
 
 def test_a_look_again_reads_no_trial_that_was_read_before(grown):
     _, round_ = grown
-    context = round_.context
-    goal = round_.goal
+    context = round_._context
+    goal = round_._goal
     _write(round_, range(200), random.Random(1))
     fetched = []
 
@@ -137,7 +137,7 @@ ODD = [
 def test_rows_that_can_not_be_read_are_no_best_and_stop_nothing(grown, monkeypatch, texts):
     _, round_ = grown
     _write(round_, range(60), random.Random(2))
-    with round_.context.store.engine.begin() as connection:
+    with round_._context.store.engine.begin() as connection:
         rows = connection.execute(sa.select(t.trial.c.pk).order_by(t.trial.c.pk)).scalars()
         for pk, text in zip(list(rows), texts, strict=False):
             change = {"metrics": text, "state": "complete"}

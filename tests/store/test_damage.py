@@ -84,21 +84,21 @@ def test_damaged_trials_are_left_out_named_and_removed(spoil, tmp_path):
         assert len(root.trials) == 30 - bad
         assert "trial 2:" in str(root)
         assert f"{bad} stored" in str(tree)
-        assert "tree.damage()" in str(tree)
+        assert "tree.repair(dry_run=True)" in str(tree)
         with pytest.raises(StoreError, match="trial 2: .*tree.repair"):
             root.run(objective=objectives.named(score, "score"))
         with pytest.raises(RoundBusyError), tree._context.store.lease(root._stored.pk, f"round {root.id}"):
-            tree.delete_round(root)
-        damage = tree.damage()
+            tree.delete(root)
+        damage = tree.repair(dry_run=True)
         tree.export(tmp_path / "out", reports=False)
         with refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db") as loaded:
-            assert (len(loaded.rounds[0].trials), len(loaded.damage())) == (30 - bad, 0)
+            assert (len(loaded.rounds[0].trials), len(loaded.repair(dry_run=True))) == (30 - bad, 0)
         rows = [(root.id, "trial", (pk,)) for pk in range(2, 2 + bad)]
         assert [(row.round, row.what, row.row) for row in damage.rows] == rows
-        assert str(tree.damage()) == str(damage)
+        assert str(tree.repair(dry_run=True)) == str(damage)
         repaired = tree.repair(note="a broken disk", author="ann")
         assert repaired.removed
-        assert len(tree.damage()) == 0
+        assert len(tree.repair(dry_run=True)) == 0
         assert root._damaged == ()
         entry = tree.log().iloc[-1]
         assert (entry["event"], entry["round"], entry["author"]) == ("repaired", root.id, "ann")
@@ -121,10 +121,10 @@ def test_damaged_rows_are_named_and_removed_and_the_rest_stays(spoil, command, t
     with refine.Tree("q", store=spoil(command)) as tree:
         if "metrics" in command:
             assert [caution.code for caution in tree.rounds[0].analyze().cautions] == ["damaged"]
-        assert text in str(tree.damage())
-        assert len(tree.damage().rows) == 1
+        assert text in str(tree.repair(dry_run=True))
+        assert len(tree.repair(dry_run=True).rows) == 1
         tree.repair()
-        assert (tree.rounds[0].node.note, len(tree.rounds[0].trials), len(tree.damage())) == (
+        assert (tree.rounds[0]._node.note, len(tree.rounds[0].trials), len(tree.repair(dry_run=True))) == (
             "",
             remaining,
             0,
@@ -140,13 +140,13 @@ def test_a_damaged_round_is_left_out_with_its_descendants_alone(spoil):
         tree.tag(first, "start")
         spoil("UPDATE node SET content = '{}' WHERE id = ?", first.id)
         assert [r.id for r in tree.rounds] == [other.id]
-        assert tree.tags == {}
+        assert tree._tags == {}
         assert f"round {first.id} can't" in str(tree)
         with pytest.raises(StoreError, match="can't be read"):
             tree.add_round(SPACE, score, n=30, metric="acc", name="score")
-        assert {row.round for row in tree.damage().rows} == {first.id, child.id}
+        assert {row.round for row in tree.repair(dry_run=True).rows} == {first.id, child.id}
         tree.repair()
-        assert len(tree.damage()) == 0
+        assert len(tree.repair(dry_run=True)) == 0
         assert len(tree.add_round(SPACE, score, n=30, metric="acc", name="score").trials) == 0
         assert len(other.trials) == 5
 
@@ -172,7 +172,7 @@ def test_other_rows_that_are_damaged_are_left_out_with_a_warning(spoil, tmp_path
         texts = [str(warning.message) for warning in warned]
         for table in ROWS:
             assert any(f"a stored row of {table}" in text for text in texts)
-        assert sorted(row.what for row in tree.damage().rows) == sorted(ROWS)
+        assert sorted(row.what for row in tree.repair(dry_run=True).rows) == sorted(ROWS)
         tree.repair()
         str(root.analyze()), str(root), tree.log()
 
@@ -191,12 +191,12 @@ def test_trials_are_removed_with_all_attempts_and_run_again(spoil, tmp_path):
         assert list(root.trials["state"]).count("failed") == 2
         for rows in ("x", [99], [-1], [True], 3, [0.5]):
             with pytest.raises(ReviewError, match="round.trials"):
-                tree.delete_trials(root, rows)
-        count = tree.delete_trials(root, root.trials["state"] == "failed", note="a bug", author="bo")
+                tree.delete(root, rows)
+        count = tree.delete(root, root.trials["state"] == "failed", note="a bug", author="bo")
         assert (count, len(root.trials)) == (2, 28)
-        assert tree.delete_trials(root, []) == 0
-        assert tree.delete_trials(root.id, root.trials.head(1)) == 1
-        assert tree.delete_trials(root.id, [0, 0]) == 1
+        assert tree.delete(root, []) == 0
+        assert tree.delete(root.id, root.trials.head(1)) == 1
+        assert tree.delete(root.id, [0, 0]) == 1
         assert len(root.trials) == 26
         log = tree.log()
         assert list(log["event"]) == ["root", *["trials removed"] * 3]
@@ -214,15 +214,15 @@ def test_a_round_with_descendants_is_removed_only_with_below(spoil):
         review = root.propose()
         child = review.edit(k=(1, 4)).accept("go on", n=10).run(objective=objectives.named(score, "score"))
         with pytest.raises(ReviewError, match="1 round"):
-            tree.delete_round(root)
-        removed = tree.delete_round(child, note="a wrong turn")
+            tree.delete(root)
+        removed = tree.delete(child, note="a wrong turn")
         assert removed == [child.id]
         assert [r.id for r in tree.rounds] == [root.id]
-        assert [d.child for d in root.decisions] == [child.id]  # that it was decided stays
+        assert [d.child for d in root._decisions] == [child.id]  # that it was decided stays
         str(tree), str(root), str(tree.calibration())
         same_child = review.edit(k=(1, 4)).accept("go on", n=10)
         assert (same_child.id, len(same_child.trials)) == (child.id, 0)
-        assert tree.delete_round(root, below=True) == [root.id, child.id]
+        assert tree.delete(root, below=True) == [root.id, child.id]
         assert len(tree) == 0
         assert list(tree.log()["event"]) == ["round removed"] * 3
     with tree_of(spoil) as tree, tree._context.store.engine.connect() as connection:
@@ -278,7 +278,7 @@ def test_a_result_that_cannot_be_stored_fails_its_trial(tree):
     assert set(root.trials.loc[root.trials["k"] <= 4, "state"]) == {"failed"}
     assert set(root.trials.loc[root.trials["k"] > 4, "state"]) == {"complete"}
     assert root.failures["error"].str.contains("cannot be stored").sum() > 2
-    assert len(tree.damage()) == 0
+    assert len(tree.repair(dry_run=True)) == 0
 
 
 FOLDER = {
@@ -306,8 +306,8 @@ def test_a_folder_made_to_poison_is_refused(spoil, tmp_path):
             with pytest.raises(StoreError, match="trial.jsonl: line 5: .*;"):
                 refine.Tree.load(tmp_path / "out", tmp_path / "other.db")
             with pytest.raises(StoreError, match="trial.jsonl: line 5"):
-                refine.Tree.load(tmp_path / "out", tree.store)
-        assert len(tree.damage()) == 0
+                refine.Tree.load(tmp_path / "out", tree._url)
+        assert len(tree.repair(dry_run=True)) == 0
 
 
 def test_bytes_of_another_encoding_in_names_of_the_system_stop_nothing(tree, tmp_path, monkeypatch):

@@ -215,10 +215,10 @@ def test_packed_data_that_no_memory_holds_are_damaged(path, monkeypatch):
         connection.execute("INSERT INTO threshold VALUES (1, 'a', ?)", (bomb[:-9],))
     monkeypatch.setattr(validity, "MOST_UNPACKED", 100_000)
     with refine.Tree("q", store=path) as tree:
-        assert "100,000 bytes" in str(tree.damage())
-        assert [row.what for row in tree.damage().rows] == ["trial", "threshold"]
+        assert "100,000 bytes" in str(tree.repair(dry_run=True))
+        assert [row.what for row in tree.repair(dry_run=True).rows] == ["trial", "threshold"]
         assert tree.repair().removed
-        assert (len(tree.rounds[0].trials), len(tree.damage())) == (29, 0)
+        assert (len(tree.rounds[0].trials), len(tree.repair(dry_run=True))) == (29, 0)
 
 
 ANY = (
@@ -234,13 +234,13 @@ ANY = (
 def test_values_of_any_type_end_no_look(path):
     by_hand(path, *ANY)
     with refine.Tree("q", store=path, create=False) as tree:
-        assert (len(tree.rounds), tree.tags, len(tree.log())) == (1, {}, 1)
+        assert (len(tree.rounds), tree._tags, len(tree.log())) == (1, {}, 1)
         with pytest.warns(RefineWarning, match="inherited"):
-            tree.rounds[0].context.store.inherited(1)
+            tree.rounds[0]._context.store.inherited(1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RefineWarning)
             str(tree), str(tree.rounds[0])
-        assert {row.what for row in tree.damage().rows} >= {"tag", "plan", "inherited"}
+        assert {row.what for row in tree.repair(dry_run=True).rows} >= {"tag", "plan", "inherited"}
     assert "process 1/../../tmp/pipe" in " ".join(doctor(path).stdout.split())
 
 
@@ -353,7 +353,7 @@ WRITES = {
     "propose": lambda tree, root, review: root.propose(risk=0.3),
     "branch": lambda tree, root, review: root.branch({**SPACE, "x": (0.0, 0.5, 6)}, n=4),
     "tag": lambda tree, root, review: tree.tag(root, "first"),
-    "delete": lambda tree, root, review: tree.delete_trials(root, [0]),
+    "delete": lambda tree, root, review: tree.delete(root, [0]),
     "run": lambda tree, root, review: root.run(n=40, objective=score),
 }
 
@@ -379,6 +379,6 @@ def test_the_last_word_counts_though_a_clock_was_set_back(path, monkeypatch):
         root = tree.rounds[0]
         root.exclude([3], reason="a broken node")
         monkeypatch.setattr("refine.store.store.time.time", lambda: 1e9)
-        root.include([3], reason="it was sound")
+        root.exclude([3], reason="it was sound", undo=True)
         root.exclude([4], reason="a broken node")
         assert list(root.trials["state"][3:5]) == ["complete", "excluded"]

@@ -83,7 +83,7 @@ def test_a_store_that_is_locked_for_too_long_is_named(tmp_path):
                 other.execute("BEGIN IMMEDIATE")
             return value(params)
 
-        name = round_.node.objective
+        name = round_._node.objective
         clear = (
             r"another process has it locked, and a write waits 0.2 seconds for that; let it end, or "
             r"wait longer with"

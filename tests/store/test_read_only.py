@@ -24,8 +24,8 @@ def refuses(tree, root, text):
         lambda: tree.tag(root, "a"),
         lambda: setattr(root, "note", "late"),
         lambda: root.branch({"x": (0.0, 0.5, 6), "k": (1, 8)}, n=4),
-        lambda: tree.delete_trials(root, [0]),
-        lambda: refine.Tree("new", store=tree.store),
+        lambda: tree.delete(root, [0]),
+        lambda: refine.Tree("new", store=tree._url),
     ):
         with pytest.raises(StoreError, match=text):
             write()

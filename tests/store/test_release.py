@@ -40,7 +40,7 @@ def study(store, proposal=None, edits=None):
         SPACE, score, n=12, seed=2, note="first", metric=refine.Goal("value", noise="retraining")
     )
     root.run()
-    review = root.propose(risk=0.1) if proposal is None else root.review(proposal)
+    review = root.propose(risk=0.1) if proposal is None else root._review(proposal)
     child = review.edit(edits or {"units": (16, 32)}).accept(
         "units from 16", n=4, exploit=0, plan=refine.Plan(audit=0), author="ann"
     )
@@ -73,7 +73,7 @@ def write(path):
 def stored_proposal(tree):
     """The one that is kept, and the digest and text that it is kept under."""
     root = tree["1"]
-    ((digest, text),) = root.context.store.proposals(root._stored.pk).items()
+    ((digest, text),) = root._context.store.proposals(root._stored.pk).items()
     return refine.Proposal.from_json(json.loads(text)), digest, text
 
 
@@ -81,12 +81,12 @@ def identities(tree):
     """Ids, cells, keys and seeds of every round, and the digests of its decisions."""
     identified = []
     for round_ in tree.rounds:
-        store = round_.context.store
+        store = round_._context.store
         pk = round_._stored.pk
         columns = store.records([pk]).columns
         trials = sorted(zip(columns["key"], columns["seed"], columns["cell"], columns["origin"], strict=True))
-        digests = [decision.digest for decision in round_.decisions]
-        identified.append((round_.id, round_.cells(), sorted(store.inherited(pk)), digests, trials))
+        digests = [decision.digest for decision in round_._decisions]
+        identified.append((round_.id, round_._cells(), sorted(store.inherited(pk)), digests, trials))
     return identified
 
 

@@ -307,7 +307,7 @@ def test_store_of_a_server_that_restarts_is_waited_for(server):
 
     def open_tree():
         with refine.Tree("restarted", store=server.url) as tree:
-            opened.append(tree.name)
+            opened.append(tree._name)
 
     opening = threading.Thread(target=open_tree)
     opening.start()
@@ -339,11 +339,11 @@ def test_a_commit_that_was_not_confirmed_counts_once(server, tmp_path, monkeypat
         for _ in range(2):
             root.note = "odd"
             root.exclude([1], reason="a broken node")
-            root.include([1], reason="it was sound")
-        assert tree.delete_trials(root, [2]) == 1
+            root.exclude([1], reason="it was sound", undo=True)
+        assert tree.delete(root, [2]) == 1
         child = root.propose().edit(kind=["a"]).accept("go on", n=4)
         for i in range(3):
-            child.context.store.extend(child._stored.pk, [("probe", {"x": i / 10, "kind": "a"})])
+            child._context.store.extend(child._stored.pk, [("probe", {"x": i / 10, "kind": "a"})])
         assert next(times) > 30
         times = itertools.chain([1], itertools.repeat(0))
         with refine.Tree("q", store=tmp_path / "other.db") as other:
@@ -355,7 +355,7 @@ def test_a_commit_that_was_not_confirmed_counts_once(server, tmp_path, monkeypat
             load.load_rounds(context.store, context.tree, sound)
         assert len(tree[loaded.id].trials) == 5
         monkeypatch.undo()
-        assert (len(root.trials), len(root.decisions)) == (12, 1)
-        assert len(root.context.store.marks(root._stored.pk)) == 4
-        assert len(child.context.store.beside(child._stored.pk)) == 3
+        assert (len(root.trials), len(root._decisions)) == (12, 1)
+        assert len(root._context.store.marks(root._stored.pk)) == 4
+        assert len(child._context.store.beside(child._stored.pk)) == 3
         assert list(tree.log()["event"]).count("trials removed") == 1

@@ -33,7 +33,7 @@ def test_a_session_reads_back_equal(url, space):
         assert str(tree) == text
         assert tree[root.id].trials.equals(before)
         assert tree["paper"].id == child.id
-        (decision,) = tree[root.id].decisions
+        (decision,) = tree[root.id]._decisions
         assert decision.note == "naïve 'note' | ✓"
         assert decision.space == child.space
 
@@ -53,7 +53,7 @@ def test_large_and_odd_values_survive(url):
     with refine.Tree("big", store=url) as tree:
         round_ = tree.add_round(big, lambda p: {"value": p["p0"], "odd": float("nan"), "huge": 1e308}, n=12)
         frame = round_.run().trials
-        assert [int(c) for c in frame["cell"]] == round_.cells()
+        assert [int(c) for c in frame["cell"]] == round_._cells()
     assert max(map(int, frame["cell"])) > 2**64
     assert frame["odd"].isna().all()
     assert (frame["huge"] == 1e308).all()
@@ -62,7 +62,7 @@ def test_large_and_odd_values_survive(url):
 def test_a_round_is_run_by_one_coordinator_at_a_time(url, space):
     with refine.Tree("q", store=url) as tree, refine.Tree("q", store=url) as other:
         round_ = tree.add_round(space, objectives.bowl, n=5)
-        with round_.context.store.lease(round_._stored.pk, "round x"), pytest.raises(RoundBusyError):
+        with round_._context.store.lease(round_._stored.pk, "round x"), pytest.raises(RoundBusyError):
             other[round_.id].run(objective=objectives.bowl)
         assert len(other[round_.id].run(objective=objectives.bowl).trials) == 5
 
@@ -147,7 +147,7 @@ def test_two_people_may_accept_the_same_at_once(url, space, monkeypatch):
         child = review.accept(n=10)
         assert children[1] == child.id
         assert len(tree) == 2
-        assert [d.child for d in root.decisions] == [child.id]
+        assert [d.child for d in root._decisions] == [child.id]
 
 
 @pytest.fixture
@@ -185,13 +185,13 @@ def test_the_same_may_be_written_twice_at_the_same_moment(url, space, between, m
             patch.setattr(store_module, "_write_decision", killed)
             with pytest.raises(KeyboardInterrupt):
                 review.accept(n=10)
-        assert (len(tree), root.decisions) == (1, ())
+        assert (len(tree), root._decisions) == (1, ())
         assert len(tree._context.store.proposals(root._stored.pk)) == 1
         other_review = other[root.id].propose(risk=0.2)
         remaining = between(lambda: other_review.decline(note="not yet"))
         review.decline(note="not yet")
         assert not remaining
-        assert [d.kind for d in root.decisions] == ["declined"]
+        assert [d.kind for d in root._decisions] == ["declined"]
         remaining = between(lambda: refine.Tree("new", store=url).close())
         refine.Tree("new", store=url).close()
         assert not remaining

@@ -31,7 +31,7 @@ def test_even_trials_continue_the_design(root, tree):
     planned_at_once = tree.add_round(SPACE, smooth, n=26, seed=7)
     assert planned_at_once.id == root.id
     assert origins(root) == {"space_filling": 26}
-    assert root.trials["cell"].tolist() == [str(cell) for cell in root.cells()]
+    assert root.trials["cell"].tolist() == [str(cell) for cell in root._cells()]
 
 
 def test_learning_trials_are_added_to_the_round(root):
@@ -194,7 +194,7 @@ def test_repeats_beyond_the_budget_are_refused(tree):
     with pytest.raises(DesignError, match="got 6; plan fewer repeats, or raise the budget"):
         root.add(repeat=2)
     assert len(root.add(repeat=1).run().replicates) == 3
-    assert tree.budget_state.left == 0
+    assert tree.budget.left == 0
 
 
 def test_additions_are_exported_and_loaded(root, tree, tmp_path):

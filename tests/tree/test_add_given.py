@@ -31,7 +31,7 @@ def test_ideas_count_as_given(round_):
     assert round_.n == 22
     assert round_.best["x"] == 4.1
     assert round_.analyze().n_space_filling == 20
-    assert round_.recommend().params["x"] == 4.1
+    assert round_._recommend().params["x"] == 4.1
 
 
 def test_a_best_trial_of_ones_own_outside_the_range_is_not_called_an_audit_trial(tree):
@@ -175,11 +175,11 @@ def test_an_idea_known_from_another_branch_plans_no_trial_if_values_repeat_exact
     root = tree.add_round(SPACE, value, n=20, seed=3, metric=refine.Goal("value", noise="none")).run()
     first = root.branch({**SPACE, "x": (2.0, 7.0, 11)}, n=5).add(given=[idea]).run()
     child = root.branch({**SPACE, "x": (2.0, 6.0, 9)}, n=8, exploit=0.5)
-    planned = child.context.store.beside(child._stored.pk)
+    planned = child._context.store.beside(child._stored.pk)
     with pytest.warns(RefineWarning, match=f"ran already in round {first.id}, .* nothing is repeated"):
         child.add(given=[idea])
     assert child.n == 8
-    assert len(child.context.store.beside(child._stored.pk)) == len(planned)
+    assert len(child._context.store.beside(child._stored.pk)) == len(planned)
 
 
 def test_an_idea_planned_by_another_process_is_planned_once(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 import refine
 from refine.errors import AnalysisError, DesignError, RefineWarning, SpaceError, StoreError
 from refine.report.pages.review import risk_of
+from refine.tree.questions import questions as questions_of
 from refine.utils.format import chance_words
 from tests.reading import facts_of, numbers_in
 
@@ -46,8 +47,8 @@ def test_a_bowl_is_answered_yes_and_no(bowl_tree):
     assert far_below.verdict == "no"
     assert far_below.cost_low > 0
     assert far_below.cost_low < 0.4 < far_below.cost_high + 0.1  # two decades from the best: 0.1 * 2 ** 2
-    assert far_below.outside.value == bowl_tree.best()["value"]
-    assert far_below.outside.best["opt"] == bowl_tree.best()["opt"]
+    assert far_below.outside.value == bowl_tree._best()["value"]
+    assert far_below.outside.best["opt"] == bowl_tree._best()["opt"]
 
 
 def test_the_worse_of_two_values_of_a_metric_is_not_as_good_as_the_better_one(tree):
@@ -216,7 +217,7 @@ def test_the_answer_about_two_regions_names_the_better_one(bowl_tree):
     page = str(answer)
     assert chance_words(answer.probability) in page
     assert [line.split()[0] for line in page.splitlines()[4:6]] == ["First", "Second"]
-    assert "the second" in str(bowl_tree.questions(suggest=False))
+    assert "the second" in str(questions_of(bowl_tree, suggest=False))
 
 
 def test_two_regions_whose_bests_differ_by_less_than_the_tolerance_are_either(bowl_tree):
@@ -343,7 +344,7 @@ def test_a_value_that_the_objective_does_not_read_costs_nothing(tree):
 
 
 def test_the_tolerance_is_that_of_the_round_unless_given(bowl_tree):
-    bowl_tree["root"].epsilon = 0.5
+    bowl_tree["root"]._epsilon = 0.5
     assert (bowl_tree.ask("layers <= 1").epsilon, bowl_tree.ask("layers <= 1").verdict) == (0.5, "either")
     strict = bowl_tree.ask("layers <= 1", epsilon=0.0)
     assert strict.epsilon == 0
@@ -356,7 +357,7 @@ def test_an_answer_follows_marks_and_declarations(bowl_tree):
     root.exclude([0, 1], "a broken disk")
     after = bowl_tree.ask("lr <= 1")
     assert after.trials == before.trials - 2
-    root.include([0, 1])
+    root.exclude([0, 1], undo=True)
     assert bowl_tree.ask("lr <= 1") == before
     bowl_tree.add_round(SPACE, bowl, n=60, seed=1, metric=refine.Goal("value", noise="none"))
     assert bowl_tree["root"]._declared.noise == "none"
@@ -435,7 +436,9 @@ def test_a_question_asked_with_two_tolerances_is_listed_with_both(tree):
     tree.add_round(SPACE, bowl, n=20, seed=1).run()
     tree.ask("lr <= 0.01", epsilon=0.5)
     tree.ask("lr <= 0.01", epsilon=0.025)
-    rows = [line.split() for line in str(tree.questions(suggest=False)).splitlines() if "lr <= 0.01" in line]
+    rows = [
+        line.split() for line in str(questions_of(tree, suggest=False)).splitlines() if "lr <= 0.01" in line
+    ]
     assert [row[3] for row in rows] == ["0.025", "0.5"]
 
 
@@ -538,12 +541,12 @@ def test_answers_after_settling_are_listed_by_their_author(bowl_tree):
     answer = bowl_tree.ask("layers <= 1", epsilon=0.03, author="mia")
     bowl_tree["root"].add(6, settle=answer).run()
     answer.again()
-    (question,) = bowl_tree.questions(suggest=False).asked
+    (question,) = questions_of(bowl_tree, suggest=False).asked
     assert [(stored.trials, stored.author) for stored in question.answers] == [(60, "mia"), (66, "mia")]
 
 
 def test_the_budget_limits_settling_and_the_answer_says_so(bowl_tree):
-    bowl_tree.budget = bowl_tree.budget_state.spent + 2
+    bowl_tree.budget = bowl_tree.budget.spent + 2
     answer = bowl_tree.ask("layers <= 1", epsilon=0.03)
     root = bowl_tree[answer.round]
     assert answer.needed == 2 <= answer.advised
@@ -551,7 +554,7 @@ def test_the_budget_limits_settling_and_the_answer_says_so(bowl_tree):
         root.add(12, settle=answer)
     root.add(settle=answer).run()
     assert answer.again().trials == answer.trials + 2
-    questions = bowl_tree.questions()
+    questions = bowl_tree.ask()
     assert questions.suggested == ()
     assert [str(call) for call in questions.calls] == ["tree.winner()"]
 
@@ -563,14 +566,14 @@ def test_questions_with_trials_for_repeats_alone_lead_to_confirm(tree):
     tree.add_round(
         SPACE, value, n=20, seed=1, budget=23, metric=refine.Goal("value", noise="retraining")
     ).run()
-    questions = tree.questions()
+    questions = tree.ask()
     assert questions.suggested == ()
     assert "the budget leaves no trial" in questions.refusal
     assert [str(call) for call in questions.calls] == ["tree.confirm()"]
 
 
 def test_questions_of_a_tree_without_a_round_lead_to_a_round(tree):
-    assert [call.name for call in tree.questions().calls] == ["tree.add_round"]
+    assert [call.name for call in tree.ask().calls] == ["tree.add_round"]
 
 
 def test_a_settled_question_plans_nothing_unless_a_number_is_given(bowl_tree):
@@ -617,7 +620,7 @@ def test_questions_lists_asked_questions_with_their_answers_over_time(bowl_tree)
     bowl_tree.ask("lr <= 1", author="ben")
     bowl_tree["root"].add(6, settle=first).run()
     bowl_tree.ask("layers <= 1", epsilon=0.03, author="mia")
-    listed = bowl_tree.questions(suggest=False)
+    listed = questions_of(bowl_tree, suggest=False)
     assert [q.question for q in listed.asked] == ["layers <= 1", "lr <= 1"]
     assert [len(q.answers) for q in listed.asked] == [2, 1]  # once per evidence
     before, after = listed.asked[0].answers
@@ -626,14 +629,14 @@ def test_questions_lists_asked_questions_with_their_answers_over_time(bowl_tree)
     assert str(listed.asked[0].call) == "tree.ask('layers <= 1', epsilon=0.03)"
     assert "layers <= 1" in str(listed)
     assert "mia" in str(listed)
-    with refine.Tree(bowl_tree.name, store=bowl_tree.store, create=False) as reopened:
-        assert reopened.questions(suggest=False) == listed
+    with refine.Tree(bowl_tree._name, store=bowl_tree._url, create=False) as reopened:
+        assert questions_of(reopened, suggest=False) == listed
 
 
 @pytest.mark.slow
 def test_a_track_record_calls_the_only_author_you_and_a_report_names_everybody(tree, tmp_path):
     first = tree.add_round(SPACE, bowl, n=60, seed=1).run()
-    author = first.node.author
+    author = first._node.author
 
     def askers():
         return [
@@ -676,7 +679,7 @@ def test_no_question_is_suggested_twice(tree):
         space, score, n=30, seed=5, metric=refine.Goal("value", noise="none"), name="o"
     ).run()
     root.propose().accept(n=20).run()
-    suggested = [(question.question, question.given) for question in tree.questions().suggested]
+    suggested = [(question.question, question.given) for question in tree.ask().suggested]
     assert len(set(suggested)) == len(suggested) >= 2
 
 
@@ -686,7 +689,7 @@ def test_suggested_questions_can_be_asked_as_they_are(tree):
         return bowl(p) + 0.04 * np.sin(997 * (p["lr"] + p["mom"]))
 
     tree.add_round({**SPACE, "mom": (0.0, 0.9, 10)}, rough, n=20, seed=1).run()
-    suggested = tree.questions().suggested
+    suggested = tree.ask().suggested
     assert 1 <= len(suggested) <= 3
     for question in suggested:
         answer = tree.ask(question.question, given=question.given)
@@ -696,15 +699,18 @@ def test_suggested_questions_can_be_asked_as_they_are(tree):
 
 def test_questions_travel_with_an_export(bowl_tree, tmp_path):
     bowl_tree.ask("layers <= 1", author="mia", guess=0.2)
-    questions = bowl_tree.questions(suggest=False).asked
+    questions = questions_of(bowl_tree, suggest=False).asked
     folder = bowl_tree.export(tmp_path / "study", reports=False)
     with refine.Tree.load(folder, store=tmp_path / "copy.db") as copy:
-        assert copy.questions(suggest=False).asked == questions
+        assert questions_of(copy, suggest=False).asked == questions
         copy.ask("lr <= 1", author="ben")
         copy.export(tmp_path / "later", reports=False)
     for name in ("later", "study"):  # the second one holds nothing new
-        with refine.Tree.load(tmp_path / name, store=bowl_tree.store) as loaded:
-            assert [q.question for q in loaded.questions(suggest=False).asked] == ["lr <= 1", "layers <= 1"]
+        with refine.Tree.load(tmp_path / name, store=bowl_tree._url) as loaded:
+            assert [q.question for q in questions_of(loaded, suggest=False).asked] == [
+                "lr <= 1",
+                "layers <= 1",
+            ]
     index = folder / "tree.json"
     index.write_text(index.read_text().replace('"guess": 0.2', '"author": 5'))
     with pytest.raises(StoreError, match="^.*questions must"):
@@ -712,9 +718,9 @@ def test_questions_travel_with_an_export(bowl_tree, tmp_path):
 
 
 def test_nothing_is_suggested_before_there_is_evidence(tree):
-    assert "no round" in tree.questions().refusal
+    assert "no round" in tree.ask().refusal
     tree.add_round(SPACE, bowl, n=4, seed=1).run()
-    assert tree.questions().suggested == ()
+    assert tree.ask().suggested == ()
     with pytest.raises(AnalysisError, match="0 to 1, got 80"):
         tree.ask("lr <= 1", guess=80)
 
@@ -730,12 +736,12 @@ def test_a_cut_that_loses_with_one_choice_of_an_uncut_parameter_is_suggested(tre
     tree.add_round(
         space, crossed, n=30, seed=1, name="crossed", metric=refine.Goal("value", noise="retraining")
     ).run()
-    tree["root"].epsilon = 0.05
-    (interaction,) = [q for q in tree.questions().suggested if q.kind == "interaction"]
+    tree["root"]._epsilon = 0.05
+    (interaction,) = [q for q in tree.ask().suggested if q.kind == "interaction"]
     assert interaction.parameters == ("lr", "m")
     assert interaction.given in ("m == 'a'", "m == 'b'")
     assert interaction.probability < 0.15
-    assert "m ==" in str(tree.questions())
+    assert "m ==" in str(tree.ask())
 
 
 @pytest.mark.slow
@@ -772,9 +778,9 @@ def test_the_list_of_questions_names_the_goals_of_tolerances(tree):
         {"x": (0, 9), "y": (0, 9)}, lambda p: {"acc": -p["x"], "ms": p["x"] + p["y"]}, n=20, metric=goals
     ).run()
     assert dict(tree.ask("x <= 3").tolerance_sources) == {"acc": "step", "ms": "step"}
-    assert "in the first goal" in str(tree.questions(suggest=False))
+    assert "in the first goal" in str(questions_of(tree, suggest=False))
     tree.ask("x <= 3", epsilon={"acc": 0.25, "ms": 2})
-    assert "0.25 acc and 2 ms" in str(tree.questions(suggest=False))
+    assert "0.25 acc and 2 ms" in str(questions_of(tree, suggest=False))
 
 
 def test_the_cost_of_a_region_in_which_every_trial_failed_counts_the_failures(tree):

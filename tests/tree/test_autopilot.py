@@ -45,7 +45,7 @@ def test_a_budget_is_spent_in_one_round_that_learns(tree, workers):
     assert last.id == tree.rounds[1].id
     assert last.space == first.space  # nothing is hidden, nothing widened
     assert set(last.trials["origin"]) == {"exploit"}
-    assert [(d.kind, d.author) for d in first.decisions] == [("branched", "autopilot")]
+    assert [(d.kind, d.author) for d in first._decisions] == [("branched", "autopilot")]
     assert not pd.concat([r.trials for r in tree.rounds]).duplicated(list(SPACE)).any()
     assert last.trials["value"].median() > first.trials["value"].median()
     assert last.analyze().n_space_filling == 10  # what it is tested on are the first round's
@@ -170,7 +170,7 @@ def test_without_declared_limits_few_trials_widen_nothing(tree, within, high):
     )
     refine.autopilot(first, rounds=2, n=30, risk=0.15)
     assert first.children[-1].space["lr"].high == high
-    assert first.decisions[-1].note.endswith("without widening lr" if within is None else ", widening lr")
+    assert first._decisions[-1].note.endswith("without widening lr" if within is None else ", widening lr")
 
 
 @pytest.mark.slow
@@ -189,7 +189,7 @@ def test_rounds_of_autopilot_have_the_advised_size_and_shares(tree):
     first = tree.add_round(space, objective, n=24, seed=3).run()
     advised = first.propose(risk=0.3).advised_round
     child = refine.autopilot(first, rounds=2, risk=0.3)
-    assert (child.n, child.node.exploit, child.node.audit) == (advised.n, advised.exploit, advised.audit)
+    assert (child.n, child._node.exploit, child._node.audit) == (advised.n, advised.exploit, advised.audit)
 
 
 def test_unit_of_improvements_is_checked_before_anything_runs(tree):

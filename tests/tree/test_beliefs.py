@@ -36,7 +36,7 @@ def test_half_of_a_first_round_follows_a_belief_and_no_test_uses_it(tree):
     assert len(drawn) == 20
     assert (drawn["optimizer"] == "adam").mean() > 0.5
     assert drawn["lr"].between(1e-4, 1e-2).mean() > 0.8
-    assert len(root.cells()) == 20  # the others are drawn as ever
+    assert len(root._cells()) == 20  # the others are drawn as ever
     assert tree.add_round(SPACE, objective, n=40, plan=refine.Plan(belief=GOOD)).id == root.id
     assert tree.add_round(SPACE, objective, n=40).id != root.id
 
@@ -85,7 +85,7 @@ def test_a_belief_is_inherited_until_it_is_replaced_or_removed(tree):
     child = review.accept(n=20, exploit=0.5)
     other = review.accept(n=20, exploit=0.5, plan=refine.Plan(belief={"dropout": refine.Near(0, within=0.1)}))
     without_belief = review.accept(n=20, exploit=0.5, plan=refine.Plan(belief={}))
-    assert (child._belief, child.node.belief) == (root._belief, None)
+    assert (child._belief, child._node.belief) == (root._belief, None)
     assert (list(other._belief), without_belief._belief) == (["dropout"], None)
     assert len({child.id, other.id, without_belief.id}) == 3
     planned = [{b.key for b in tree._context.store.beside(r._stored.pk)} for r in (child, without_belief)]
@@ -173,7 +173,7 @@ def test_an_earlier_study_suggests_a_belief_that_is_stored_and_weighed_as_one(tr
     assert 3e-4 <= suggested["lr"].value <= 3e-3
     assert suggested["lr"].within_factor > 2.5  # another study: 15 % of the range at least
     assert dict(suggested["optimizer"])["adam"] > 0.6
-    assert old.name in str(root)
+    assert old._name in str(root)
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", store="sqlite://") as back:
         assert back[root.id]._belief == root._belief

@@ -75,13 +75,13 @@ def test_a_budget_of_thousands_of_digits_is_refused(tree):
 
 def test_a_budget_is_kept_in_the_store_and_can_be_removed(tmp_path):
     with refine.Tree("study", store=tmp_path / "a.db") as tree:
-        assert tree.budget is None
-        assert tree.budget_state.left is None
+        assert tree.budget.budget is None
+        assert tree.budget.left is None
         tree.budget = 60
     with refine.Tree("study", store=tmp_path / "a.db") as tree:
-        assert tree.budget == 60
+        assert tree.budget.budget == 60
         tree.budget = None
-        assert tree.budget is None
+        assert tree.budget.budget is None
 
 
 def test_every_trial_counts_once_failed_ones_and_repeats_too(tree):
@@ -89,11 +89,11 @@ def test_every_trial_counts_once_failed_ones_and_repeats_too(tree):
     assert {"failed", "complete"} == set(first.trials["state"])
     repeats = len(first.replicates)
     assert repeats == 3
-    assert tree.budget_state.spent == 18 + repeats
-    assert tree.budget_state.repeats == repeats
+    assert tree.budget.spent == 18 + repeats
+    assert tree.budget.repeats == repeats
     first.add(given=[{"x": 4.0, "y": 0.5, "c": "b"}]).run()
-    assert tree.budget_state.spent == 19 + repeats
-    assert tree.budget_state.left == 60 - 19 - repeats
+    assert tree.budget.spent == 19 + repeats
+    assert tree.budget.left == 60 - 19 - repeats
 
 
 def test_imported_trials_are_free_but_their_repeats_are_paid(tree):
@@ -104,9 +104,9 @@ def test_imported_trials_are_free_but_their_repeats_are_paid(tree):
         pd.DataFrame(rows), space={"x": (0.0, 9.0, 12)}, objective=lambda p: 1.0 - p["x"]
     )
     tree.budget = 20
-    assert tree.budget_state.spent == 0
+    assert tree.budget.spent == 0
     imported.add(repeat=1, seeds=2).run()
-    assert tree.budget_state.spent == 2
+    assert tree.budget.spent == 2
 
 
 def test_a_round_that_exceeds_the_budget_is_refused_before_anything_is_written(tree):
@@ -114,7 +114,7 @@ def test_a_round_that_exceeds_the_budget_is_refused_before_anything_is_written(t
         tree.add_round(SPACE, noisy, n=70, budget=60)
     assert "tree.budget = 70" in str(error.value)
     assert len(tree) == 0
-    assert tree.budget is None
+    assert tree.budget.budget is None
 
 
 def test_an_extension_and_a_repeat_are_refused_too(tree):
@@ -125,9 +125,9 @@ def test_an_extension_and_a_repeat_are_refused_too(tree):
         first.run(n=20)
     with pytest.raises(DesignError, match="got 4; plan fewer repeats"):
         first.add(repeat=2, seeds=2).run()
-    assert tree.budget_state.spent == 12
+    assert tree.budget.spent == 12
     first.add(repeat=1, seeds=3).run()
-    assert tree.budget_state.left == 0
+    assert tree.budget.left == 0
     tree.budget = 20
     assert first.run(n=16).n == 16
 
@@ -150,7 +150,7 @@ def test_two_coordinators_claim_no_trial_twice(tmp_path):
 
         def other(params):
             if not configurations:
-                configurations.append(two.budget_state.running)
+                configurations.append(two.budget.running)
                 with pytest.raises(DesignError, match="4 more trials"):
                     two.add_round(SPACE, noisy, n=5, seed=2)
                 second = two.add_round(SPACE, noisy, n=4, seed=2)
@@ -159,7 +159,7 @@ def test_two_coordinators_claim_no_trial_twice(tmp_path):
 
         first.add_round(SPACE, other, n=8, budget=12).run()
         assert configurations == [8, 4]
-        assert first.budget_state == BudgetState(12, 12, 0, 0, first.budget_state.seconds)
+        assert first.budget == BudgetState(12, 12, 0, 0, first.budget.seconds)
 
 
 def test_a_budget_set_during_a_run_counts_the_running_trials(tree):
@@ -168,20 +168,20 @@ def test_a_budget_set_during_a_run_counts_the_running_trials(tree):
     def setting(params):
         if not running:
             tree.budget = 10
-            running.append(tree.budget_state.running)
+            running.append(tree.budget.running)
             with pytest.raises(DesignError, match="2 more trials"):
                 tree.add_round(SPACE, noisy, n=3, seed=2)
         return truth(params)
 
     tree.add_round(SPACE, setting, n=8, metric=refine.Goal("value", noise="retraining")).run()
     assert running == [8]
-    assert tree.budget_state.left == 2
+    assert tree.budget.left == 2
 
 
 def test_a_call_that_ends_early_gives_its_claim_back(tree):
     first = tree.add_round(SPACE, noisy, n=10, budget=12)
     first.run(trials=4)
-    assert (tree.budget_state.spent, tree.budget_state.running, tree.budget_state.left) == (4, 0, 8)
+    assert (tree.budget.spent, tree.budget.running, tree.budget.left) == (4, 0, 8)
 
 
 def test_a_training_time_stops_a_run_and_then_refuses_one(tree, capsys):
@@ -197,7 +197,7 @@ def test_a_training_time_stops_a_run_and_then_refuses_one(tree, capsys):
     first = tree.add_round(SPACE, slow, n=40, budget="0.1 s").run()
     assert 1 <= len(first.trials) < 40
     assert "; raise " in capsys.readouterr().err
-    assert tree.budget_state.seconds_left == 0
+    assert tree.budget.seconds_left == 0
     with pytest.raises(DesignError, match=r"0.1 s"):
         first.run()
 
@@ -207,7 +207,7 @@ def test_a_budget_never_falls_below_the_spent_trials(tree):
     with pytest.raises(DesignError, match="got 5"):
         tree.budget = 5
     tree.add_round(SPACE, noisy, n=12, budget=15)
-    assert tree.budget == 20
+    assert tree.budget.budget == 20
 
 
 def test_the_first_round_takes_a_third_of_the_budget(tree):
@@ -248,9 +248,9 @@ def test_advice_fits_into_the_budget_from_the_first_call_to_the_last(root, tree)
     review = root.propose()
     sizes = []
     while review.advised_round.n:
-        n_left = tree.budget_state.left
+        n_left = tree.budget.left
         advised = review.advised_round
-        assert advised.n <= n_left - tree.budget_state.reserve()
+        assert advised.n <= n_left - tree.budget.reserve()
         assert review.worth().n <= advised.n
         assert f" {advised.n} trials" in review._page().lead.text
         sizes.append(advised.n)
@@ -260,10 +260,10 @@ def test_advice_fits_into_the_budget_from_the_first_call_to_the_last(root, tree)
     assert sum(sizes) >= 30
     assert review.next_step.action.name == "tree.confirm"
     assert "accept" not in str(review._page().calls[0])
-    before = tree.budget_state.left
-    assert before == tree.budget_state.reserve()
+    before = tree.budget.left
+    assert before == tree.budget.reserve()
     tree.confirm()
-    assert 0 <= tree.budget_state.left < before
+    assert 0 <= tree.budget.left < before
 
 
 def test_a_later_round_under_a_budget_mostly_learns(root):
@@ -280,16 +280,16 @@ def test_a_size_beyond_the_budget_is_refused_when_it_is_accepted(root, tree):
 def test_confirm_uses_the_trials_left_and_refuses_more(tree):
     first = tree.add_round(SPACE, noisy, n=20, budget=26).run()
     worst = first.trials.sort_values("value").iloc[0]
-    spent = tree.budget_state.repeats
-    n_left = tree.budget_state.left
+    spent = tree.budget.repeats
+    n_left = tree.budget.left
     with pytest.raises(DesignError, match=f"allows {n_left} more trials .* budget={spent + n_left},"):
         tree.confirm(budget=spent + n_left + 1)
     with pytest.raises(DesignError, match="budget"):
         tree.judge("winner", {"x": worst["x"], "c": worst["c"]}, budget=40)
-    assert tree.budget_state.left == n_left
+    assert tree.budget.left == n_left
     won = tree.confirm()
     assert won.race.runs <= spent + n_left
-    assert tree.budget_state.left >= 0
+    assert tree.budget.left >= 0
 
 
 def test_a_noisy_winner_that_ran_once_is_not_handed_over_silently(tree):
@@ -308,20 +308,20 @@ def test_autopilot_spends_the_rest_of_the_budget(tree):
     )
     last = refine.autopilot(tree)
     assert (last.parent.id, last.n) == (first.id, 6)
-    assert tree.budget_state.left == 0
+    assert tree.budget.left == 0
     with pytest.raises(DesignError, match="0 more"):
         refine.autopilot(first, budget=20)
     tree.budget = 18
     assert refine.autopilot(tree).id == last.id
-    assert tree.budget_state.spent == 18
+    assert tree.budget.spent == 18
 
 
 def test_an_exported_study_keeps_its_budget(tree, tmp_path):
     tree.add_round(SPACE, noisy, n=3, budget=30).run()
     folder = tree.export(tmp_path / "folder", reports=False)
     with refine.Tree.load(folder, store=tmp_path / "copy.db") as copy:
-        assert copy.budget == 30
-        assert copy.budget_state.spent == 3
+        assert copy.budget.budget == 30
+        assert copy.budget.spent == 3
 
 
 def test_a_copied_result_is_not_paid_for(tree):
@@ -330,7 +330,7 @@ def test_a_copied_result_is_not_paid_for(tree):
     second = tree.add_round(small, truth, n=8, seed=1, metric=refine.Goal("value", noise="none")).run()
     copied = second.trials["seconds"].isin(tree.rounds[0].trials["seconds"]).sum()
     assert copied >= 6
-    assert tree.budget_state.spent == 16 - copied
+    assert tree.budget.spent == 16 - copied
 
 
 @pytest.mark.slow
@@ -373,7 +373,7 @@ def test_the_claim_of_a_dead_process_does_not_count(tree):
     first = tree.add_round(SPACE, noisy, n=10, budget=12, metric=refine.Goal("value", noise="retraining"))
     store = tree._context.store
     store._written(lambda connection: write_claim(connection, tree._context.tree, first._stored.pk, 10))
-    assert tree.budget_state.running == 0
+    assert tree.budget.running == 0
     assert len(first.run().trials) == 10
 
 
@@ -405,10 +405,10 @@ def test_a_tree_suggests_a_proposal_then_confirm_then_the_winner(tree):
     ).run()
     assert str(tree._page().calls[0]) == f"tree[{first.id!r}].propose(risk=0.05)"
     first.run(n=51)
-    assert tree.budget_state.left == tree.budget_state.reserve() == 9
+    assert tree.budget.left == tree.budget.reserve() == 9
     assert str(tree._page().calls[0]) == "tree.confirm()"
     first.add(repeat=3, seeds=3).run()
-    assert tree.budget_state.left == 0
+    assert tree.budget.left == 0
     assert str(tree._page().calls[0]) == "tree.winner()"
 
 
@@ -418,7 +418,7 @@ def test_trials_kept_to_confirm_are_used_only_if_asked_for_and_with_one_warning(
         SPACE, noisy, n=20, budget=60, metric=refine.Goal("value", noise="retraining")
     ).run()
     first.run(n=50)
-    assert tree.budget_state.for_rounds() == 1
+    assert tree.budget.for_rounds() == 1
     answer = tree.ask("y <= 0.3", epsilon=1e-4)
     assert (answer.verdict, answer.needed) == ("open", 1)
     assert first.add(settle=answer).n == 51
@@ -439,14 +439,14 @@ def test_a_doubtful_winner_with_repeats_states_its_runs_and_a_call_within_the_re
         SPACE, noisy, n=20, budget=60, metric=refine.Goal("value", noise="retraining")
     ).run()
     root.add(repeat=1, seeds=2).run()
-    won = replace(root.recommend(), budget=tree.budget_state)
+    won = replace(root._recommend(), budget=tree.budget)
     doubtful = replace(won, candidates=(won.candidates[0]._replace(replicates=(0.9, 0.91)),))
     doubtful = replace(doubtful, within=0.6, within_rows=0.6)
     page = doubtful._page()
     assert facts_of(doubtful)["Runs"] == "3: the planned run and 2 repeats"
     assert "20 configurations" in facts_of(doubtful)["Doubt"]
     reserve_text = "; 7 kept to confirm the winner"
-    assert tree.budget_state.reserve_text() == reserve_text
+    assert tree.budget.reserve_text() == reserve_text
     assert str(page.calls[0]) == "tree.confirm(budget=9)"
     assert replace(doubtful, within_rows=0.95)._page().calls == ()
 
@@ -462,7 +462,7 @@ def test_a_training_time_beyond_the_space_counts_its_configurations_instead_of_t
     with refine.Tree("study", store=tmp_path / "refine.db") as tree:
         tree.add_round(SPACE, truth, n=10, budget="8 h").run()
         assert "2,400" in capsys.readouterr().err
-        state = tree.budget_state
+        state = tree.budget
         assert state.left > state.configurations == 2400
         assert "2,400" in str(state)
         assert state.reserve() == 360 - state.repeats
@@ -475,9 +475,9 @@ def test_a_budget_of_time_is_read_in_a_tree_whose_only_round_is_damaged(tmp_path
         with contextlib.closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE node SET content = '{'")
         assert tree.rounds == ()
-        assert tree.budget_state.configurations is None
-        assert "of 8 h left" in str(tree.budget_state)
-        assert str(tree.budget_state) in tree.budget_state._repr_html_()
+        assert tree.budget.configurations is None
+        assert "of 8 h left" in str(tree.budget)
+        assert str(tree.budget) in tree.budget._repr_html_()
 
 
 def test_running_trials_of_a_round_count_once_when_the_round_is_extended(tree):
@@ -495,7 +495,7 @@ def test_running_trials_of_a_round_count_once_when_the_round_is_extended(tree):
     assert len(first.run().trials) == 10
     assert first.n == 20
     first.run()
-    assert (tree.budget_state.spent, tree.budget_state.left) == (20, 0)
+    assert (tree.budget.spent, tree.budget.left) == (20, 0)
 
 
 def test_running_repeats_count_next_to_the_trials_of_a_larger_plan(tree):
@@ -512,7 +512,7 @@ def test_running_repeats_count_next_to_the_trials_of_a_larger_plan(tree):
         SPACE, extending, n=10, budget=20, metric=refine.Goal("value", noise="retraining")
     ).run()
     first.add(repeat=4, seeds=2).run()
-    assert (first.n, tree.budget_state.spent) == (10, 18)
+    assert (first.n, tree.budget.spent) == (10, 18)
     assert set(first.replicates["state"]) == {"complete"}
 
 
@@ -528,7 +528,7 @@ def test_the_configurations_of_a_space_are_counted_once_for_a_budget_of_time(tre
     ).run()
     root.branch({**SPACE, "z": (0.0, 0.5, 5)}, n=5)
     counted.clear()
-    states = [tree.budget_state for _ in range(5)]
+    states = [tree.budget for _ in range(5)]
     assert len({state.configurations for state in states}) == 1
     assert states[0].configurations > 2400
     assert not counted  # the design of the round counted them before
@@ -568,7 +568,7 @@ def test_a_budget_pays_for_every_attempt_of_the_trials_that_rerun_repeats(tree):
     for attempts in (1, 2):
         with contextlib.suppress(refine.errors.RoundStoppedError):
             root.run(rerun="failed")
-        assert tree.budget_state.spent == 12 + attempts * failed
+        assert tree.budget.spent == 12 + attempts * failed
     assert len(root.trials) == 12
 
 

@@ -94,7 +94,7 @@ def test_two_processes_of_one_round_share_a_budget(start, tmp_path, killed):
     assert all("budget" in line for text in outputs for line in text.splitlines() if line != "busy")
     configurations = lines.read_text().splitlines()
     with refine.Tree("shared", store=tmp_path / "a.db", create=False) as tree:
-        state = tree.budget_state
+        state = tree.budget
         table = tree.rounds[0].trials
     assert (state.spent, state.running, state.left) == (BUDGET, 0, 0)
     assert len(table) == len({*configurations}) == BUDGET

@@ -95,12 +95,12 @@ class Calls(RuleBasedStateMachine):
     @precondition(lambda self: self.tree.rounds)
     @rule(place=PLACES, row=st.integers(0, 30))
     def delete_trials(self, place, row):
-        self.call(lambda: self.tree.delete_trials(self.some(place), [row]))
+        self.call(lambda: self.tree.delete(self.some(place), [row]))
 
     @precondition(lambda self: len(self.tree.rounds) > 2)
     @rule(place=PLACES)
     def delete_round(self, place):
-        self.call(lambda: self.tree.delete_round(self.some(place)))
+        self.call(lambda: self.tree.delete(self.some(place)))
 
     @precondition(lambda self: self.tree.rounds)
     @rule(question=st.sampled_from(["x <= 0.4", "units >= 16"]), settle=st.sampled_from([None, 6]))
@@ -152,7 +152,7 @@ class Calls(RuleBasedStateMachine):
                     assert stored.trials.drop(columns="seconds").equals(loaded.trials.drop(columns="seconds"))
                 if twice:
                     before = str(self.tree)
-                    with refine.Tree.load(folder, store=self.tree.store) as loaded_again:
+                    with refine.Tree.load(folder, store=self.tree._url) as loaded_again:
                         assert str(loaded_again) == str(self.tree) == before
 
 

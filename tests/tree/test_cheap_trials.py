@@ -43,11 +43,11 @@ def train(params):
     return {"val_loss": loss_of(**params)}
 
 
-GOAL = {"metric": "val_loss", "direction": "minimize"}
+GOAL = {"metric": refine.Goal("val_loss", "minimize", noise="none")}
 
 
 def cheap_first(tree, **options):
-    return tree.add_round(SPACE, train, **GOAL, **{"n": N, "seed": 3, "noise": "none", **options})
+    return tree.add_round(SPACE, train, **GOAL, **{"n": N, "seed": 3, **options})
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +77,7 @@ def test_full_trials_run_where_cheap_ones_did(root):
 
 
 def test_a_budget_counts_full_trainings(root, tree):
-    state = tree.budget_state
+    state = tree.budget
     assert state.spent_cost == pytest.approx(6 + 24 / 8)
     assert state.full_left == 21
     planned = root.propose(keep=False).advised_round
@@ -144,7 +144,7 @@ def test_a_design_that_chooses_every_trial_is_refused(tree):
     with pytest.raises(
         DesignError, match="a fidelity needs evenly drawn cheap trials, and design '(optuna:)?tpe'"
     ):
-        cheap_first(tree, design="tpe")
+        cheap_first(tree, plan=refine.Plan(design="tpe"))
 
 
 def test_misleading_cheap_trials_are_called_so(tree):
@@ -155,7 +155,7 @@ def test_misleading_cheap_trials_are_called_so(tree):
         return {"val_loss": (1 + toward * params["a"]) ** 2 + 0.1 * params["b"] + 0.1}
 
     space = {"a": (-1.0, 1.0, 21), "b": (0.0, 1.0, 5), "epochs": refine.Fidelity(1, 8)}
-    round_ = tree.add_round(space, misleading, **GOAL, n=N, seed=1, noise="none").run()
+    round_ = tree.add_round(space, misleading, **GOAL, n=N, seed=1).run()
     review = round_.propose(keep=False)
     assert review.analysis.bridges.agreement < 0
     assert facts_of(review)["Fidelity"].startswith("epochs")  # a caution

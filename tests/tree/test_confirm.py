@@ -172,10 +172,10 @@ def test_trial_that_is_removed_while_the_race_runs_ends_it_with_an_error(tree):
     def removing(params, trial):
         if armed:
             armed.clear()
-            with refine.Tree(tree.name, store=tree._context.store.name) as other:
+            with refine.Tree(tree._name, store=tree._context.store.name) as other:
                 for round_ in other.rounds:
                     with contextlib.suppress(RoundBusyError):  # the round that runs this trial
-                        other.delete_trials(round_, range(12), note="broken")
+                        other.delete(round_, range(12), note="broken")
         return noisy(params, trial)
 
     for seed in (0, 1):

@@ -93,7 +93,7 @@ def test_descendants_share_declarations_and_an_export_keeps_them(tree, tmp_path)
     with refine.Tree.load(tmp_path / "folder", store=tmp_path / "loaded.db") as loaded:
         assert loaded[child.id]._declared == child._declared
         assert loaded[root.id].analyze().limits.high == 25
-    assert not tree.damage()
+    assert not tree.repair(dry_run=True)
 
 
 def test_an_existing_round_keeps_its_declarations_unless_others_are_given(tree):

@@ -95,7 +95,7 @@ def test_poor_configurations_with_unequal_folds_do_not_move_the_winner_on_new_da
     root = tree.add_round(
         {"x": (0, 10), "y": (0, 10)}, losses, metric=refine.Goal("loss", "minimize", noise="none"), n=40
     )
-    winner = root.run().recommend()
+    winner = root.run()._recommend()
     assert winner.best_value < winner.new_data.value < 2 * winner.best_value
 
 

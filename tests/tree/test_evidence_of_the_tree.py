@@ -91,7 +91,7 @@ def test_a_decided_proposal_is_repeated_when_its_child_has_run(root):
     repeated = root.propose()
     assert repeated.proposal.digest == review.proposal.digest
     assert repeated.accept(n=12).id == child.id
-    assert len(root.decisions) == 1
+    assert len(root._decisions) == 1
     new = root.propose(renew=True)
     assert new.analysis.n_elsewhere == inside(root, child)
     assert new.proposal.evidence != review.proposal.evidence
@@ -106,13 +106,13 @@ def test_a_proposal_on_trials_of_other_branches_is_read_again_from_the_store(roo
     ran(root.branch(HIGH, n=12))
     stored = root._proposals[-1]
     assert stored.until == review.proposal.until
-    reread = root.review(stored)
+    reread = root._review(stored)
     assert reread.proposal.digest == review.proposal.digest
     assert reread.analysis.digest == review.analysis.digest
     assert (reread.analysis.X == review.analysis.X).all()
     folder = tree.export(tmp_path / "exported", reports=False)
     with refine.Tree.load(folder, store=tmp_path / "copy.db") as loaded:
-        assert loaded["root"].review(stored).analysis.digest == review.analysis.digest
+        assert loaded["root"]._review(stored).analysis.digest == review.analysis.digest
 
 
 def by_a_clock_behind(round_, seconds, monkeypatch, **options):
@@ -130,7 +130,7 @@ def test_trials_stored_after_a_proposal_with_an_earlier_time_are_no_evidence_of_
     by_a_clock_behind(low, 3600, monkeypatch, n=15)
     by_a_clock_behind(root.branch(HIGH, n=12), 3600, monkeypatch)
     assert root.analyze().n_elsewhere > review.analysis.n_elsewhere
-    assert root.review(root._proposals[-1]).analysis.digest == review.analysis.digest
+    assert root._review(root._proposals[-1]).analysis.digest == review.analysis.digest
     assert root.propose().accept(n=12).id == child.id
 
 
@@ -153,14 +153,14 @@ def test_proposal_keeps_its_evidence_after_loading_earlier_trials_of_the_same_ro
     with refine.Tree.load(folder, store=tmp_path / "copy.db") as copy:
         by_a_clock_behind(copy[low.id], 3600, monkeypatch)
         copy.export(folder, reports=False)
-    refine.Tree.load(folder, store=tree.store).close()
+    refine.Tree.load(folder, store=tree._url).close()
     assert len(low.trials) == 12
-    child = root.review(root._proposals[-1]).accept(n=12)
+    child = root._review(root._proposals[-1]).accept(n=12)
     assert child.id == review.accept(n=12).id == root.propose().accept(n=12).id
     tree.export(folder, reports=False)
     with refine.Tree.load(folder, store=tmp_path / "copy.db") as copy:
         copied_root = copy["root"]
-        assert copied_root.review(copied_root._proposals[-1]).analysis.digest == review.analysis.digest
+        assert copied_root._review(copied_root._proposals[-1]).analysis.digest == review.analysis.digest
 
 
 def test_proposal_without_numbers_of_trials_is_read_by_time_alone(root):
@@ -169,7 +169,7 @@ def test_proposal_without_numbers_of_trials_is_read_by_time_alone(root):
     ran(root.branch(HIGH, n=12))
     older = replace(review.proposal, branch_trials=None)
     assert "branch_trials" not in older.to_json()
-    assert root.review(Proposal.from_json(older.to_json())).analysis.digest == review.analysis.digest
+    assert root._review(Proposal.from_json(older.to_json())).analysis.digest == review.analysis.digest
 
 
 def test_new_trials_of_the_round_itself_end_the_repetition(root):
@@ -178,7 +178,7 @@ def test_new_trials_of_the_round_itself_end_the_repetition(root):
     ran(root, n=36)
     assert root.propose().proposal.evidence != review.proposal.evidence
     with pytest.raises(refine.ReviewError, match="trials changed"):
-        root.review(review.proposal)
+        root._review(review.proposal)
 
 
 def test_trials_of_another_objective_or_noise_are_no_evidence(root, tree):

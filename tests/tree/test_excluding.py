@@ -59,7 +59,7 @@ def test_excluded_trials_can_be_included_and_repeated(stored):
     assert out.sum() == (before["x"] > 8).sum() > 1
     round_.run()
     assert (round_.trials["state"] == "excluded").sum() == out.sum()
-    round_.include(round_.trials[out].iloc[:1])
+    round_.exclude(round_.trials[out].iloc[:1], undo=True)
     assert (round_.trials["state"] == "excluded").sum() == out.sum() - 1
     round_.run(rerun="excluded")
     assert set(round_.trials["state"]) == {"complete"}
@@ -82,10 +82,10 @@ def test_stars_notes_on_trials_and_roles_of_older_stores_change_nothing(stored, 
             same_round = tree[round_.id]
             assert same_round.analyze().digest == before[0]
             assert same_round.trials.equals(before[1])
-            assert str(same_round) == before[2].replace(stored.name, tree.name)
+            assert str(same_round) == before[2].replace(stored.name, tree._name)
             noted = tree.log().query("event == 'note on trials'")
             assert noted[["author", "note"]].values.tolist() == [["ann", "odd (1 trial)"]]
-            assert not len(tree.damage())
+            assert not len(tree.repair(dry_run=True))
         assert bytes_of(folder) == bytes_of(other.export(tmp_path / "again", reports=False))
 
 
@@ -105,7 +105,7 @@ def test_counts_and_the_best_of_a_large_round_leave_out_excluded_trials(tree, mo
         "complete": 39,
         "excluded": 1,
     }
-    round_.include([first.name])
+    round_.exclude([first.name], undo=True)
     assert round_.best.name == first.name
 
 
@@ -118,9 +118,9 @@ def test_exclusions_travel_with_a_tree(tree, tmp_path):
     ) as other:
         same_round = other[round_.id]
         assert same_round.trials["state"].tolist() == round_.trials["state"].tolist()
-        same_round.include([5], "it was sound")
+        same_round.exclude([5], "it was sound", undo=True)
         folder = other.export(tmp_path / "folder", reports=False)
-    refine.Tree.load(folder, store=tree.store).close()
+    refine.Tree.load(folder, store=tree._url).close()
     assert set(round_.trials["state"]) == {"complete"}
 
 
@@ -128,7 +128,7 @@ def test_a_trial_in_place_of_a_removed_one_is_not_excluded(stored):
     round_ = grown(stored)
     key = round_.trials.loc[5, ["x", "y"]].tolist()
     round_.exclude([5], "a broken machine")
-    stored.delete_trials(round_, [5], note="it runs again")
+    stored.delete(round_, [5], note="it runs again")
     round_.run()
     assert key in round_.trials[["x", "y"]].to_numpy().tolist()
     assert set(round_.trials["state"]) == {"complete"}
@@ -161,9 +161,9 @@ def test_a_damaged_mark_is_refused_in_a_folder_and_left_out_of_a_store(tree, tmp
     with tree._context.store.engine.begin() as connection:
         connection.execute(sa.text("UPDATE mark SET excluded = NULL, note = NULL"))
     assert set(round_.trials["state"]) == {"complete"}
-    assert [row.what for row in tree.damage().rows] == ["mark"]
+    assert [row.what for row in tree.repair(dry_run=True).rows] == ["mark"]
     tree.repair()
-    assert not len(tree.damage())
+    assert not len(tree.repair(dry_run=True))
 
 
 @pytest.mark.slow

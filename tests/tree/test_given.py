@@ -44,7 +44,7 @@ def test_given_configurations_run_first_and_leave_the_design_unchanged(root):
     assert set(replicates["x"]) == {8.13}
     assert len({*replicates["seed"], trials["seed"][0]}) == 3
     assert root.analyze().n_space_filling == 38
-    assert trials["cell"].dropna().tolist() == [str(c) for c in root.cells()]
+    assert trials["cell"].dropna().tolist() == [str(c) for c in root._cells()]
 
 
 def test_the_same_again_adds_nothing_and_more_is_added(tree, root):
@@ -62,10 +62,10 @@ def test_the_same_again_adds_nothing_and_more_is_added(tree, root):
 def test_a_second_baseline_replaces_the_first(tree, root):
     better = {"x": 4.5, "y": 0.0, "z": "a"}
     changed = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=better).run()
-    assert changed.recommend().gain.baseline.params == {**better, "fixed": 3}
+    assert changed._recommend().gain.baseline.params == {**better, "fixed": 3}
     back = tree.add_round(SPACE, noisy, n=40, seed=3, baseline=POOR).run()
     assert back.n == changed.n
-    assert back.recommend().gain.baseline.params["x"] == 8.13
+    assert back._recommend().gain.baseline.params["x"] == 8.13
 
 
 @pytest.mark.slow
@@ -80,7 +80,7 @@ def test_the_winner_says_by_how_much_it_beats_the_baseline(tree, root):
     assert f"{gain.expected:.4f} ({gain.low:.4f} to {gain.high:.4f})" in str(won)
     assert "baseline: " in str(root)
     child = root.propose().accept(n=20).run()
-    assert child.recommend().gain.baseline.key == gain.baseline.key
+    assert child._recommend().gain.baseline.key == gain.baseline.key
 
 
 @pytest.mark.slow
@@ -88,15 +88,15 @@ def test_a_winner_that_does_not_beat_the_baseline_says_so(tree, tmp_path):
     best = {"x": 4.0, "y": 0.0, "z": "a"}
     good = {"x": 4.5, "y": 0.3, "z": "b"}
     root = tree.add_round(SPACE, noisy, n=30, seed=3, baseline=good).run()
-    assert root.recommend().gain.verdict == "open"
+    assert root._recommend().gain.verdict == "open"
     report = root.report(tmp_path).read_text()
-    won = root.recommend()
+    won = root._recommend()
     assert "not shown to beat" in report
     likely = replace(won, gain=won.gain._replace(low=-0.001, high=0.1, probability=0.96))
     for word in ("probably", "1 in 20"):
         assert word in facts_of(likely)["Gain"]
     exact = tree.add_round(SPACE, truth, n=30, seed=3, baseline=best).run()
-    assert exact.recommend().gain.same
+    assert exact._recommend().gain.same
     report = exact.report(tmp_path).read_text()
     assert "baseline (3 runs);" in report
 
@@ -109,7 +109,7 @@ def test_a_baseline_without_a_value_is_seen(tree):
 
     root = tree.add_round(SPACE, refuses, n=30, seed=3, baseline=POOR).run()
     assert "value, 3 runs" in str(root)
-    assert root.recommend().gain is None
+    assert root._recommend().gain is None
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_a_round_off_the_grid_can_be_run_whole(tree):
 def test_loading_brings_configurations_given_by_hand(tree, tmp_path, root):
     tree.export(tmp_path / "study", reports=False)
     with refine.Tree.load(tmp_path / "study", store=tmp_path / "mine.db") as loaded:
-        assert loaded.rounds[0].recommend().gain.baseline.params["x"] == 8.13
+        assert loaded.rounds[0]._recommend().gain.baseline.params["x"] == 8.13
         assert (loaded.rounds[0].trials["origin"] == "given").sum() == 2
 
 
@@ -208,7 +208,7 @@ def test_shares_are_never_expected_beyond_one(tree):
 
     space = {**SPACE, "x": (3.0, 5.0, 9)}
     root = tree.add_round(space, accuracy, metric="accuracy", n=30, seed=3).run()
-    won = root.recommend()
+    won = root._recommend()
     assert won.interval[1] <= 1
     assert won.expected <= 1
 
@@ -218,7 +218,7 @@ def test_learning_trials_repeat_no_cell_of_the_design(tree):
     space = refine.Space({"a": (0, 5), "b": (0, 7)})
     root = tree.add_round(space, lambda p: p["a"] - p["b"], n=24, name="sum").run()
     child = root.branch(space, n=24, exploit=0.5, plan=refine.Plan(audit=0.0))
-    design = {configuration_key(space.frozen(space.configuration(cell))) for cell in child.cells()}
+    design = {configuration_key(space.frozen(space.configuration(cell))) for cell in child._cells()}
     chosen = {trial.key for trial in learner(child, 12)()}
     assert (len(design), len(chosen)) == (12, 12)
     assert not design & chosen

@@ -57,7 +57,7 @@ def test_a_judgement_takes_configurations_by_name_or_values(tree):
     assert judgement.probability == pytest.approx(won.gain.probability)
     assert tree.judge("winner", "baseline").difference == judgement.difference
     assert tree.judge(root, "baseline").a.params == won.params
-    assert tree.judge("best", "baseline").a.observed == tree.best()["value"]
+    assert tree.judge("best", "baseline").a.observed == tree._best()["value"]
     turned = tree.judge("baseline", "winner")
     assert turned.difference == pytest.approx(-judgement.difference)
     assert turned.verdict == "DISCARD"
@@ -92,7 +92,9 @@ def test_without_a_baseline_the_best_of_earlier_rounds_is_the_incumbent(tree):
     child = root.branch(SPACE, n=20).run()
     judgement = tree.judge(child)
     assert (judgement.incumbent, judgement.a.round, judgement.b.round) == ("incumbent", child.id, root.id)
-    assert judgement.b.params == root.recommend().params or judgement.b.expected >= root.recommend().expected
+    assert (
+        judgement.b.params == root._recommend().params or judgement.b.expected >= root._recommend().expected
+    )
 
 
 @pytest.mark.slow

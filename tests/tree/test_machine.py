@@ -20,7 +20,7 @@ def round_(tree):
 def test_the_machine_of_a_tree_holds_for_rounds_that_exist(tree, round_):
     ended = []
     tree.machine = refine.Machine(on_trial=ended.append, progress=False)
-    assert round_.run().context.settings.machine is tree.machine
+    assert round_.run()._context.settings.machine is tree.machine
     assert len(ended) == 4
 
 
@@ -34,8 +34,8 @@ def test_a_machine_of_a_call_replaces_that_of_the_tree(tree, round_):
 def test_workers_of_a_call_replace_those_of_the_tree(tree, round_):
     called = []
     tree.machine = refine.Machine(workers=3, on_trial=called.append, progress=False)
-    assert round_.context.machine(None, 2) == dataclasses.replace(tree.machine, workers=2)
-    assert round_.context.machine(refine.Machine(timeout=5), 2).workers == 2
+    assert round_._context.machine(None, 2) == dataclasses.replace(tree.machine, workers=2)
+    assert round_._context.machine(refine.Machine(timeout=5), 2).workers == 2
     with pytest.raises(DesignError, match=r"workers=4 differs from machine=Machine\(workers=3"):
         round_.run(workers=4, machine=tree.machine)
     assert called == []

@@ -40,14 +40,14 @@ def branched(request, tmp_path_factory):
 
 def _inside(child):
     """The best value inside, from the tables of the whole path."""
-    path = child.context.path(child.node)
-    sources = lineage.lineage(child.context.reader, path, child.goal).sources
+    path = child._context.path(child._node)
+    sources = lineage.lineage(child._context.reader, path, child._goal).sources
     values = []
     for frame in (sources.frame, sources.earlier):
         if frame is not None:
             usable = child.space.contains(frame) & ~(frame["degenerate"] >= 0.5) & np.isfinite(frame["value"])
             values += frame["value"][usable].tolist()
-    return child.goal.best(values)
+    return child._goal.best(values)
 
 
 def test_the_best_inside_is_that_of_all_tables(branched):

@@ -75,7 +75,7 @@ def test_a_tree_finds_its_rounds_by_any_name(tree, tmp_path):
         second.id,
         first.id,
     ]
-    assert tree.round("last").id == tree.round(second).id == second.id
+    assert tree["last"].id == tree[second].id == second.id
     assert "1.2  " + second.id in str(tree)
     assert tree.diff("root", "last").space.changed
     plan = refine.Plan(belief=tree["1"])
@@ -84,13 +84,13 @@ def test_a_tree_finds_its_rounds_by_any_name(tree, tmp_path):
         with pytest.raises(StoreError, match="'last', 'root'"):
             tree.tag(root, name)
     # One tree in a store needs no name.
-    with refine.Tree(store=tree.store) as reopened:
-        assert reopened.name == "question"
-    with refine.Tree("other", store=tree.store):
+    with refine.Tree(store=tree._url) as reopened:
+        assert reopened._name == "question"
+    with refine.Tree("other", store=tree._url):
         pass
     text = r"holds 2 trees \(question, other\); name one: refine.Tree\('other', store=...\)"
     with pytest.raises(NotFoundError, match=text):
-        refine.Tree(store=tree.store)
+        refine.Tree(store=tree._url)
     with pytest.raises(NotFoundError, match="no such file"):
         refine.Tree(store=tmp_path / "none.db")
     assert not (tmp_path / "none.db").exists()
@@ -99,7 +99,7 @@ def test_a_tree_finds_its_rounds_by_any_name(tree, tmp_path):
 def test_add_round_names_the_objective_and_tags_the_round(tree):
     root = tree.add_round({"x": [1, 2, 3]}, lambda p: p["x"], n=3, name="slope", tag="first")
     assert tree["first"].id == root.id
-    assert root.node.objective == "slope"
+    assert root._node.objective == "slope"
     other = tree.add_round({"x": [1, 2, 3]}, lambda p: p["x"], n=3, name="slope", seed=1, tag="first")
     assert tree["first"].id == other.id
     with pytest.raises(StoreError, match="^a tag must"):

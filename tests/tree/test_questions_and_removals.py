@@ -5,6 +5,7 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError, RoundBusyError
+from refine.tree.questions import questions as questions_of
 
 SPACE = {"lr": refine.Float(1e-4, 10.0, levels=11, log=True), "layers": (1, 5), "opt": ["adam", "rms", "sgd"]}
 QUESTION = "layers >= 3"
@@ -50,7 +51,7 @@ def test_a_question_outlives_a_round_of_its_evidence(study, score):
     tree, other = study
     answer = tree.ask(QUESTION, epsilon=0.05)
     root = tree[answer.round]
-    other.delete_round(tree.rounds[-1].id)
+    other.delete(tree.rounds[-1].id)
     score.ran.clear()
     renewed = answer.again()
     assert renewed.round == answer.round
@@ -58,7 +59,7 @@ def test_a_question_outlives_a_round_of_its_evidence(study, score):
     n = root.n
     assert root.add(3, settle=answer).n == root.add(3, settle=renewed).n == n + 3
     assert not score.ran
-    assert [stored.trials for stored in tree.questions(suggest=False).asked[0].answers] == [
+    assert [stored.trials for stored in questions_of(tree, suggest=False).asked[0].answers] == [
         answer.trials,
         renewed.trials,
     ]
@@ -67,13 +68,13 @@ def test_a_question_outlives_a_round_of_its_evidence(study, score):
 def test_a_question_about_a_tree_without_rounds_gives_an_error_and_stays(study, score):
     tree, other = study
     answer = tree.ask(QUESTION, epsilon=0.05)
-    other.delete_round(tree.rounds[0].id, below=True)
+    other.delete(tree.rounds[0].id, below=True)
     score.ran.clear()
     with pytest.raises(AnalysisError, match="has no round yet"):
         answer.again()
     assert not score.ran
     assert len(tree) == 0
-    assert tree.questions(suggest=False).asked[0].answers[-1].probability == answer.probability
+    assert questions_of(tree, suggest=False).asked[0].answers[-1].probability == answer.probability
 
 
 @pytest.mark.slow
@@ -86,8 +87,8 @@ def test_a_round_that_is_removed_while_a_question_is_settled_costs_no_trial(stud
 
     def removing():
         with pytest.raises(RoundBusyError, match="is being run"):
-            other.delete_round(answer.round, below=True)
-        other.delete_round(branch)
+            other.delete(answer.round, below=True)
+        other.delete(branch)
 
     score.act = removing
     tree[answer.round].add(9, settle=answer).run()

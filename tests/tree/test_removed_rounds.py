@@ -5,37 +5,38 @@ import pytest
 import objectives
 import refine
 from refine.errors import NotFoundError
+from refine.tree.exchange.optuna import to_study
 
-PROPERTIES = ["trials", "best", "n", "children", "path", "decisions", "note", "holdout_results"]
+PROPERTIES = ["trials", "best", "n", "children", "_path", "_decisions", "note", "_holdout_results"]
 METHODS = [
-    "open_holdout",
     "replay",
     "analyze",
     "propose",
     "checks",
-    "recommend",
+    "_recommend",
     "optimism",
-    "to_optuna",
     "_repr_mimebundle_",
 ]
 CALLS = {
     **{name: lambda tree, round_, name=name: getattr(round_, name) for name in PROPERTIES},
     **{name: lambda tree, round_, name=name: getattr(round_, name)() for name in METHODS},
     "notebook": lambda tree, round_: round_._repr_mimebundle_(),
+    "open_holdout": lambda tree, round_: tree.open_holdout(at=round_),
+    "to_study": lambda tree, round_: to_study(round_),
     "print": lambda tree, round_: str(round_),
     "run": lambda tree, round_: round_.run(n=40),
     "add": lambda tree, round_: round_.add(repeat=5),
     "branch": lambda tree, round_: round_.branch(round_.space, n=5),
     "exclude": lambda tree, round_: round_.exclude([0], "broken"),
-    "set_epsilon": lambda tree, round_: setattr(round_, "epsilon", 0.1),
+    "set_epsilon": lambda tree, round_: setattr(round_, "_epsilon", 0.1),
     "change_note": lambda tree, round_: setattr(round_, "note", "late"),
     "autopilot": lambda tree, round_: refine.autopilot(round_, rounds=1),
     "tag": lambda tree, round_: tree.tag(round_, "paper"),
     "diff": lambda tree, round_: tree.diff("root", round_),
-    "round": lambda tree, round_: tree.round(round_),
+    "round": lambda tree, round_: tree[round_],
     "id": lambda tree, round_: tree[round_.id],
-    "delete_trials": lambda tree, round_: tree.delete_trials(round_, [0]),
-    "delete_round": lambda tree, round_: tree.delete_round(round_),
+    "delete_trials": lambda tree, round_: tree.delete(round_, [0]),
+    "delete_round": lambda tree, round_: tree.delete(round_),
 }
 
 
@@ -47,7 +48,7 @@ def removed(tmp_path_factory):
     with refine.Tree("question", store=store) as tree, refine.Tree("question", store=store) as other:
         root = tree.add_round(space, objectives.bowl, n=30, seed=7).run()
         child = root.branch(space, n=12, seed=1).run()
-        other.delete_round(child.id, author="ann", note="by mistake")
+        other.delete(child.id, author="ann", note="by mistake")
         yield tree, child
 
 

@@ -84,7 +84,7 @@ def test_script_recognises_the_round_of_an_imported_function(folder):
     assert script(folder, CREATE) == ""
     python(folder, "train.py")
     with refine.Tree("study", store=folder / "study.db") as tree:
-        assert [round_.node.objective for round_ in tree.rounds] == ["train.objective"]
+        assert [round_._node.objective for round_ in tree.rounds] == ["train.objective"]
         assert len(tree["root"].trials) == 3
 
 

@@ -17,7 +17,7 @@ def test_the_table_has_the_promised_columns(tree, space):
     assert len(frame) == 30
     assert set(frame["state"]) == {"complete"}
     assert set(frame["origin"]) == {"space_filling"}
-    assert sorted(map(int, frame["cell"])) == sorted(round_.cells())
+    assert sorted(map(int, frame["cell"])) == sorted(round_._cells())
     row = frame.iloc[3]
     assert row["value"] == objectives.bowl(space.configuration(int(row["cell"])))
 
@@ -49,7 +49,7 @@ def test_the_note_of_a_round_can_be_changed(tree, space):
     round_.note = "rates"
     assert same_round.note == round_.note == "rates"
     assert [other.note for other in tree.rounds] == ["rates", "lower"]
-    assert round_.decisions[0].note == "low"
+    assert round_._decisions[0].note == "low"
     assert round_.to_dict()["note"] == "rates"
     with pytest.raises(ReviewError, match="a note must be text, got 7"):
         round_.note = 7
@@ -168,9 +168,9 @@ def test_the_best_configuration_is_the_one_that_the_objective_got(tree):
 
     space = {"x": (0, 3), "f": [math.sin, math.cos], "layers": [(1, 2), (3, 4)]}
     round_ = tree.add_round(space, objective, n=16)
-    assert round_.best_params is None
+    assert round_._best_params is None
     round_.run()
-    best = round_.best_params
+    best = round_._best_params
     assert best in configurations
     assert (best["x"], best["f"]) == (3, math.sin)
     assert round_.best["f"] == "sin"  # tables show labels
@@ -212,7 +212,7 @@ def test_a_decided_round_cannot_change_its_metric(tree, space):
     ):
         with pytest.raises(refine.errors.ReviewError, match="acc .maximize., got .*another seed"):
             tree.add_round(space, objective, n=20, seed=1, **other)
-    assert tree.rounds[0].node.judged_by == root.node.judged_by
+    assert tree.rounds[0]._node.judged_by == root._node.judged_by
     assert tree.add_round(space, objective, metric="acc", n=20, seed=1).id == root.id
 
 
@@ -227,7 +227,7 @@ def test_branch_with_shares_out_of_range_is_refused_and_creates_no_child(tree, s
 def test_branch_without_shares_draws_every_trial_evenly(tree, space):
     root = tree.add_round(space, objectives.bowl, n=10)
     child = root.branch(space, n=4, seed=1)
-    assert (child.node.exploit, child.node.audit) == (0.0, 0.0)
+    assert (child._node.exploit, child._node.audit) == (0.0, 0.0)
 
 
 def test_repeated_branch_keeps_its_configurations_and_warns_of_new_ones(tree, space):

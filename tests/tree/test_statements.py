@@ -83,7 +83,7 @@ def grown(request, tmp_path_factory):
 
 LOOKS = {
     "print(tree)": lambda tree, last, folder: str(tree),
-    "tree.best()": lambda tree, last, folder: tree.best(),
+    "tree._best()": lambda tree, last, folder: tree._best(),
     "tree.log()": lambda tree, last, folder: tree.log(),
     "tree.to_dict()": lambda tree, last, folder: tree.to_dict(),
     "tree.calibration()": lambda tree, last, folder: tree.calibration(),

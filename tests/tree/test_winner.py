@@ -43,7 +43,7 @@ def test_an_unexpected_repeat_makes_no_winner_of_a_poor_region(tree, rng):
 def test_there_is_none_before_the_first_trial(tree, space):
     assert tree.winner() is None
     round_ = tree.add_round(space, objectives.bowl, n=4)
-    assert round_.recommend() is None
+    assert round_._recommend() is None
     assert tree.winner() is None
 
 
@@ -53,7 +53,7 @@ def test_the_winner_has_the_best_posterior_mean_and_not_the_best_value(grown):
     won = tree.winner()
     assert won.evaluated == 90
     assert [c.expected for c in won.candidates] == sorted((c.expected for c in won.candidates), reverse=True)
-    assert won.best_value == tree.best()["value"]
+    assert won.best_value == tree._best()["value"]
     assert won.expected < won.best_value  # what was lucky is not expected again
     low, high = won.interval
     assert low < won.expected < high
@@ -65,8 +65,8 @@ def test_the_winner_has_the_best_posterior_mean_and_not_the_best_value(grown):
 @pytest.mark.slow
 def test_a_round_recommends_one_of_its_own_whatever_its_origin(grown):
     tree, root, child = grown
-    assert root.recommend().round == root.id
-    won = child.recommend()
+    assert root._recommend().round == root.id
+    won = child._recommend()
     assert {c.round for c in won.candidates} == {child.id}
     assert won.evaluated == child.trials["value"].notna().sum() < tree.winner().evaluated
     assert f"out of {won.evaluated} configurations" in won._page().title
@@ -98,7 +98,7 @@ def test_branches_with_other_parameters_are_judged_together(tree):
     assert won.evaluated == 76
     assert won.round == child.id
     assert won.params["extra"] > 0.5
-    assert other.recommend().round == other.id
+    assert other._recommend().round == other.id
 
 
 def test_rounds_of_another_metric_are_left_out(tree):
@@ -150,10 +150,10 @@ def test_the_doubt_of_a_winner_is_about_new_data_if_scores_by_row_are_known(tree
     for objective in (by_row, mean_alone):
         round_ = tree.add_round(SPLIT, objective, metric="score", n=40, seed=2, name="rows")
         round_.run()
-        won = round_.recommend()
+        won = round_._recommend()
         doubts.append((1 - won.within, 1 - won.within_rows))
         assert ("better on new data" in facts_of(won)["Doubt"]) == (won.new_data is not None)
-        tree.delete_round(round_, note="the next objective starts anew")
+        tree.delete(round_, note="the next objective starts anew")
     (new_data, rows), (alone, alone_on_rows) = doubts
     assert new_data > rows + 0.1
     assert alone == alone_on_rows
@@ -165,7 +165,7 @@ def test_a_deterministic_winner_has_a_doubt_on_new_data(tree):
 
     round_ = tree.add_round(SPLIT, by_row, metric=refine.Goal("score", noise="none"), n=40, seed=2)
     round_.run()
-    won = round_.recommend()
+    won = round_._recommend()
     assert 0 < won.within < 1
     assert np.isnan(won.within_rows)
     assert sum(candidate.probability for candidate in won.candidates) <= 1.1

@@ -21,7 +21,7 @@ def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
     round_ = tree.add_round(space, constant_at_high_rates, metric="f1", n=60, seed=1).run()
     assert round_.trials["value"].max() == 2.0  # it keeps its value
     assert round_.best["degenerate"] == 0
-    assert tree.best()["value"] == round_.best["value"] < 1
+    assert tree._best()["value"] == round_.best["value"] < 1
     assert "best f1 2.0" not in str(tree)
     analysis = round_.analyze()
     assert analysis.best["value"] == round_.best["value"]
@@ -34,7 +34,7 @@ def test_a_degenerate_trial_is_passed_over_everywhere(tree, space, tmp_path):
     assert "constant (`degenerate`). They" in text
     assert not re.search(r"\bbest f1\b.* 2\.0", text)
     child = round_.branch(space.replace({"lr": refine.Float(0.5, 5.0, 10)}), n=5)
-    assert not child.node.allow_degenerate
+    assert not child._node.allow_degenerate
 
 
 def test_a_round_that_allows_degenerate_trials_may_have_one_as_its_best(tree, space):
@@ -46,7 +46,7 @@ def test_a_round_that_allows_degenerate_trials_may_have_one_as_its_best(tree, sp
     assert not round_.analyze()["lr"].fails
     assert tree[round_.id].best["value"] == 2.0  # it is stored
     child = round_.branch({"lr": (0.5, 2.0, 4), "dropout": 0.0, "optimizer": "Adam", "junk": 1}, n=2)
-    assert child.node.allow_degenerate
+    assert child._node.allow_degenerate
     other = tree.diff(round_, tree.add_round(space, objectives.bowl, n=5, seed=1)).other
     assert other["allow_degenerate"] == (True, False)
     # The choice is no part of the identity and can be changed.
@@ -59,6 +59,6 @@ def test_a_round_of_degenerate_trials_has_no_best(tree, space, tmp_path):
     round_ = tree.add_round(space, lambda p: {"acc": p["lr"], "degenerate": 1.0}, metric="acc", n=12)
     text = round_.run().report(tmp_path).read_text()
     assert round_.best is None
-    assert tree.best() is None
+    assert tree._best() is None
     assert round_.analyze().best["value"] == round_.trials["value"].max()
     assert "is degenerate" in text

@@ -44,7 +44,7 @@ def test_rounds_and_tables_ask_before_anything_is_written(tree):
     with pytest.raises(AnalysisError, match="to minimize"):
         tree.add_runs(frame, value="loss")
     assert not tree.rounds
-    assert tree.add_runs(frame, value="loss", direction="minimize").direction == "minimize"
+    assert tree.add_runs(frame, value="loss", direction="minimize")._direction == "minimize"
     with pytest.warns(RefineWarning) as warned:  # at the line of whoever called the package
         tree.add_round({"x": (0, 5)}, lambda p: 1.0, metric="val_loss", direction=None, n=3)
     assert [(w.filename, w.lineno) for w in warned] == [(__file__, inspect.currentframe().f_lineno - 1)]
@@ -59,4 +59,4 @@ def test_a_number_that_a_function_called_error_returns_is_asked_about(tree):
     assert len(tree) == 0
     for options in ({"direction": "minimize"}, {"name": "score"}):
         round_ = tree.add_round({"x": (0.0, 1.0)}, rmse_error, n=4, **options)
-        assert round_.direction == options.get("direction", "maximize")
+        assert round_._direction == options.get("direction", "maximize")

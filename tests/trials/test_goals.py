@@ -65,7 +65,7 @@ def test_the_front_of_a_round(root):
     assert front["val_acc"].is_monotonic_decreasing
     assert front["latency_ms"].is_monotonic_decreasing
     assert f"goals: latency_ms, minimize; {len(front)} trials" in str(root)
-    assert "val_acc and latency_ms" in facts_of(root.recommend())["Goals"]
+    assert "val_acc and latency_ms" in facts_of(root._recommend())["Goals"]
 
 
 @pytest.mark.slow
@@ -104,7 +104,7 @@ def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, root, tmp_
     review = root.propose()
     child = review.accept(n=30, exploit=0.6)
     child.run()
-    assert child.goals == root.goals
+    assert child._goals == root._goals
     tried = child.trials[child.trials["origin"] == "exploit"]
     assert tried["units"].nunique() >= 5  # not the widest only
     assert (tried["lr"].between(1e-3, 0.1)).mean() > 0.8
@@ -112,7 +112,7 @@ def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, root, tmp_
     chosen = root.choose(int(root.front.index[1]), note="fast enough")
     chosen_again = root.choose(root.front.iloc[1][list(SPACE)].to_dict(), note="fast enough")
     assert chosen == chosen_again
-    assert [d.kind for d in root.decisions] == ["accepted", "chosen"]
+    assert [d.kind for d in root._decisions] == ["accepted", "chosen"]
     with pytest.raises(ReviewError, match="front"):
         root.choose(-1)
     path = root.report(tmp_path / "reports")
@@ -124,14 +124,14 @@ def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, root, tmp_
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", tmp_path / "back.db") as back:
         loaded = back[root.id]
-        assert loaded.goals == root.goals
+        assert loaded._goals == root._goals
         assert loaded.front.equals(root.front)
-        assert loaded.decisions[-1].chosen == chosen.chosen
+        assert loaded._decisions[-1].chosen == chosen.chosen
 
 
 def test_the_front_of_a_tree_has_the_points_that_no_round_dominates(tree, root):
     with pytest.raises(refine.RefineError, match="front"):
-        _ = refine.Tree("empty", tree.store).front
+        _ = refine.Tree("empty", tree._url).front
     alone = tree.front
     assert list(alone.columns[:3]) == ["round", "val_acc", "latency_ms"]
     assert alone.drop(columns="round").equals(root.front)
@@ -191,7 +191,7 @@ def test_constraints_of_one_goal_hold_for_all_goals(tree):
     free = Goal("latency_ms", "minimize", subject_to="val_acc >= 0.5", allow_degenerate=True)
     inside = [Goal("val_acc", subject_to=limits), free]
     combined = tree.add_round(SPACE, network, metric=inside, n=8)
-    constraints = {(*map(str, g.metric.subject_to), g.allow_degenerate) for g in combined.goals}
+    constraints = {(*map(str, g.metric.subject_to), g.allow_degenerate) for g in combined._goals}
     assert constraints == {(*limits, "val_acc >= 0.5", True)}
     working = r"\[Goal\('val_acc', 'maximize'\), Goal\('latency_ms', 'minimize'\)\]"
     with pytest.raises(AnalysisError, match=rf"write metric={working}"):

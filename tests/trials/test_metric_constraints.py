@@ -59,8 +59,8 @@ def test_constraints_have_one_spelling():
 def test_a_goal_can_hold_metric_direction_and_constraints(tree):
     goal = refine.Goal("val_loss", "minimize", subject_to=["latency_ms <= 5"])
     root = tree.add_round(SPACE, network, metric=goal, n=10)
-    assert (root.metric, root.direction, root.goal) == ("val_loss", "minimize", goal)
-    assert root.node.subject_to == ("latency_ms <= 5",)
+    assert (root._value, root._direction, root._goal) == ("val_loss", "minimize", goal)
+    assert root._node.subject_to == ("latency_ms <= 5",)
     with pytest.raises(AnalysisError, match="metric=Goal"):
         tree.add_round(SPACE, network, metric=goal, direction="minimize", n=10)
     with pytest.raises(AnalysisError, match="to minimize"):
@@ -73,8 +73,8 @@ def test_an_infeasible_trial_is_never_the_best(root):
     assert 0 < met.sum() < 60
     assert (frame["feasible"] == met).all()
     assert root.best["value"] == frame.loc[met, "value"].max() < frame["value"].max()
-    assert root.best_params["units"] == root.best["units"]
-    won = root.recommend()
+    assert root._best_params["units"] == root.best["units"]
+    won = root._recommend()
     assert network(won.params)["latency_ms"] <= 4
     assert f"{met.sum()} feasible" in str(root)
     assert f"{LIMIT}, maximize" in str(root)
@@ -106,7 +106,7 @@ def test_metric_constraints_are_inherited_and_survive_export(tree, root, tmp_pat
     review = root.propose()
     child = review.accept(n=20, exploit=0.5)
     child.run()
-    assert child.node.subject_to == (LIMIT,)
+    assert child._node.subject_to == (LIMIT,)
     assert child.best["latency_ms"] <= 4
     exploit = child.trials[child.trials["origin"] == "exploit"]
     assert (exploit["latency_ms"] <= 4).mean() > 0.5  # of the whole space it is a third
@@ -116,9 +116,9 @@ def test_metric_constraints_are_inherited_and_survive_export(tree, root, tmp_pat
     tree.export(tmp_path / "out", reports=False)
     with refine.Tree.load(tmp_path / "out", tmp_path / "back.db") as back:
         loaded = back[child.id]
-        assert loaded.node.subject_to == (LIMIT,)
+        assert loaded._node.subject_to == (LIMIT,)
         assert loaded.trials.equals(child.trials)
-        assert back.rounds[0].review(review.proposal).proposal.digest == review.proposal.digest
+        assert back.rounds[0]._review(review.proposal).proposal.digest == review.proposal.digest
 
 
 @pytest.mark.slow

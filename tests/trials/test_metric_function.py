@@ -26,12 +26,12 @@ def test_the_value_of_a_metric_function_is_stored_with_every_trial(tmp_path, spa
     with refine.Tree("q", store=tmp_path / "a.db") as tree:
         round_ = tree.add_round(space, objectives.metrics, metric=balance, n=30, seed=1).run()
         frame = round_.trials
-        assert round_.metric == NAME
+        assert round_._value == NAME
         assert (frame["value"] == frame["acc"] - 0.01 * frame["loss"]).all()
         assert (frame[f"{__name__}.balance"] == frame["value"]).all()
         child = round_.propose().accept(n=3)
         child.run()
-        assert child.metric == NAME
+        assert child._value == NAME
         text = str(tree)
     with refine.Tree("q", store=tmp_path / "a.db") as tree:  # without the function
         reopened = tree[round_.id]

@@ -21,6 +21,7 @@ import pytest
 import objectives
 import refine
 from refine.errors import RefineError, RefineWarning, ReviewError
+from refine.tree.questions import questions as questions_of
 from refine.ui.assistant import _ARGUMENTS, LIMIT, Answer, Assistant, in_tools
 from refine.ui.mcp import ACTS, ARGUMENTS, INSTRUCTIONS, LOOKS, TOOLS, server_of
 from refine.utils.action import Action, Symbol
@@ -133,7 +134,7 @@ def test_a_client_looks_suggests_and_runs_within_the_budget(store, study):
     with refine.Tree("study", store=store) as tree:
         assert len(tree) == 2
         assert len(tree[second].trials) == 20
-        suggestion = tree[first].decisions[-1]
+        suggestion = tree[first]._decisions[-1]
         assert (suggestion.kind, suggestion.author, suggestion.child) == ("suggested", "agent:ann", None)
         assert suggestion.note == reason
         assert suggestion.edits["dropout"][1].high == 0.2
@@ -229,7 +230,7 @@ def test_an_assistant_reads_the_state_and_chooses_a_share_of_the_trials(store, s
     round_id = within(assistant, steps)
     with refine.Tree("study", store=store) as tree:
         assert tree[round_id].trials["origin"].value_counts().to_dict() == {"given": 4, "space_filling": 2}
-        assert (tree[round_id].node.author, tree[round_id].space) == ("agent:assistant", tree[first].space)
+        assert (tree[round_id]._node.author, tree[round_id].space) == ("agent:assistant", tree[first].space)
     assistant.budget = 0
     with pytest.raises(ReviewError, match="most 0 may"):
         assistant.create_round(first, 10)
@@ -243,7 +244,7 @@ def test_a_person_may_let_it_decide(store, study):
     with refine.Tree("study", store=store) as tree:
         assert tree.rounds[-1].n == 12
         assert tree.rounds[-1].space["dropout"].high == 0.2
-        assert tree[first].decisions[-1].author == "agent:assistant"
+        assert tree[first]._decisions[-1].author == "agent:assistant"
         with pytest.raises(ReviewError, match="differ"):
             tree[first].propose(keep=False).suggest("as proposed")
 
@@ -541,7 +542,7 @@ def test_a_question_is_answered_or_refused_as_in_python(store):
     answer = assistant.ask("lr <= 2", given="dropout <= 0.2", guess=0.8, details=True)
     with refine.Tree("study", store=store) as tree:
         assert answer.data["probability"] == tree.ask("lr <= 2", given="dropout <= 0.2").probability
-        (question,) = tree.questions(suggest=False).asked
+        (question,) = questions_of(tree, suggest=False).asked
         assert (question.answers[0].author, question.answers[0].guess) == ("agent:ann", 0.8)
     assert assistant.ask("lr <= 2").startswith("Question: lr <= 2")
     with pytest.raises(RefineError, match=r"lr\.real is"):

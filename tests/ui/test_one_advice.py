@@ -106,14 +106,14 @@ def page(review, tree):
 
 
 def shell(review, tree):
-    text = CliRunner().invoke(app, ["propose", str(tree.store)]).stdout
+    text = CliRunner().invoke(app, ["propose", str(tree._url)]).stdout
     first = text.split("\nnext:\n")[1].splitlines()[0].strip()
     accept = next(line for line in text.splitlines() if line.strip().startswith("refine accept"))
     return text, first, values(accept, SHELL)
 
 
 def assistant(review, tree):
-    text = Assistant(lambda: refine.Tree("study", store=tree.store)).proposal()
+    text = Assistant(lambda: refine.Tree("study", store=tree._url)).proposal()
     first = text.split("\nnext:\n")[1].splitlines()[0].strip()
     accept = next(line for line in text.splitlines() if line.strip().startswith("tool accept"))
     return text, first, values(accept, TOOLS)
@@ -141,7 +141,7 @@ def test_every_surface_gives_the_same_advice(surface, tree, review):
 def test_the_calls_of_all_surfaces_create_the_same_round(tree, review):
     plan = review.advised_round
     child = review.accept()
-    assert (child.n, child.node.exploit, child.node.audit) == (plan.n, plan.exploit, plan.audit)
+    assert (child.n, child._node.exploit, child._node.audit) == (plan.n, plan.exploit, plan.audit)
     called = review.accept(**{name: int(v) if name == "n" else v for name, v in advised(review).items()})
     assert called.id == child.id
     session = Session(tree.rounds[0])

@@ -75,7 +75,7 @@ class _Search:
     @property
     def openings(self) -> int:
         """Number of times the hold-out was opened."""
-        return sum(len(r.holdout_results) for r in self.rounds)
+        return sum(len(r._holdout_results) for r in self.rounds)
 
 
 @provides("winner.report")
@@ -83,7 +83,7 @@ def write_winner(won: Winner, home: Tree | Round, folder: Path, html: bool) -> P
     """Writes the certificate of a winner: see :meth:`refine.Winner.report`."""
     home = home._at_once()
     if isinstance(home, Tree):
-        file = slug(home.name, set())
+        file = slug(home._name, set())
         title = ""
         rounds = comparable(home.rounds)
     else:
@@ -91,13 +91,13 @@ def write_winner(won: Winner, home: Tree | Round, folder: Path, html: bool) -> P
         title = f", round {code(home.id)}"
         rounds = [home._other(stored.node.id) for stored, _ in comparable_rounds(home)]
     round_ = next(r for r in rounds if r.id == won.round)
-    reader = round_.context.reader
+    reader = round_._context.reader
     pk = round_._stored.pk
     key = won.candidates[0].key
-    openings = zip(reader.openings(pk), round_.holdout_results, strict=True)
+    openings = zip(reader.openings(pk), round_._holdout_results, strict=True)
     shown = next((r.only(opened.keys.index(key)) for opened, r in openings if key in opened.keys), None)
     tools = next(reversed(reader.environments_of(pk, [key])), {})
-    title = f"Certificate of the winner of {escape(round_.context.name)}{title}"
+    title = f"Certificate of the winner of {escape(round_._context.name)}{title}"
     search = _Search(won, rounds, round_, shown, tools)
     page = won._page()
     head: list[Part] = [replace(page, folds=()), page.folds[0].blocks[0]]
@@ -117,7 +117,7 @@ def _evidence(search: _Search, page: Page) -> list[Part]:
     won = search.won
     best = won.candidates[0]
     summary_fold, *other_folds = page.folds
-    seed = search.winner_round.node.trial_seed(best.key, 0)
+    seed = search.winner_round._node.trial_seed(best.key, 0)
     params = configuration_code(best.configuration)
     script = (
         f"{reproduce(search.winner_round)}\n\n# The winner; the seed of its planned run was "
@@ -143,7 +143,7 @@ def _notes(search: _Search) -> Iterator[str]:
             yield "The winner was not repeated."
         else:
             yield f"The winner was not repeated; {call} repeats it and narrows the interval."
-    columns = search.winner_round.context.reader.records(
+    columns = search.winner_round._context.reader.records(
         [search.winner_round._stored.pk], replicates=True
     ).columns
     rows = zip(columns["key"], columns["state"], columns["seconds"], strict=True)
@@ -184,19 +184,19 @@ def _checklist(search: _Search) -> dict[str, str]:
     rounds = search.rounds
     first = rounds[0]
     has_interval = math.isfinite(won.interval[0])
-    reader = first.context.reader
+    reader = first._context.reader
     tables = [r.trials for r in rounds]
     replicates = [r.replicates for r in rounds]
     states = counted(Counter(s for frame in tables for s in frame["state"]), {s: s for s in STATES})
     origins = counted(Counter(o for frame in tables for o in frame["origin"]), ORIGIN_WORDS)
-    design = _DESIGNS.get(first.node.method, f"the sampler {first.node.method.removeprefix(OPTUNA)}")
-    decisions = counted(Counter(KIND_WORDS.get(d.kind, d.kind).lower() for r in rounds for d in r.decisions))
+    design = _DESIGNS.get(first._node.method, f"the sampler {first._node.method.removeprefix(OPTUNA)}")
+    decisions = counted(Counter(KIND_WORDS.get(d.kind, d.kind).lower() for r in rounds for d in r._decisions))
     proposal_count = sum(len(reader.proposals(r._stored.pk)) for r in rounds)
     compared = "no: none was given"
     if won.gain is not None:
         compared = f"yes, trained {plural(1 + len(won.gain.baseline.replicates), 'time')}"
     return {
-        "What was tuned?": code(search.winner_round.node.objective),
+        "What was tuned?": code(search.winner_round._node.objective),
         "Is the search space stated?": (
             f"yes: {plural(len(first.space.varied), 'parameter')}, {first.space.size:,} configurations, "
             "in the reports of the rounds"
@@ -226,11 +226,12 @@ def _checklist(search: _Search) -> dict[str, str]:
         "Was it measured on data that the search never saw?": "no" if search.holdout is None else "yes",
         "Is it compared with a baseline?": compared,
         "Are the seeds stated?": (
-            f"yes: that of each trial is stored; of the designs {', '.join(str(r.node.seed) for r in rounds)}"
+            "yes: that of each trial is stored; of the designs "
+            f"{', '.join(str(round_._node.seed) for round_ in rounds)}"
         ),
         "What did it cost?": cost_text(tables, replicates),
         **_environment(search),
-        "Where is it kept?": code(store_name(first.context.store.name)),
+        "Where is it kept?": code(store_name(first._context.store.name)),
         "Can it be run again?": "yes: below, and round.replay checks stored trials",
     }
 
@@ -238,9 +239,9 @@ def _checklist(search: _Search) -> dict[str, str]:
 def _environment(search: _Search) -> dict[str, str]:
     """The questions about machine, software, code and data."""
     tools = search.environment
-    reader = search.winner_round.context.reader
+    reader = search.winner_round._context.reader
     versions = versions_of([c for r in search.rounds for c in reader.records([r._stored.pk]).columns["code"]])
-    data, codes = (text for _, text in fingerprints(search.winner_round.node.data, versions))
+    data, codes = (text for _, text in fingerprints(search.winner_round._node.data, versions))
     if "git" in tools:
         codes = Raw(codes + escape(f", commit {tools['git']}"))
     hardware = ", ".join(str(tools[name]) for name in _HARDWARE if name in tools)

@@ -330,7 +330,7 @@ def _link_to(report: Path, figure: Figure) -> Raw:
 
 def numbered(round_: Round) -> str:
     """File name of a round, without a suffix: its number in the tree, from 1 for the oldest, and its id."""
-    return f"{list(round_.context.nodes).index(round_.id) + 1}-{round_.id}"
+    return f"{list(round_._context.nodes).index(round_.id) + 1}-{round_.id}"
 
 
 def to_html(markdown: str, folder: Path) -> str:

@@ -579,8 +579,8 @@ def populations_figure(comparison: Comparison) -> Figure | None:
     if comparison.populations is None:
         return None
     first = comparison.rounds[0]
-    draw = partial(figures.edf, populations(comparison.rounds), first.metric, first.direction)
-    return Figure(f"Distribution of {first.metric} in both rounds", "populations", draw)
+    draw = partial(figures.edf, populations(comparison.rounds), first._value, first._direction)
+    return Figure(f"Distribution of {first._value} in both rounds", "populations", draw)
 
 
 def pairs(facts: RoundReportInputs) -> Section | None:
@@ -682,9 +682,9 @@ def gather(round_: Round, proposal: Proposal | None = None) -> RoundReportInputs
     The proposal is by default the one decided upon last, else the last stored one, else none.
     """
     round_ = round_._at_once()
-    home = round_.context
+    home = round_._context
     stored = round_._stored
-    decisions = round_.decisions
+    decisions = round_._decisions
     if proposal is None:
         proposals = home.reader.proposals(stored.pk)
         digests = [*proposals, *(d.proposal for d in decisions if d.proposal in proposals)]
@@ -693,7 +693,7 @@ def gather(round_: Round, proposal: Proposal | None = None) -> RoundReportInputs
     analysis = optimism = checks = review = None
     if proposal is not None:
         with contextlib.suppress(AnalysisError, ReviewError):  # its trials have changed
-            review = round_.review(proposal)
+            review = round_._review(proposal)
     with contextlib.suppress(AnalysisError):  # too few trials yet, or no trial may be called best
         if review is None:
             analysis = round_.analyze()
@@ -702,7 +702,7 @@ def gather(round_: Round, proposal: Proposal | None = None) -> RoundReportInputs
             analysis = review.analysis
             checks = review.checks()
     with contextlib.suppress(AnalysisError):  # no trial may be called best yet
-        optimism = read_optimism(home.reader, stored.pk, round_.goal, analysis, 0)
+        optimism = read_optimism(home.reader, stored.pk, round_._goal, analysis, 0)
     records = home.reader.records([stored.pk])
     trials = round_.trials.assign(error=records.columns["error"])
     for i, exclusion in exclusions_of(home.reader.marks(stored.pk), records.columns).items():
@@ -711,8 +711,8 @@ def gather(round_: Round, proposal: Proposal | None = None) -> RoundReportInputs
     environments = [packages for packages, _ in ran_on] or home.reader.environments(stored.pk)[-1:]
     return RoundReportInputs(
         tree=home.name,
-        node=replace(round_.node, note=round_.note),
-        ancestors=tuple(n.id for n in round_.path[:-1]),
+        node=replace(round_._node, note=round_.note),
+        ancestors=tuple(n.id for n in round_._path[:-1]),
         n=stored.n,
         analysis=analysis,
         proposal=proposal,
@@ -727,9 +727,9 @@ def gather(round_: Round, proposal: Proposal | None = None) -> RoundReportInputs
         comparison=None if round_.parent is None else difference(round_.parent, round_),
         optimism=optimism,
         curves=read_curves(*round_._judged, None if analysis is None else analysis.noise.sd),
-        holdout_results=round_.holdout_results,
+        holdout_results=round_._holdout_results,
         checks=checks,
-        winner=round_.recommend(),
+        winner=round_._recommend(),
         glance=None if review is None else review._page(),
         declared=round_._declared,
     )

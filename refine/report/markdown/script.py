@@ -17,9 +17,9 @@ from refine.trials.round_record import COMMAND, OPTUNA, Node
 
 def reproduce(round_: Round) -> str:
     """Python code to make the round again, ancestors first, given the objective."""
-    root = round_.path[0]
+    root = round_._path[0]
     unnamed = root.objective.startswith(UNNAMED)
-    values = (v for node in round_.path for p in node.space.values() for v in p.grid)
+    values = (v for node in round_._path for p in node.space.values() for v in p.grid)
     imports = sorted(modules(values) - {"__main__"})
     if root.method == IMPORTED:
         imports.append("pandas")
@@ -31,10 +31,10 @@ def reproduce(round_: Round) -> str:
     if kind == FUNCTION:
         metric = function.rpartition(".")[2]
         lines.append(f"from your_script import {metric}")
-    lines += ["", f'tree = refine.Tree({round_.context.name!r}, store="again.db")']
+    lines += ["", f'tree = refine.Tree({round_._context.name!r}, store="again.db")']
     parent = None
-    for node in round_.path:
-        stored = round_.context.nodes[node.id]
+    for node in round_._path:
+        stored = round_._context.nodes[node.id]
         # Exploit and audit trials were drawn for the first size of the round, before the round grew.
         grown = bool(node.exploit or node.audit) and stored.first < stored.n
         size = f"n={stored.first if grown else stored.n}"
@@ -116,7 +116,7 @@ def _previous(node: Node) -> list[str]:
 def _given(round_: Round, pk: int) -> list[str]:
     arguments = []
     configurations = []
-    for extra in round_.context.reader.beside(pk):
+    for extra in round_._context.reader.beside(pk):
         code = configuration_code(extra.configuration)
         if extra.origin == "given" and extra.baseline:
             arguments.append(f"baseline={code}")

@@ -64,7 +64,7 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
     way: list[str] = []
     if chosen in by_id:
         last = by_id[chosen].round
-        way = [node.id for node in last.path]
+        way = [node.id for node in last._path]
     narrated = set(way[-TOLD:])
     if len(by_id) <= 2 * TOLD:
         narrated = set(by_id)
@@ -101,7 +101,7 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
         if key in entries and entries[key].proposal is not None
     ]
     if last is not None:
-        opened_pages: list[Part] = [opening._page() for r in tree.rounds for opening in r.holdout_results]
+        opened_pages: list[Part] = [opening._page() for r in tree.rounds for opening in r._holdout_results]
         with contextlib.suppress(AnalysisError):
             opened_pages.insert(0, last.optimism()._page())
         details.append(Section("Optimism of the best value", opened_pages))
@@ -112,8 +112,8 @@ def write_tree(tree: Tree, folder: Path, winner: Round | None, html: bool) -> Pa
         evidence.append(Section("Questions", [Text(HOW_TO_READ), answers_grid(questions)]))
     if last is not None:
         evidence.append(Section("Reproduce the best round", [fence(reproduce(last), "python")]))
-    name = f"{slug(tree.name, set())}.md"
-    title = f"The refinement of {tree.name}"
+    name = f"{slug(tree._name, set())}.md"
+    title = f"The refinement of {tree._name}"
     return published(Path(folder) / name, title, head, evidence, details, html=html)
 
 
@@ -129,7 +129,7 @@ def _summary(rounds: Sequence[RoundOverview], way: list[str], narrated: int) -> 
     if decisions:
         after = f"after {plural(decisions, 'decision')}"
     best = score(None if last.best is None else last.best["value"])
-    parts.append(f"The best observed {last.round.metric} is {best}, in round {last.id}, {after}.")
+    parts.append(f"The best observed {last.round._value} is {best}, in round {last.id}, {after}.")
     if decisions:
         first_space = by_id[way[0]].round.space
         kept_share = percent(first_space.volume_kept(last.round.space))
@@ -137,7 +137,7 @@ def _summary(rounds: Sequence[RoundOverview], way: list[str], narrated: int) -> 
     if narrated < len(rounds):
         only = f"Only the last {narrated} rounds on the way list their findings here"
         parts.append(f"{only}; for any other, read its own report.")
-    openings = sum(len(r.round.holdout_results) for r in rounds)
+    openings = sum(len(r.round._holdout_results) for r in rounds)
     opened_text = "No hold-out was opened."
     if openings:
         opened_text = f"The hold-out was opened {plural(openings, 'time')}."
@@ -146,8 +146,8 @@ def _summary(rounds: Sequence[RoundOverview], way: list[str], narrated: int) -> 
 
 def _figures(rounds: Sequence[RoundOverview], winner: str | None) -> list[Figure]:
     alike = [r.round for r in rounds if r.comparable]
-    direction = alike[0].direction
-    metric = alike[0].metric
+    direction = alike[0]._direction
+    metric = alike[0]._value
     curves = populations(alike)
     title = "The rounds, their best values, and the decisions between them"
     figure_list = [Figure(title, "tree", partial(figures.tree, nodes_of(rounds), direction, metric, winner))]
@@ -165,7 +165,7 @@ def _figures(rounds: Sequence[RoundOverview], winner: str | None) -> list[Figure
 def _step(overview: RoundOverview, entry: Entry | None, narrated: bool, title: str) -> Section:
     """A round: the decision before it, its trials, the outcome of the claim, and its findings."""
     round_ = overview.round
-    node = overview.round.node
+    node = overview.round._node
     parts: list[Part] = []
     if entry is not None and round_.parent is not None:
         parts += decision_parts(entry.decision, round_.parent.space, entry.proposal)
@@ -178,7 +178,7 @@ def _step(overview: RoundOverview, entry: Entry | None, narrated: bool, title: s
     if overview.states:
         line += f"; {cost_text([round_.trials], [round_.replicates])}"
     if overview.comparable and overview.best is not None:
-        line += f". The best observed {round_.metric} is {score(overview.best['value'])}"
+        line += f". The best observed {round_._value} is {score(overview.best['value'])}"
         shown = {n: value_text(overview.best[n]) for n in node.space.varied}
         if values_text := join([f"{n} = {text}" for n, text in shown.items() if text != "-"]):
             line += f", with {values_text}"
@@ -188,7 +188,7 @@ def _step(overview: RoundOverview, entry: Entry | None, narrated: bool, title: s
     with contextlib.suppress(AnalysisError):  # too few trials yet
         if narrated:
             parts.append(Items(effect_sentences(round_.analyze())[:_SEEN], numbered=True))
-    for d in round_.decisions:
+    for d in round_._decisions:
         if d.kind == "declined":
             note = "."
             if d.note.strip():
@@ -209,9 +209,8 @@ def _proposal_folds(round_: Round, entry: Entry) -> list[Fold]:
 @provides("comparison.report")
 def write_comparison(comparison: Comparison, folder: Path, html: bool) -> Path:
     """Writes the report of a comparison: see :meth:`refine.tree.comparison.Comparison.report`."""
-    title = Raw(
-        f"Rounds {code(comparison.a)} and {code(comparison.b)} of {escape(comparison.rounds[0].context.name)}"
-    )
+    tree_name = comparison.rounds[0]._context.name
+    title = Raw(f"Rounds {code(comparison.a)} and {code(comparison.b)} of {escape(tree_name)}")
     head: list[Part] = [comparison._page(), populations_figure(comparison)]
     name = f"compare-{comparison.a}-{comparison.b}.md"
     return published(Path(folder) / name, title, head, html=html)

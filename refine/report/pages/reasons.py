@@ -607,7 +607,7 @@ _SENTENCES: dict[str, Say] = {
     ),
     "damaged": (
         "{n:stored trial} of this round and earlier ones can't be read and {n:is} left out; "
-        "tree.damage() gives the reasons."
+        "tree.repair(dry_run=True) gives the reasons."
     ),
     "code": lambda v: (
         f"The trials ran {len(v.codes)} versions of the objective's code ({', '.join(v.codes)}); differences "
@@ -848,6 +848,6 @@ def whom(author: str, authors: Collection[str]) -> str:
 
 def everybody(round_: Round) -> set[str]:
     """The authors of all rounds and decisions in the tree of a round."""
-    return {member.node.author for member in round_.context.nodes.values()} | {
-        d.author for d in round_.decisions
+    return {member.node.author for member in round_._context.nodes.values()} | {
+        d.author for d in round_._decisions
     }

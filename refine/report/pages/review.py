@@ -264,10 +264,10 @@ def _brief_risk_facts(review: Review) -> list[Fact]:
 
 def _front_facts(review: Review) -> list[Fact]:
     """The points of the front that are kept; empty with a single goal."""
-    if len(review.round.goals) == 1:
+    if len(review.round._goals) == 1:
         return []
     analysis = review.analysis
-    front = front_rows(analysis.table, review.round.goals, analysis.space)
+    front = front_rows(analysis.table, review.round._goals, analysis.space)
     kept_points = np.count_nonzero(review.space.contains(as_read(review.space, analysis.parameters, front)))
     return [("Front", f"{kept_points:,} of {len(front):,} points kept")]
 

@@ -150,7 +150,7 @@ def _not_comparable(comparison: Comparison) -> str:
 @page_for(Comparison)
 def comparison_page(comparison: Comparison) -> Page:
     """The best values of both rounds, their differences, and the improvement of the population."""
-    metric = comparison.rounds[0].metric
+    metric = comparison.rounds[0]._value
     populations = comparison.populations
     best = [score(v) for v in comparison.best]
     space = "the same for both"

@@ -48,10 +48,10 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
     overview = overview_of(tree.rounds)
     add = Action("tree.add_round", Symbol("space"), Symbol("objective"), n=100)
     if not overview.rounds:
-        return Page(tree.name, [Text("No round yet."), *_damaged(tree, overview)], [add])
+        return Page(tree._name, [Text("No round yet."), *_damaged(tree, overview)], [add])
     authors: set[str] = set()
     if not named:
-        authors = {sibling.round.node.author for sibling in overview.rounds}
+        authors = {sibling.round._node.author for sibling in overview.rounds}
 
     def grow(siblings: Iterable[RoundOverview]) -> list[Branch]:
         branches = []
@@ -73,7 +73,7 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
     calls = [first, Action("tree.report", "reports")]
     if overview.winner and first.name != "tree.winner":
         calls.insert(1, Action("tree.winner"))
-    first_line = [Cell(tree.name, "strong")]
+    first_line = [Cell(tree._name, "strong")]
     if tree._budget.budget is not None:
         first_line.append(Cell(f"  {tree._budget}", "faint"))
     root = Branch([first_line], grow(overview.below(None)))
@@ -104,26 +104,26 @@ def _damaged(tree: Tree, overview: Overview) -> list[Text]:
         if not entry.round._large and (bad := entry.round._damaged)
     ]
     if messages:
-        return [Text("; ".join(messages), "bad", Action("tree.damage"))]
+        return [Text("; ".join(messages), "bad", Action("tree.repair", dry_run=True))]
     return []
 
 
 def _line(overview: RoundOverview, wins: bool) -> list[Cell]:
     """A round in a line: path, id, tags, progress, best value, a star for the best, and a root's note."""
-    metric = overview.round.metric
+    metric = overview.round._value
     best = "no value yet"
     if overview.best is not None:
         best = f"best {metric} {score(overview.best['value'])}"
     count = f"{sum(overview.states.values()):,} of {plural(overview.n, 'trial')}"
-    trials = f"{count}{how_text(overview.round.node, overview.states)}"
+    trials = f"{count}{how_text(overview.round._node, overview.states)}"
     cells = [Cell(overview.path, "strong"), Cell(f"  {overview.id}")]
     if overview.tags:
         cells.append(Cell(f" [{', '.join(overview.tags)}]", "code"))
     cells.append(Cell(f"  {trials}, {best}"))
     if wins:
         cells.append(Cell("  ★ best observed", "good"))
-    if overview.change is None and overview.round.node.note:
-        cells.append(Cell(f' · "{overview.round.node.note}"', "faint"))
+    if overview.change is None and overview.round._node.note:
+        cells.append(Cell(f' · "{overview.round._node.note}"', "faint"))
     return cells
 
 
@@ -131,7 +131,7 @@ def _story(overview: RoundOverview, authors: Collection[str]) -> str:
     """The change from the parent, its author, and the note; empty for a root."""
     if overview.change is None:
         return ""
-    node = overview.round.node
+    node = overview.round._node
     story = difference_line(overview.change)
     if overview.kinds:
         kinds = ", ".join(dict.fromkeys(overview.kinds))
@@ -145,10 +145,10 @@ def _story(overview: RoundOverview, authors: Collection[str]) -> str:
 def round_page(round_: Round) -> Page:
     """Progress and best trial of a round, its space, decisions, and the next calls."""
     round_ = round_._at_once()
-    node = round_.node
+    node = round_._node
     pk = round_._stored.pk
     trials = round_.trials
-    counts = round_.context.counts.get(pk, {})
+    counts = round_._context.counts.get(pk, {})
     ended = sum(counts.values()) - counts.get("running", 0)
     # Failed trials of a finished round have ended; those of an unfinished round may be repeated.
     remaining = 0
@@ -156,7 +156,7 @@ def round_page(round_: Round) -> Page:
         remaining = max(0, round_.n - ended)
     lines = [_progress(round_, counts, ended, remaining), _best(round_)]
     if node.goals:
-        goals = join([f"{g.metric}, {g.direction}" for g in round_.goals[1:]])
+        goals = join([f"{g.metric}, {g.direction}" for g in round_._goals[1:]])
         lines.append(f"further goals: {goals}; {_front(round_)}")
     lines += [_baseline(round_), _believed(round_)]
     if declared := declared_text(round_._declared, node.metric):
@@ -164,7 +164,7 @@ def round_page(round_: Round) -> Page:
     if node.method == IMPORTED and not trials.empty:
         origin = str(trials["origin"].iloc[0])
         n = int((trials["state"] == "complete").sum())
-        reason = drawn_reason(origin, n, n, evenness(round_.space, trials, round_.goal.sign))
+        reason = drawn_reason(origin, n, n, evenness(round_.space, trials, round_._goal.sign))
         if reason is not None:
             lines.append(sentence(reason))
     blocks: list[Block] = [Text(line) for line in lines if line]
@@ -172,12 +172,12 @@ def round_page(round_: Round) -> Page:
         unread = f"{plural(len(bad), 'stored trial')} can't be read and {inflected(len(bad), 'is', 'are')}"
         text = f"{unread} left out: {bad[0]}{', ...' * (len(bad) > 1)}"
         blocks.append(Text(text, "bad", Action("tree.repair")))
-    if spread_words := spread_text(spread(round_.context.reader.ran_on(pk))):
+    if spread_words := spread_text(spread(round_._context.reader.ran_on(pk))):
         blocks.append(Text(spread_words))
     blocks.append(space_grid(round_.space))
     authors = everybody(round_)
     decided = []
-    for d in round_.decisions:
+    for d in round_._decisions:
         text = decision_text(d, authors)
         if d.note:
             text += f', "{d.note}"'
@@ -188,7 +188,7 @@ def round_page(round_: Round) -> Page:
         size += " before constraints"
     if node.method == IMPORTED:  # rows of a table may repeat a configuration
         size = f"{plural(round_.n, 'trial')} in a space of {round_.space.size:,}"
-    title = f"round {round_.id} of {round_.context.name}: {size}{how_text(node, counts)}"
+    title = f"round {round_.id} of {round_._context.name}: {size}{how_text(node, counts)}"
     failed = sum(counts.get(state, 0) for state in FAILED)
     return Page(title, blocks, _calls(round_, ended, remaining, failed))
 
@@ -240,7 +240,7 @@ def decision_page(d: Decision) -> Page:
 
 def _believed(round_: Round) -> str:
     """The declared belief with its author; empty without a belief."""
-    declared = declared_on(round_.path)
+    declared = declared_on(round_._path)
     if declared is None:
         return ""
     text = f"believed{by(declared.author)}"
@@ -258,7 +258,7 @@ def _progress(round_: Round, counts: dict[str, int], ended: int, remaining: int)
     full = math.floor(share * _BAR)
     states = ", ".join(f"{count:,} {state}" for state, count in counts.items())
     line = f"{'■' * full}{'□' * (_BAR - full)} {percent(share)}: {states}"
-    if round_.node.subject_to and FEASIBLE in round_.trials:
+    if round_._node.subject_to and FEASIBLE in round_.trials:
         line += f"; {int(round_.trials[FEASIBLE].sum()):,} feasible"
     seconds = np.asarray(round_.trials["seconds"], dtype=float)
     seconds = seconds[np.isfinite(seconds)]
@@ -273,7 +273,7 @@ def _best(round_: Round) -> str:
     A trial outside the space is marked as such.
     """
     best = round_.best
-    line = f"{judged_text(round_.metric, round_.node.subject_to)}, {round_.direction}; best observed"
+    line = f"{judged_text(round_._value, round_._node.subject_to)}, {round_._direction}; best observed"
     if best is None:
         return f"{line} -"
     line += f" {score(best['value'])}"
@@ -317,12 +317,12 @@ def _front(round_: Round) -> str:
 
 def _baseline(round_: Round) -> str:
     """The mean value of the baseline; empty without a baseline, or before it has run."""
-    reader = round_.context.reader
+    reader = round_._context.reader
     pk = round_._stored.pk
     key = next((b.key for b in reader.beside(pk) if b.baseline), None)
     if key is None:
         return ""
-    metric = round_.goal.metric
+    metric = round_._goal.metric
     records = reader.records([pk], curves=metric.curves, replicates=True)
     baseline_rows = [i for i, k in enumerate(records.columns["key"]) if k == key]
     values = np.asarray(table(round_.space, records, metric)["value"], dtype=float)[baseline_rows]
@@ -348,9 +348,9 @@ def _calls(round_: Round, ended: int, remaining: int, failed: int) -> list[Actio
     if failed < ended or not (failed or remaining):
         if not too_few:
             calls += [Action("round.propose", risk=0.05), Action("round.analyze")]
-        calls += [Action("round.recommend"), Action("round.report", "reports")]
+        calls += [Action("tree.winner"), Action("round.report", "reports")]
     if failed and not many_failed:
         calls.append(Action("round.failures"))
     if not remaining:
-        calls += [Action("tree[]", d.child) for d in round_.decisions if d.child][-1:]
+        calls += [Action("tree[]", d.child) for d in round_._decisions if d.child][-1:]
     return calls

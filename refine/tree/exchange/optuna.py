@@ -113,7 +113,7 @@ def _cannot_open(url: URL | None, shown: str, error: Exception) -> StoreError:
 # Out.
 
 
-def to_optuna(self: RoundRecord, storage: object = None, study_name: str | None = None) -> optuna.Study:
+def to_study(round_: RoundRecord, storage: object = None, study_name: str | None = None) -> optuna.Study:
     """All trials as an Optuna study, for ``optuna.visualization`` and optuna-dashboard.
 
     Replicates and failed trials are included, and the last of several attempts. User attributes are
@@ -122,6 +122,7 @@ def to_optuna(self: RoundRecord, storage: object = None, study_name: str | None 
     a study with several objectives, where a trial that lacks one of them is failed.
 
     Args:
+        round_: The round.
         storage: Optuna's storage or its URL; default in memory. Databases take about 10 ms per trial.
         study_name: Default the names of tree and round.
 
@@ -132,13 +133,13 @@ def to_optuna(self: RoundRecord, storage: object = None, study_name: str | None 
     load("optuna", "a study of Optuna", AnalysisError)
     import optuna
 
-    space = self.space
-    goals = self.goals
+    space = round_.space
+    goals = round_._goals
     if study_name is None:
-        study_name = f"{self.context.name} {self.id}"
+        study_name = f"{round_._context.name} {round_.id}"
     metric = goals[0].metric
     several = len(goals) > 1
-    records = self.context.reader.records([self._stored.pk], curves=True, replicates=True)
+    records = round_._context.reader.records([round_._stored.pk], curves=True, replicates=True)
     c = records.columns
     values = [{n: decode(p[n]) for n in space if n in p} for p in records.configurations]
     axes = {n: _axis(p, [v[n] for v in values if n in v]) for n, p in space.items()}
@@ -162,7 +163,7 @@ def to_optuna(self: RoundRecord, storage: object = None, study_name: str | None 
         curve = () if several else records.curves[i].get(metric.name, ())
         stop = datetime.fromtimestamp(c["finished"][i])  # as Optuna's
         attributes = {
-            "round": self.id,
+            "round": round_.id,
             **{n: c[n][i] for n in ("cell", "seed", "origin", "replicate", "attempt")},
             "state": c["state"][i],
             **{

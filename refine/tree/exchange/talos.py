@@ -116,7 +116,7 @@ def _run(record: Mapping[str, Any], metric: str, origin: str) -> Run:
     )
 
 
-def to_talos(self: RoundRecord, folder: str | Path) -> Path:
+def to_talos(round_: RoundRecord, folder: str | Path) -> Path:
     """Writes the decision behind this round as ``interventions.json`` for a running sweep of Talos 2.
 
     Bounds become ``keep_between``, choices that went ``remove_is``, values beyond the old bounds
@@ -124,21 +124,22 @@ def to_talos(self: RoundRecord, folder: str | Path) -> Path:
     file.
 
     Args:
+        round_: The round.
         folder: The sweep's run directory.
 
     Raises:
         ReviewError: It has no parent, or other parameters or constraints, or choices that are no numbers or
             texts.
     """
-    if self.parent is None:
+    if round_.parent is None:
         old = None
     else:
-        old = self.parent.space
-    new = self.space
+        old = round_.parent.space
+    new = round_.space
     odd = any(isinstance(v, tuple | Reference) for p in new.values() for v in p.grid)
     if old is None or odd or (set(old), old.constraints) != (set(new), new.constraints):
         raise ReviewError(
-            f"round {self.id}: Talos takes what a decision changed of a parent's bounds, of numbers and "
+            f"round {round_.id}: Talos takes what a decision changed of a parent's bounds, of numbers and "
             "texts, not of tuples or functions, and neither other parameters nor constraints"
         )
     path = Path(folder) / "interventions.json"

@@ -92,7 +92,9 @@ def ask(
 
 def _put_questions(out: Output, tree: refine.Tree, suggest: bool) -> None:
     """Prints the stored questions, with calls to ask the suggested questions."""
-    listed = tree.questions(suggest=suggest)
+    from refine.tree.questions import questions
+
+    listed = questions(tree, suggest=suggest)
     calls = []
     for suggested in listed.suggested:
         words = quoted(suggested.question)

@@ -96,7 +96,7 @@ class Edits(Given):
                 f"round {round_.id} has proposals of risk {risks}, got {self.risk:g}; make that one first",
                 Action("round.propose", risk=self.risk),
             )
-        review = round_.review(matching[-1])  # reading keeps the last proposal the last one
+        review = round_._review(matching[-1])  # reading keeps the last proposal the last one
         if self.edit:
             review = review.edit(typed_pairs(self.edit, "--edit"))
         if self.reject:
@@ -272,7 +272,7 @@ def budget(
             tree.budget = None
         elif budget is not None:
             tree.budget = budget
-        state = tree.budget_state
+        state = tree.budget
         text = f"{plural(state.spent, 'trial')} spent; {state}{state.reserve_text()}"
         out.say(text, state.to_json())
 
@@ -460,7 +460,7 @@ def delete(
         if not (state or trial):
             trials = plural(len(round_.trials), "trial")
             signed = removal.ask(f"Remove round {round_.id} with {trials} for good?")
-            removed = tree.delete_round(round_, below=below, **signed)
+            removed = tree.delete(round_, below=below, **signed)
             out.say(f"removed: {', '.join(removed)}", {"rounds": removed})
             return
         if below:
@@ -470,7 +470,7 @@ def delete(
         rows = round_.trials["state"].isin(check_rerun(state or [])).to_numpy()
         numbers = [i for i, inside in enumerate(rows) if inside] + (trial or [])
         signed = removal.ask(f"Remove {plural(len(set(numbers)), 'trial')} of round {round_.id} for good?")
-        _put_count(out, round_, "trials", "removed", tree.delete_trials(round_, numbers, **signed))
+        _put_count(out, round_, "trials", "removed", tree.delete(round_, numbers, **signed))
 
 
 @command(BRING)
@@ -486,10 +486,9 @@ def exclude(
 ) -> None:
     """Exclude trials from every analysis, for example those of a broken machine. The store keeps them."""
     with target.round() as round_:
-        if undo:
-            _put_count(out, round_, "included", "included", round_.include(trial, reason, author=author))
-        else:
-            _put_count(out, round_, "excluded", "excluded", round_.exclude(trial, reason, author=author))
+        count = round_.exclude(trial, reason, undo=undo, author=author)
+        change = "included" if undo else "excluded"
+        _put_count(out, round_, change, change, count)
 
 
 def _put_count(out: Output, round_: Round, key: str, change: str, count: int) -> None:

@@ -80,7 +80,7 @@ def _repair(target: MaybeInTree, out: Output, removal: Removal) -> None:
     if target.store is None:
         raise ReviewError("--repair needs a STORE, got none; write refine doctor STORE --repair")
     with target.tree() as tree:
-        damage = tree.damage()
+        damage = tree.repair(dry_run=True)
         if damage.rows:
             if not (removal.confirmed or out.as_json):
                 out.put(damage)
@@ -190,7 +190,7 @@ def _store(store: str) -> Iterator[Probe]:
             yield Probe("file", _verdict(integrity == "ok"), text)
         for name in trees:
             with refine.Tree(name, store, create=False) as tree:
-                damage = tree.damage()
+                damage = tree.repair(dry_run=True)
             if damage.rows:
                 call = f"refine doctor {quoted(store)} --repair --tree {quoted(name)}"
                 rows = "; ".join(map(str, damage.rows[:3]))

@@ -73,6 +73,8 @@ def export(
             "export writes one tree into the folder of --out: write --out FOLDER; a second study (OTHER, "
             "--other-tree) needs --page"
         )
+    if page and not str(page).endswith(".html"):
+        raise StoreError(f"--page writes a file whose name ends in .html, got {page!r}")
     if backup:
         check_exists(target.store)
         with closing(Store(target.store, create=False)) as database:
@@ -81,7 +83,7 @@ def export(
         return
     with target.tree() as tree, second_study.opened(tree, target.store) as other:
         out.path(
-            tree.export_page(page, beside=other) if page else tree.export(folder or "export", reports=reports)
+            tree.report(page, beside=other) if page else tree.export(folder or "export", reports=reports)
         )
 
 

@@ -183,7 +183,7 @@ def _say_edited(tree: refine.Tree) -> None:
     if not project().has_space:
         return
     space = project().space()
-    spaces = [round_.space for round_ in tree.rounds if round_.node.parent is None]
+    spaces = [round_.space for round_ in tree.rounds if round_._node.parent is None]
     if not spaces or space in spaces:
         return
     names = [name for name in {**spaces[-1], **space} if space.get(name) != spaces[-1].get(name)]
@@ -256,10 +256,10 @@ def _resumed(tree: refine.Tree, name: str | None, rerun: list[str] | None) -> Ro
     states = check_rerun(rerun)
     for round_ in reversed(tree.rounds):
         trials = round_.trials
-        if round_.node.method != IMPORTED and (len(trials) < round_.n or trials["state"].isin(states).any()):
+        if round_._node.method != IMPORTED and (len(trials) < round_.n or trials["state"].isin(states).any()):
             return round_
     raise NotFoundError(
-        f"tree {tree.name!r}: no round has trials left to run; name a round, extend one with --n, or "
+        f"tree {tree._name!r}: no round has trials left to run; name a round, extend one with --n, or "
         "create one with --space"
     )
 
@@ -312,7 +312,7 @@ def holdout(
         with out.alone():
             if round_name is not None:
                 round_ = chosen(tree[round_name])
-                opening = round_.open_holdout(top, **signature, **execution.on(round_))
+                opening = tree.open_holdout(at=round_, top=top, **signature, **execution.on(round_))
             else:
                 opening = tree.open_holdout(**signature, **execution.on(_winning(tree)))
         out.put(opening)

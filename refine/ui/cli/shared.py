@@ -818,9 +818,9 @@ def _defines(file: Path, name: str) -> bool:
 
 def run_typed(store: str, round_: Round) -> str:
     """The command for running a round."""
-    words = ["refine run", quoted(store), round_.id, objective_words(round_.node.objective)]
-    if len(round_.context.store.trees()) > 1:
-        words.append(f"--tree {quoted(round_.context.name)}")
+    words = ["refine run", quoted(store), round_.id, objective_words(round_._node.objective)]
+    if len(round_._context.store.trees()) > 1:
+        words.append(f"--tree {quoted(round_._context.name)}")
     if file := remembered(PROJECT):
         words.append(f"--project {quoted(file)}")
     return " ".join(word for word in words if word)
@@ -829,7 +829,7 @@ def run_typed(store: str, round_: Round) -> str:
 def chosen(round_: Round) -> Round:
     """The round of a command; suggested commands name this round."""
     remember(ROUND, round_.id)
-    remember(OBJECTIVE, objective_words(round_.node.objective))
+    remember(OBJECTIVE, objective_words(round_._node.objective))
     return round_
 
 
@@ -862,7 +862,7 @@ def objective_for(round_: Round | None, source: Source) -> Keywords:
             "a new root needs --objective module:name or path/to/file.py:name, or a program: --command "
             f"'python train.py --lr {{lr}}'; refine init writes it into {FILE}"
         )
-    name = round_.node.objective
+    name = round_._node.objective
     if name.startswith((UNNAMED, COMMAND)):
         # A store may come from elsewhere: only an objective of the user's own file or call may run.
         reason = f"runs a program; name it in {FILE} (refine init writes one), or type it"

@@ -22,11 +22,8 @@ _COMMANDS = {
     "tree.open_holdout": "holdout STORE",
     "tree.budget": "budget STORE",
     "tree.tag": "tag STORE ROUND",
-    "tree.damage": "doctor STORE",
     "tree.repair": "doctor STORE --repair",
-    "tree.delete_trials": "delete STORE ROUND",
-    "tree.delete_round": "delete STORE ROUND",
-    "round.recommend": "winner STORE ROUND",
+    "tree.delete": "delete STORE ROUND",
     "round.note": "tag STORE ROUND --note NOTE",
     "round.checks": "analyze STORE ROUND --checks",
     "round.failures": "show STORE ROUND --failures",
@@ -115,15 +112,24 @@ def words_of(text: str) -> list[str]:
         ) from None
 
 
+def _start(name: str, options: dict[str, object]) -> str | None:
+    """The command of a call; ``None`` without a command."""
+    if name.startswith(_PLOT):
+        return f"plot STORE ROUND {name.removeprefix(_PLOT)}"
+    if options.pop("dry_run", False):
+        return _COMMANDS[name].removesuffix(" --repair")
+    return _COMMANDS.get(name)
+
+
 def _with_places(action: Action) -> str:
     name = action.name
     words = list[str]()
     if on := re.fullmatch(r"tree\['(\w+)'\]\.(\w+)", name):
         name = f"round.{on[2]}"
-    start = f"plot STORE ROUND {name.removeprefix(_PLOT)}" if name.startswith(_PLOT) else _COMMANDS.get(name)
+    options = dict(action.options)
+    start = _start(name, options)
     if start is None:
         return str(action)
-    options = dict(action.options)
     arguments = action.arguments
     if name == "review.edit":
         arguments = (*arguments, options)

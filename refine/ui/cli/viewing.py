@@ -86,7 +86,7 @@ def _put_log(out: Output, tree: refine.Tree, round_name: str | None) -> None:
         for time, event, *texts in frame.itertuples(index=False)
     ]
     head = ("time (UTC)", "event", "round", "child", "author", "note")
-    out.put(frame, page=lambda: Page(f"Log of {tree.name}", [Grid(head, rows)]))
+    out.put(frame, page=lambda: Page(f"Log of {tree._name}", [Grid(head, rows)]))
 
 
 @command(LOOK)
@@ -134,14 +134,14 @@ def winner(target: InTree, out: Explained, round_name: OfArgument = None) -> Non
         if round_name is None:
             won = tree.winner()
         else:
-            won = chosen(tree[round_name]).recommend()
+            won = chosen(tree[round_name])._recommend()
         if won is None:
             raise AnalysisError(
-                f"a winner needs a finished trial with a usable value, got none in tree {tree.name!r}; "
+                f"a winner needs a finished trial with a usable value, got none in tree {tree._name!r}; "
                 "run more trials"
             )
         won_round = chosen(tree[won.round])
-        if len(won_round.goals) < 2:
+        if len(won_round._goals) < 2:
             out.put(won)
         else:
             _put_front(out, won, (tree if round_name is None else won_round).front)
@@ -246,7 +246,7 @@ def _put_failures(out: Output, round_: Round) -> None:
 
     rows = round_.failures
     calls = []
-    if round_.node.method != IMPORTED:  # imported trials cannot be re-run
+    if round_._node.method != IMPORTED:  # imported trials cannot be re-run
         states = map(str, rows["state"].unique())
         calls = [Action("round.run", rerun=state) for state in states if state != "running"]
     out.put(rows, *calls, page=lambda: _failures_page(round_, rows))
@@ -257,7 +257,7 @@ def _failures_page(round_: Round, rows: pd.DataFrame) -> Page:
     from refine.trials.trial import error_line
 
     trials = plural(len(round_.trials), "trial")
-    title = f"round {round_.id} of {round_.context.name}: {len(rows):,} of {trials} did not complete"
+    title = f"round {round_.id} of {round_._context.name}: {len(rows):,} of {trials} did not complete"
     if rows.empty:
         return Page(title)
     errors = rows["error"].map(lambda error: error.strip() if isinstance(error, str) else "")

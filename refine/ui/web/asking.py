@@ -97,14 +97,14 @@ def start_content(round_: Round) -> dict[str, str]:
 def growth_content(round_: Round) -> Content | None:
     """A number of trials to add to a round, and the trials left; ``None`` if a round cannot grow."""
     remaining = round_._budget.left
-    if round_.node.method == IMPORTED or remaining == 0:
+    if round_._node.method == IMPORTED or remaining == 0:
         return None
     n = _GROWTH
     text = ""
     if remaining is not None:
         n = min(n, remaining)
         text = str(round_._budget)
-    return {"n": n, "text": text, "chooses": not round_.node.adaptive}
+    return {"n": n, "text": text, "chooses": not round_._node.adaptive}
 
 
 def _text(parameter: Parameter, value: object) -> str:

@@ -68,14 +68,14 @@ class Background:
             "why": reason,
             "objective": ""
             if reason
-            else self.source.function or self.source.program or round_.node.objective,
-            "command": run_typed(round_.context.store.typed, round_),
+            else self.source.function or self.source.program or round_._node.objective,
+            "command": run_typed(round_._context.store.typed, round_),
             "left": _left(round_),
         }
 
     def _why_not(self, round_: Round) -> str:
-        name = round_.node.objective
-        if round_.context.store.in_memory:
+        name = round_._node.objective
+        if round_._context.store.in_memory:
             return "The store is in the memory of another process; run the round there."
         if self.source.function or self.source.program:
             return ""
@@ -115,8 +115,8 @@ class Background:
             if self._runs:
                 raise ReviewError(f"round {self._round} is running; pause it first")
             order = {
-                "store": round_.context.store.url.render_as_string(hide_password=False),
-                "tree": round_.context.name,
+                "store": round_._context.store.url.render_as_string(hide_password=False),
+                "tree": round_._context.name,
                 "round": round_.id,
                 "call": call,
                 "options": dict(options),
@@ -235,8 +235,8 @@ def in_cells(round_: Round) -> Content:
 
 def _left(round_: Round) -> int:
     """Number of configurations of a round left to run."""
-    ended = sum(round_.context.counts.get(round_._stored.pk, {}).values())
-    if round_.node.method == IMPORTED:
+    ended = sum(round_._context.counts.get(round_._stored.pk, {}).values())
+    if round_._node.method == IMPORTED:
         return 0
     return max(0, round_.n - ended)
 
@@ -263,7 +263,7 @@ def run_order(order: Mapping[str, Any]) -> str:
         remaining = round_.n - len(round_.trials)
         best = "none"
         if round_.best is not None:
-            best = f"{round_.metric} {score(float(round_.best['value']))}"
+            best = f"{round_._value} {score(float(round_.best['value']))}"
         return f"{plural(ended, 'trial')} ended, {remaining:,} left; best so far: {best}"
 
 

@@ -106,7 +106,7 @@ def review_content(review: Review[Round]) -> Content:
         "constraints": [str(c) for c in proposal.subject_to],
         "trials": len(analysis.table) + n_others,
         "others": n_others,
-        "view": values_view(analysis, review.round.node.allow_degenerate),
+        "view": values_view(analysis, review.round._node.allow_degenerate),
         "panels": [
             panel(
                 analysis,
@@ -395,15 +395,15 @@ def front_content(round_: Round) -> Content:
     Raises:
         ReviewError: The round has one goal.
     """
-    if len(round_.goals) == 1:
+    if len(round_._goals) == 1:
         raise ReviewError(
             f"a front needs two or three goals, round {round_.id} has one; for its best configuration",
-            Action("round.recommend"),
+            Action("tree.winner"),
         )
     names = list(round_.space)
     trials = round_.trials
     best = round_.front
-    titles = ["value", *(metric_title(goal.metric.name, names) for goal in round_.goals[1:])]
+    titles = ["value", *(metric_title(goal.metric.name, names) for goal in round_._goals[1:])]
     if not all(title in trials for title in titles):  # nothing has ended yet
         trials = trials[:0].reindex(columns=list(dict.fromkeys([*trials.columns, *titles])))
     values = np.asarray(trials[titles], dtype=float)
@@ -411,7 +411,7 @@ def front_content(round_: Round) -> Content:
     broken = infeasible_rows(trials)
     goals = [
         {"name": str(goal.metric), "direction": "maximize" if goal.sign > 0 else "minimize"}
-        for goal in round_.goals
+        for goal in round_._goals
     ]
     off_front = np.flatnonzero(finite & ~broken & ~trials.index.isin(best.index))
     shown = off_front[:: max(1, -(-len(off_front) // _OTHERS))]
@@ -456,10 +456,10 @@ def _points(round_: Round, best: pd.DataFrame, goals: list[dict[str, str]]) -> l
 
 def _chosen(round_: Round) -> int | None:
     """The label of the last chosen point."""
-    last: Any = next((d.chosen for d in reversed(round_.decisions) if d.kind == "chosen"), None)
+    last: Any = next((d.chosen for d in reversed(round_._decisions) if d.kind == "chosen"), None)
     if last is None:
         return None
-    records = round_.context.reader.records([round_._stored.pk], curves=round_._metric.curves)
+    records = round_._context.reader.records([round_._stored.pk], curves=round_._metric.curves)
     return next((i for i, c in enumerate(records.configurations) if dict(c) == dict(last)), None)
 
 

@@ -49,7 +49,7 @@ def decision_behind(round_: Round) -> Decision | None:
     parent = round_.parent
     if parent is None:
         return None
-    return next((d for d in reversed(parent.decisions) if d.child == round_.id), None)
+    return next((d for d in reversed(parent._decisions) if d.child == round_.id), None)
 
 
 def expected_content(round_: Round, parent_best: pd.Series | None) -> Content:
@@ -68,7 +68,7 @@ def expected_content(round_: Round, parent_best: pd.Series | None) -> Content:
         content["low"] = float(low)
         content["high"] = float(high)
         interval = f"{score(low)} to {score(high)}"
-        even = "of evenly drawn trials" * bool(round_.node.exploit)
+        even = "of evenly drawn trials" * bool(round_._node.exploit)
         texts.append(" ".join(filter(None, ("forecast", even, interval))))
     if parent_best is not None:
         before = float(parent_best["value"])

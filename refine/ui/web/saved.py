@@ -63,7 +63,7 @@ def _answers(session: Session) -> dict[str, Any]:
     for kind in ("start", "pulse", "tree"):
         keep(kind)
     winner = session.handle({"type": "winner", "round": last.id})
-    for key in last.context.nodes:
+    for key in last._context.nodes:
         keys = {"round": key}
         round_ = session._found({"round": key})
         sheet = session._sheet(keys)
@@ -78,13 +78,13 @@ def _answers(session: Session) -> dict[str, Any]:
             keep("trial", key, i, **keys, number=i)
         values = {c.name: plain(sheet.frame[c.name].tolist()) for c in sheet.shown if c.kind == "number"}
         answers[f"rows {key}"] = {"rows": rows, "values": values}
-        if round_.node.parent is not None:
-            keep("beside", key, round_.node.parent, **keys, other=round_.node.parent)
+        if round_._node.parent is not None:
+            keep("beside", key, round_._node.parent, **keys, other=round_._node.parent)
         if session.other is not None:  # each round is compared with the last round of the other study
             last_other = session.other.shown
-            for other in last_other.context.nodes if key == last.id else (last_other.id,):
+            for other in last_other._context.nodes if key == last.id else (last_other.id,):
                 keep("beside", key, other, **keys, other=other, across=True)
-        if len(round_.goals) > 1:
+        if len(round_._goals) > 1:
             keep("front", key, **keys)
         review = keep("round", key, risk, **keys, risk=risk)["review"]
         drawn = {**keys, "risk": risk, "proposal": review and review["proposal"]}
@@ -107,7 +107,7 @@ def _answers(session: Session) -> dict[str, Any]:
 
 
 def saved_page(tree: Tree, risk: float, second_tree: Tree | None) -> str:
-    """The page of every round, as HTML: see :meth:`refine.Tree.export_page`."""
+    """The rounds of a tree as an HTML page: see :meth:`refine.Tree.report`."""
     other = None
     if second_tree is not None:
         other = Session(second_tree._at_once().rounds[-1], risk)

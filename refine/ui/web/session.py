@@ -152,7 +152,7 @@ class Session:
                 return self.other.handle({n: value for n, value in checked.items() if n != "study"})
             kind = checked["type"]
             # A store in memory has one connection, used by one thread at a time.
-            alone = kind in _ALONE or self.shown.context.store.in_memory
+            alone = kind in _ALONE or self.shown._context.store.in_memory
             with self._lock if alone else nullcontext():
                 answer: Content | bytes = getattr(self, f"_{kind}")(checked)
                 return answer
@@ -175,7 +175,7 @@ class Session:
             edits = {name: page_form(old[name], review.space[name], proposed[name]) for name in review.edits}
             rejected = list(review.rejected)
         return {
-            "tree": self.shown.context.name,
+            "tree": self.shown._context.name,
             "studies": 1 if self.other is None else 2,
             "shown": self.shown.id,
             "risk": self.risk,
@@ -186,7 +186,7 @@ class Session:
 
     def _pulse(self, _: Message) -> Content:
         """Progress and evidence version of every round; cheap, because the page polls."""
-        home = self.shown.context
+        home = self.shown._context
         counts = home.counts
         evidence = _evidence(home)
         progress = {
@@ -199,7 +199,7 @@ class Session:
 
     def _versions(self) -> dict[str, str]:
         """Round -> version of its evidence: changes if trials of the round or of its ancestors change."""
-        home = self.shown.context
+        home = self.shown._context
         of_round = _evidence(home)
         return {
             node_id: " ".join(
@@ -209,7 +209,7 @@ class Session:
         }
 
     def _tree(self, _: Message) -> Content:
-        home = self.shown.context.at_once()
+        home = self.shown._context.at_once()
         rounds = self._rounds(home)
         evidence = _evidence(home)
         overview = overview_of(
@@ -259,21 +259,21 @@ class Session:
 
     def _round(self, message: Message) -> Content:
         round_ = self._found(message)
-        counts = round_.context.counts.get(round_._stored.pk, {})
-        evidence = _evidence(round_.context)[round_.id]
+        counts = round_._context.counts.get(round_._stored.pk, {})
+        evidence = _evidence(round_._context)[round_.id]
         head = {
             "id": round_.id,
             "about": _about(round_),
             "decided": _decided(round_),
-            "kept": percent(round_.path[0].space.volume_kept(round_.space)),
+            "kept": percent(round_._path[0].space.volume_kept(round_.space)),
             "progress": self._progress(round_, counts, evidence),
             "version": self._versions()[round_.id],
-            "imported": round_.node.method == IMPORTED,
-            "metric": round_.metric,
-            "direction": round_.direction,
-            "parent": round_.node.parent,
+            "imported": round_._node.method == IMPORTED,
+            "metric": round_._value,
+            "direction": round_._direction,
+            "parent": round_._node.parent,
             "run": in_cells(round_) if self.background is None else self.background.runnable(round_),
-            "goals": len(round_.goals),
+            "goals": len(round_._goals),
             "expected": self._expected(round_),
             "start": start_content(round_),
             "grow": growth_content(round_),
@@ -286,7 +286,7 @@ class Session:
             if not counts:
                 reason = f"{plural(round_.n, 'configuration')} to run."
             return {**head, "review": None, "why": reason, "space": space_content(round_)}
-        extra = {"suggestions": suggestions_content(review), "pruner": _prunes(round_.node)}
+        extra = {"suggestions": suggestions_content(review), "pruner": _prunes(round_._node)}
         return {**head, "review": {**review_content(review), **extra}}
 
     def _expected(self, round_: Round) -> Content:
@@ -294,21 +294,21 @@ class Session:
         parent = round_.parent
         if parent is None:
             return expected_content(round_, None)
-        return expected_content(round_, self._top(parent, _evidence(round_.context)[parent.id]))
+        return expected_content(round_, self._top(parent, _evidence(round_._context)[parent.id]))
 
     def _points(self, message: Message) -> Content:
         return points_content(self._sheet(message))
 
     def _track(self, _: Message) -> Content:
         """The claims of the study that held so far."""
-        home = self.shown.context.at_once()
+        home = self.shown._context.at_once()
         return track_content(home.name, self._rounds(home))
 
     def _epsilon(self, message: Message) -> Content:
         """Stores the tolerance with the round, and answers with the round."""
         round_ = self._found(message)
         check_risk(message.get("risk", self.risk))  # before the setting changes
-        round_.epsilon = message.get("value")
+        round_._epsilon = message.get("value")
         if round_.id == self.shown.id:
             self._given_epsilon = None  # the latest setting counts
         self._drawn = [drawn for drawn in self._drawn if drawn[1].round.id != round_.id]
@@ -316,7 +316,7 @@ class Session:
 
     def _trials(self, message: Message) -> bytes:
         review = self._shown(message)
-        return trials_content(review.analysis, review.round.node.allow_degenerate)
+        return trials_content(review.analysis, review.round._node.allow_degenerate)
 
     # Single trials, and figures.
 
@@ -423,11 +423,11 @@ class Session:
         return {"job": self.background.start(round_, "run", options, machine)}
 
     def _winner(self, _: Message) -> Content:
-        return winner_content(TreeRecord._of(self.shown.context))
+        return winner_content(TreeRecord._of(self.shown._context))
 
     def _confirm(self, message: Message) -> Content:
         """Repeats the plausible winners of the tree; the runner shows the round of the winner."""
-        winner = judging.winner(TreeRecord._of(self.shown.context))
+        winner = judging.winner(TreeRecord._of(self.shown._context))
         if winner is None:
             raise ReviewError("no finished trial may be best; run trials first")
         round_ = self._found({"round": winner.round})
@@ -441,13 +441,13 @@ class Session:
     # Questions, and configurations of the person's own.
 
     def _questions(self, message: Message) -> Content:
-        return questions_content(self.shown.context, suggest=bool(message.get("suggest")))
+        return questions_content(self.shown._context, suggest=bool(message.get("suggest")))
 
     def _ask(self, message: Message) -> Content:
-        return answer_content(self.shown.context, message)
+        return answer_content(self.shown._context, message)
 
     def _settle(self, message: Message) -> Content:
-        return settling_content(self.shown.context, message)
+        return settling_content(self.shown._context, message)
 
     def _add(self, message: Message) -> Content:
         """Adds trials to a round and runs them: a number, configurations of the person, or repeats."""
@@ -483,7 +483,7 @@ class Session:
 
     def _found(self, message: Message) -> Round:
         key = message.get("round")
-        home = self.shown.context
+        home = self.shown._context
         if key not in home.nodes:
             raise NotFoundError(
                 f"no round {key!r:.80} in tree {home.name!r}; it may have been removed since the page was "
@@ -497,11 +497,11 @@ class Session:
         shown = self.shown
         if node.id == shown.id:
             return shown
-        return type(shown)(shown.context, node, node.metric, node.direction)
+        return type(shown)(shown._context, node, node.metric, node.direction)
 
     def _rounds(self, home: Context) -> list[Round]:
         """All rounds of the tree, read from ``home``."""
-        return [replace(self._at(stored), context=home) for stored in home.nodes.values()]
+        return [replace(self._at(stored), _context=home) for stored in home.nodes.values()]
 
     def _current(self, round_: Round, message: Message) -> Review:
         """The proposal at a risk on the present evidence, not stored."""
@@ -597,8 +597,8 @@ def _node_text(counts: Mapping[str, int], n: int, best: pd.Series | None) -> str
 
 def _about(round_: Round) -> str:
     """The goal of a round and its note."""
-    goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in round_.goals)
-    text = judged_text(goals, round_.node.subject_to)
+    goals = " and ".join(f"{goal.metric}, {goal.direction}" for goal in round_._goals)
+    text = judged_text(goals, round_._node.subject_to)
     if round_.note:
         return f"{text} · “{round_.note}”"
     return text
@@ -607,7 +607,7 @@ def _about(round_: Round) -> str:
 def _decided(round_: Round) -> list[Content]:
     """The decisions on a round, each with the round that it led to."""
     authors = everybody(round_)
-    return [{"text": f"{d.kind} by {whom(d.author, authors)}", "child": d.child} for d in round_.decisions]
+    return [{"text": f"{d.kind} by {whom(d.author, authors)}", "child": d.child} for d in round_._decisions]
 
 
 # Design and budget of the next round.
@@ -627,7 +627,7 @@ def _accepting(message: Message, review: Review, planned: NextRound) -> dict[str
         options["exploit"] = planned.exploit
     if planned.audit != _planned({"n": size, "exploit": planned.exploit}, review).audit:
         options["audit"] = planned.audit
-    node = review.round.node
+    node = review.round._node
     if node.pruner is not None and not (message.get("pruner") and _prunes(node)):
         options["pruner"] = "none"
     return options

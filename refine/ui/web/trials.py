@@ -316,13 +316,13 @@ class Sheets:
 
 def read_sheet(round_: Round) -> Sheet:
     """Reads the trials of a round."""
-    reader = round_.context.reader
+    reader = round_._context.reader
     pk = round_._stored.pk
     records = reader.records([pk], curves=round_._metric.curves)
     frame = table(round_.space, records, round_._metric)
     columns = {name: records.columns[name] for name in ("key", "attempt", "error")}
     exclusions = exclusions_of(reader.marks(pk), columns)
-    return Sheet(frame, columns, round_.space, round_.goal, exclusions)
+    return Sheet(frame, columns, round_.space, round_._goal, exclusions)
 
 
 def one_trial(round_: Round, sheet: Sheet, number: int) -> Content:
@@ -333,7 +333,7 @@ def one_trial(round_: Round, sheet: Sheet, number: int) -> Content:
     """
     _check_number(round_, sheet, number)
     key = sheet.columns["key"][number]
-    return trial_content(sheet, number, round_.context.reader.curves(round_._stored.pk, [key]).get(key))
+    return trial_content(sheet, number, round_._context.reader.curves(round_._stored.pk, [key]).get(key))
 
 
 def _check_number(round_: Round, sheet: Sheet, number: int) -> None:

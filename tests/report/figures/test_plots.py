@@ -219,7 +219,7 @@ def test_figures_of_a_tree_compare_rounds_of_one_metric_alone(tree):
     assert len(points(ax, "best")) == 3  # the round judged by cost can't be compared
     ax = plot.best_so_far()
     assert texts(ax) == ["1", "paper", "1.2"]
-    best = tree.best()
+    best = tree._best()
     assert best is not None
     assert points(ax, "winner")[0][1] == pytest.approx(best["value"])
     assert ax.get_title("left") == "Best acc over 3 rounds"

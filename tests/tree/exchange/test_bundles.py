@@ -34,7 +34,7 @@ def grow(store, n=24):
     with pytest.raises(refine.errors.RoundStoppedError):  # all of them fail again, as a second attempt
         root.run(rerun="failed")
     root.add(repeat=2, seeds=2).run()
-    root.open_holdout(top=1, seeds=2, note="why not")
+    tree.open_holdout(at=root, top=1, seeds=2, note="why not")
     root.propose().decline("no")
     child = (
         root.propose()
@@ -78,7 +78,7 @@ def bytes_of(folder):
 @pytest.mark.slow
 def test_an_exported_folder_loads_with_equal_values(grown_tree, tmp_path):
     with refine.Tree.load(tmp_path / "out", tmp_path / "loaded.db") as loaded:
-        assert loaded.name == "question"
+        assert loaded._name == "question"
         stored = everything(grown_tree)
         reread = everything(loaded)
         assert [p.row for p in stored] == [p.row for p in reread]
@@ -106,8 +106,8 @@ def test_an_exported_folder_loads_with_equal_values(grown_tree, tmp_path):
         assert other.failures.equals(root.failures)
         assert str(loaded) == str(grown_tree)
         assert str(other.analyze()) == str(root.analyze())
-        assert [str(o) for o in other.holdout_results] == [str(o) for o in root.holdout_results]
-        assert other.decisions == root.decisions
+        assert [str(o) for o in other._holdout_results] == [str(o) for o in root._holdout_results]
+        assert other._decisions == root._decisions
         assert str(loaded.calibration()) == str(grown_tree.calibration())
         # It goes on: nothing is run twice.
         loaded.rounds[1].run(objective=Sealed())
@@ -164,27 +164,27 @@ def test_loading_again_adds_what_a_colleague_added(grown_tree, tmp_path):
         other.tag(extra, "new")
         other.export(tmp_path / "later", reports=False)
         trials = root.trials
-    refine.Tree.load(tmp_path / "later", grown_tree.store).close()
+    refine.Tree.load(tmp_path / "later", grown_tree._url).close()
     assert grown_tree.rounds[-1].id == extra.id
     assert grown_tree["new"].id == extra.id
     assert len(grown_tree[extra.id].trials) == 3
     assert grown_tree.rounds[0].trials.equals(trials)
     grown_tree.tag(grown_tree.rounds[0], "new")
     with pytest.raises(StoreError, match="tag new of round .* differs|tag 'new' names round"):
-        refine.Tree.load(tmp_path / "later", grown_tree.store)
+        refine.Tree.load(tmp_path / "later", grown_tree._url)
 
 
 def test_a_round_that_is_being_run_is_not_loaded(grown_tree, tmp_path):
     store = grown_tree._context.store
     pk = grown_tree.rounds[0]._stored.pk
     with store.lease(pk, "round x"), pytest.raises(RoundBusyError):
-        refine.Tree.load(tmp_path / "out", grown_tree.store)
+        refine.Tree.load(tmp_path / "out", grown_tree._url)
 
 
 def test_an_empty_tree_can_be_exported_and_loaded(tree, tmp_path):
     tree.export(tmp_path / "out")
     with refine.Tree.load(tmp_path / "out", tmp_path / "l.db", name="something") as loaded:
-        assert (loaded.name, len(loaded)) == ("something", 0)
+        assert (loaded._name, len(loaded)) == ("something", 0)
 
 
 def test_every_table_travels():

@@ -27,7 +27,7 @@ def test_a_frame_becomes_a_root_that_can_be_continued(tree, frame, tmp_path):
         with pytest.raises(DesignError, match=r"run: .*round\.propose"):
             run()
     child = root.propose().accept(n=6, plan=refine.Plan(audit=0))
-    assert (child.node.method, child.node.objective) == ("sobol", "exchanged.trained")
+    assert (child._node.method, child._node.objective) == ("sobol", "exchanged.trained")
     child.run()
     assert set(child.trials["state"]) == {"complete"}
     text = root.report(tmp_path / "reports").read_text()
@@ -65,7 +65,7 @@ def test_a_space_may_be_given_with_levels_elsewhere(tree, frame):
     rate = refine.Float(1e-4, 0.1, log=True)
     space = refine.Space({"rate": rate, "units": (8, 64), "optimizer": ["Adam", "SGD"]})
     root = tree.add_runs(frame, space, value="acc", metric="val_acc", direction="maximize")
-    assert root.metric == "val_acc"
+    assert root._value == "val_acc"
     assert root.trials["cell"].isna().any()
     assert "epochs" in root.trials  # a column of numbers that is no parameter is a metric
     narrow = space.replace({"units": (8, 32)})
@@ -169,10 +169,10 @@ def test_a_packed_table_is_not_unpacked(tmp_path, kind):
 
 def test_metric_names_the_column_of_the_value(tree, frame):
     named = tree.add_runs(frame.rename(columns={"acc": "val_acc"}), metric="val_acc")
-    assert named.metric == "val_acc"
+    assert named._value == "val_acc"
     assert named.best["val_acc"] == frame["acc"].max()
     renamed = tree.add_runs(frame, value="acc", metric="max:val_acc")
-    assert renamed.metric == "max:val_acc"
+    assert renamed._value == "max:val_acc"
 
 
 LR = [1e-3, 1e-2, 1e-1] * 8
@@ -269,7 +269,7 @@ def test_whole_numbers_next_to_an_empty_row_stay_whole(tree):
     rows = [{"units": 8 * (1 + i % 4), "depth": 1 + i % 3, "score": i / 40} for i in range(24)]
     with pytest.warns(UserWarning, match="1 empty row"):
         round_ = tree.add_runs(pd.DataFrame([*rows, {}]), metric="score", direction="maximize")
-    assert [type(value) for value in round_.best_params.values()] == [int, int]
+    assert [type(value) for value in round_._best_params.values()] == [int, int]
 
 
 def test_a_reader_that_fails_without_a_word_is_named_by_its_error(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 
 import refine
 from refine.errors import AnalysisError, RefineWarning, ReviewError
-from refine.tree.exchange.talos import read_run
+from refine.tree.exchange.talos import read_run, to_talos
 from tests.recipes import recipe
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "imports"
@@ -110,14 +110,18 @@ def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
     assert root._declared.noise == "none"
     searched = {"lr": (5.0, 0.5, 6), "units": [4, 8, 16], "layers": (1, 4, 3), "activation": ["relu", "tanh"]}
     assert root.space == refine.Space.from_talos({name: searched[name] for name in sorted(searched)})
-    assert (root.metric, root.direction, set(root.trials["origin"])) == ("val_loss", "minimize", {"imported"})
-    assert root.node.note.startswith("before; Talos 2.0.10, small, identity ")
+    assert (root._value, root._direction, set(root.trials["origin"])) == (
+        "val_loss",
+        "minimize",
+        {"imported"},
+    )
+    assert root._node.note.startswith("before; Talos 2.0.10, small, identity ")
     record = json.loads(lines[3])
     trial = root.trials.iloc[3]
     assert (trial["value"], trial["seed"]) == (record["row"]["val_loss"], record["seed"])
     assert finished.runs[3].curve["val_loss"] == record["history"]["val_loss"]
     narrower = {"activation": ["relu"], "layers": (1, 2), "lr": (2.0, 5.0, 5), "units": [8, 16]}
-    interventions = json.loads(root.branch(narrower, n=3).to_talos(run).read_text())
+    interventions = json.loads(to_talos(root.branch(narrower, n=3), run).read_text())
     assert [{**step, "source": "intervention_file"} for step in interventions] == json.loads(
         audit.read_text()
     )["interventions"]
@@ -128,7 +132,7 @@ def test_a_run_of_talos_and_a_decision_for_it(tree, tmp_path):
     for call, message in (
         (lambda: tree.add_runs(run, value="val_los"), "did you mean 'val_loss'"),
         (lambda: tree.add_runs(tmp_path), "is not a run directory of Talos 2: FileNotFoundError"),
-        (lambda: root.to_talos(run), "neither other parameters nor constraints"),
+        (lambda: to_talos(root, run), "neither other parameters nor constraints"),
     ):
         with pytest.raises((AnalysisError, ReviewError), match=message):
             call()

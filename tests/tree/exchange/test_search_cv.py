@@ -35,7 +35,7 @@ def test_a_search_gets_the_proposal_of_its_round(tree):
     proposal = refine.propose(search)
     assert proposal.digest == added.propose().proposal.digest
     assert proposal.claim.epsilon_source == "folds"  # its scores by split tell the noise
-    assert (proposal.tested, added.direction, added.metric) == (20, "maximize", "score")
+    assert (proposal.tested, added._direction, added._value) == (20, "maximize", "score")
     assert (added.space["C"].low, added.space["C"].high, added.space["C"].log) == (1e-3, 1e3, True)
     results = search.cv_results_
     trials = added.trials
@@ -52,7 +52,7 @@ def test_a_list_of_dictionaries_has_conditions_and_estimators_their_text(tree, t
     proposal = refine.propose(search)
     assert added.space["clf"].labels == ("DecisionTreeClassifier(random_state=0)", "GaussianNB()")
     assert added.space["clf__max_depth"].when == "clf == 'DecisionTreeClassifier(random_state=0)'"
-    assert (added.space.size, added.space["clf__var_smoothing"].log, added.metric) == (12, True, "f1_macro")
+    assert (added.space.size, added.space["clf__var_smoothing"].log, added._value) == (12, True, "f1_macro")
     np.testing.assert_allclose(added.trials["accuracy"], search.cv_results_["mean_test_accuracy"])
     with pytest.raises(AnalysisError, match=r"accuracy, f1_macro, got 'f1'"):
         tree.add_runs(search, metric="f1")
@@ -88,7 +88,7 @@ def test_halving_is_judged_by_the_last_iteration_that_ten_reached(tree, candidat
     for split, column in (("mean_test_score", judged), ("split2_test_score", f"{judged}@3")):
         np.testing.assert_allclose(np.sort(trials[column][reached]), np.sort(results[split][last_iteration]))
     assert trials["score"].max() == search.best_score_  # of the last iteration too
-    assert added.metric == proposal.metric == judged
+    assert added._value == proposal.metric == judged
     assert (proposal.digest, proposal.tested) == (added.propose().proposal.digest, 20)
 
 

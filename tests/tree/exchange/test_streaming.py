@@ -56,7 +56,7 @@ def test_blocks_of_any_size_bring_the_same(tmp_path, monkeypatch, size):
         fill(first, range(20, 40))
         fill(second, range(60))
         second.export(tmp_path / "out", reports=False)
-        for store in (tmp_path / "l.db", first.store):
+        for store in (tmp_path / "l.db", first._url):
             with refine.Tree.load(tmp_path / "out", store) as loaded:
                 assert everything(loaded)["trial"] == everything(second)["trial"]
 
@@ -72,7 +72,7 @@ def test_a_folder_that_is_bad_at_its_end_changes_nothing(tmp_path):
         fill(other, range(3))
         before = everything(other)
         with pytest.raises(refine.errors.StoreError, match=r"line \d{4}:"):
-            refine.Tree.load(tmp_path / "out", other.store)
+            refine.Tree.load(tmp_path / "out", other._url)
         assert everything(other) == before
     with pytest.raises(refine.errors.StoreError, match="the key is not that"):
         refine.Tree.load(tmp_path / "out", tmp_path / "l.db")

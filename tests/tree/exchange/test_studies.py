@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import refine
 import refine.optuna
 from refine.errors import AnalysisError, NotFoundError, RefineWarning, StoreError
+from refine.tree.exchange.optuna import to_study
 from refine.ui.cli import app
 
 
@@ -53,14 +54,14 @@ def test_a_study_becomes_a_root(tree, study):
     assert space["rate"] == refine.Float(1e-4, 1e-1, levels=10, log=True)
     grids = [space[name].grid for name in ("drop", "layers", "kind")]
     assert grids == [(0.0, 0.25, 0.5), (0, 1, 2), ("a", "b", None)]
-    assert (space["units"].log, root.direction) == (True, "minimize")
+    assert (space["units"].log, root._direction) == (True, "minimize")
     frame = root.trials
     assert len(frame) == 40
     assert frame["state"].value_counts().to_dict() == {"complete": 38, "failed": 1, "pruned": 1}
     assert root.best["value"] == study.best_value
     assert 0 < root.analyze()["units"].read < 1
     assert tree.add_runs(study).id == root.id
-    curves = root.context.store.records([root._stored.pk], curves=True).curves
+    curves = root._context.store.records([root._stored.pk], curves=True).curves
     assert curves[0]["value"] == list(study.trials[0].intermediate_values.values())
     assert len(curves[5]["value"]) == 2
 
@@ -77,7 +78,7 @@ def equal(a, b):
 
 def test_an_imported_study_exports_equal_trials(tree, study):
     root = tree.add_runs(study)
-    out = root.to_optuna()
+    out = to_study(root)
     ended = [t for t in study.trials if t.state.is_finished() and t.number != 5]
     equal(ended, [t for t in out.trials if t.number != 5])
     assert out.trials[5].state.name == "PRUNED"
@@ -91,14 +92,14 @@ def test_an_imported_study_exports_equal_trials(tree, study):
             assert trials[name].tolist() == trials_back[name].tolist() or np.array_equal(
                 trials[name], trials_back[name], equal_nan=True
             )
-        equal(out.trials, same_round.to_optuna().trials)
+        equal(out.trials, to_study(same_round).trials)
 
 
 @pytest.mark.slow
 def test_a_round_exports_all_its_trials_to_optuna(tree):
     root = tree.add_round(SPACE, exchanged.curves, metric="acc", n=60, seed=2).run()
     root.add(repeat=2, seeds=2).run()
-    study = root.to_optuna()
+    study = to_study(root)
     assert study.metric_names == ["acc"]
     states = root.trials["state"].value_counts()
     states_out = [t.state.name for t in study.trials]
@@ -124,12 +125,12 @@ def test_a_round_exports_all_its_trials_to_optuna(tree):
 def test_a_study_is_read_and_written_by_the_url_of_its_storage(tree, study, tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     root = tree.add_runs(study)
-    root.to_optuna(url, "mine")
+    to_study(root, url, "mine")
     with pytest.raises(StoreError, match="study_name="):
-        root.to_optuna(url, "mine")
+        to_study(root, url, "mine")
     by_url = tree.add_runs(url)
     assert by_url.trials["value"].equals(root.trials["value"])
-    root.to_optuna(url, "second")
+    to_study(root, url, "second")
     with pytest.raises(NotFoundError, match="study_name="):
         tree.add_runs(url)
     with pytest.raises(NotFoundError, match="did you mean 'mine'"):
@@ -144,14 +145,14 @@ def test_several_objectives_are_goals_or_one_is_chosen(tree):
     study = optuna.create_study(directions=["minimize", "maximize"])
     study.optimize(lambda t: (t.suggest_float("x", 0, 1), t.params["x"] ** 2), n_trials=12)
     root = tree.add_runs(study)
-    goals = [(str(g.metric), g.direction) for g in root.goals]
+    goals = [(str(g.metric), g.direction) for g in root._goals]
     assert goals == [("value_0", "minimize"), ("value_1", "maximize")]
     assert sorted(root.front["x"]) == pytest.approx(sorted(t.params["x"] for t in study.best_trials))
-    back = root.to_optuna()
+    back = to_study(root)
     assert [d.name for d in back.directions] == ["MINIMIZE", "MAXIMIZE"]
     assert len(back.best_trials) == len(study.best_trials)
     alone = tree.add_runs(study, value=0)
-    assert (alone.metric, alone.direction, len(alone.goals)) == ("value_0", "minimize", 1)
+    assert (alone._value, alone._direction, len(alone._goals)) == ("value_0", "minimize", 1)
     with pytest.raises(AnalysisError, match="^value must"):
         tree.add_runs(study, value=2)
     four = optuna.create_study(directions=["minimize"] * 4)
@@ -270,12 +271,12 @@ def test_constraints_of_a_study_are_metric_constraints(tree, name):
     if name == "constraint_0":
         study = listed(study)
     root = tree.add_runs(study)
-    assert root.node.subject_to == (f"{name} <= 0",)
+    assert root._node.subject_to == (f"{name} <= 0",)
     assert root.trials["value"].max() > 1 >= root.best["value"]
     handed_over = tree.winner().params
     assert handed_over["x"] + handed_over["y"] <= 1
     review = refine.optuna.review(study)
-    assert review.round.node.subject_to == root.node.subject_to
+    assert review.round._node.subject_to == root._node.subject_to
 
 
 def test_an_import_names_left_out_trials_in_one_warning(tree, study):

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import objectives
 import refine
 from refine.store.rows import parts_of
+from refine.tree.exchange.optuna import to_study
 from refine.ui.cli import app
 
 pytestmark = pytest.mark.slow
@@ -44,7 +45,7 @@ def test_a_stored_import_path_is_followed_by_a_run_only(tree, tmp_path, monkeypa
             str(call(root))
         assert root.best is not None
         root.report(tmp_path / "reports")
-        root.to_optuna()
+        to_study(root)
         loaded.export(tmp_path / "again", reports=False)
         refine.Tree.load(tmp_path / "out", tmp_path / "l.db").close()
         assert "side_effect" not in sys.modules
@@ -69,7 +70,7 @@ def test_names_and_values_break_no_page_and_no_path(tmp_path):
         tree.export(tmp_path / "box" / "out")
         with refine.Tree.load(tmp_path / "box" / "out", tmp_path / "l.db") as loaded:
             assert loaded.rounds[0].trials.equals(root.trials)
-        study = root.to_optuna()
+        study = to_study(root)
         assert set(study.trials[0].params) == {*NAMES, "kind"}
     assert [p.name for p in (tmp_path / "box").iterdir()] == ["out"]
     files = [p for p in (tmp_path / "box").rglob("*") if p.is_file()]
@@ -94,14 +95,18 @@ def test_a_password_is_shown_and_stored_nowhere(tree, tmp_path, monkeypatch):
 
     secret = sa.make_url("postgresql+psycopg://ann:hunter2@db.example/refine?password=hunter2")
     monkeypatch.setattr(tree._context.store, "url", secret)
-    shown = [str(tree), repr(tree), tree.store, str(root), repr(root), str(root.propose())]
+    shown = [str(tree), repr(tree), tree._url, str(root), repr(root), str(root.propose())]
     root.report(tmp_path / "reports")
     tree.export(tmp_path / "out")
-    study = root.to_optuna()
+    study = to_study(root)
     shown += [str(t.user_attrs) for t in study.trials] + [study.study_name]
     for part in parts_of(tree._context.store, tree._context.tree):
         shown.append(repr((part.row, [list(rows) for rows in part.rows.values()])))
-    for open_store in (lambda url: refine.Tree("q", store=url), tree.add_runs, root.to_optuna):
+    for open_store in (
+        lambda url: refine.Tree("q", store=url),
+        tree.add_runs,
+        lambda url: to_study(root, url),
+    ):
         with pytest.raises(refine.errors.StoreError) as caught:
             open_store("postgresql://ann:hunter2@127.0.0.1:1/none")
         shown.append(str(caught.value))

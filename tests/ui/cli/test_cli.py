@@ -89,7 +89,7 @@ def test_show_prints_a_round_and_the_commands_that_follow(study):
     calls = (
         f"propose {place} --risk 0.05",
         f"analyze {place}",
-        f"winner {place}",
+        f"winner {study.store}",
         f"report {place} --out reports",
     )
     assert text.endswith("\n".join(["\nnext:", *(f"  refine {call}" for call in calls), ""]))
@@ -293,7 +293,7 @@ def test_nothing_heavy_is_loaded():
 def test_winner_prints_the_winner_of_python(study):
     with refine.Tree("[bold]fruit", store=study.store) as tree:
         won = tree.winner()
-        of_round = tree[study.root].recommend()
+        of_round = tree[study.root]._recommend()
     assert good("winner", study.store).strip().startswith(str(won).partition("\nNext ")[0])
     shown = data("winner", study.store)
     assert (shown["round"], shown["expected"]) == (won.round, won.expected)

@@ -36,7 +36,7 @@ def test_import_a_csv(csv, tmp_path):
     with refine.Tree("old", tmp_path / "r.db", create=False) as tree:
         (root,) = tree.rounds
         assert list(root.space) == ["lr", "units"]
-        assert root.node.note == "from a file"
+        assert root._node.note == "from a file"
         assert set(root.trials["origin"]) == {"imported"}
     good(f"import {csv} {tmp_path / 'r.db'}", *MINE, "--tree", "space_filling", "--space-filling")
     with refine.Tree("space_filling", tmp_path / "r.db", create=False) as tree:

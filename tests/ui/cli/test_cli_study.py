@@ -164,7 +164,7 @@ def test_a_whole_study_runs_in_the_shell(study_folder):
     assert (child["parent"], child["n"], child["author"]) == (root["id"], 30, "ada")
     with refine.Tree(store="s.db", create=False) as tree:
         same_root = tree[root["id"]]
-        (decision,) = same_root.decisions
+        (decision,) = same_root._decisions
         assert (decision.kind, decision.rejected, decision.note) == ("edited", ("lr",), "low")
         assert tree.rounds[1].space["dropout"].high == 0.2
         assert tree.rounds[1].space["lr"] == same_root.space["lr"]
@@ -237,7 +237,7 @@ def test_the_shell_keeps_one_proposal_for_every_risk(root):
     assert message.endswith(f"refine propose s.db {root} --risk 0.1")
     assert "risk 20 %" in good("accept s.db", root, "--risk", 0.2)
     with refine.Tree(store="s.db", create=False) as tree:
-        proposed = tree[root].decisions[0].proposal
+        proposed = tree[root]._decisions[0].proposal
         assert [d.risk for d in tree[root]._proposals if d.digest == proposed] == [0.2]
 
 

@@ -120,7 +120,7 @@ def test_after_accepting_the_page_runs_the_child_and_shows_its_proposal(browser,
         page.wait_for_selector(".refine-header [data-fact=Kept]", timeout=60_000)
         assert page.locator(".refine-panel").count() == 2
         assert round_shown(page) == child.id
-    assert (len(child.trials), child.node.pruner) == (40, pruner.to_json())
+    assert (len(child.trials), child._node.pruner) == (40, pruner.to_json())
 
 
 def test_a_round_grows_from_the_page(browser, tree, tmp_path, monkeypatch):
@@ -220,7 +220,7 @@ def test_a_question_about_several_goals_is_asked_again_with_its_tolerances(brows
         submit.click()
         until(page, "document.querySelector('.refine-answer')?.innerText.includes('units <= 2')")
         assert not tolerance.text_content().startswith("0.07 ")
-    asked = {question.question: question.answers[0].tolerance for question in tree.questions().asked}
+    asked = {question.question: question.answers[0].tolerance for question in tree.ask().asked}
     assert asked["units <= 3"] == {"val_acc": 0.07, "latency_ms": 0.9}
     assert asked["units <= 2"] is None
 
@@ -236,12 +236,12 @@ def test_a_point_of_the_front_is_chosen_on_the_page(browser, several, tree):
         page.wait_for_selector(".refine-said.good >> text=Accepted", timeout=120_000)
         assert page.locator(".refine-run").is_hidden()  # its function has no name to be found by
         command = page.locator(".refine-cannot code").inner_text()
-        assert command.split()[:3] == ["refine", "run", tree.store.removeprefix("sqlite:///")]
-    (chosen, accepted) = several.decisions
+        assert command.split()[:3] == ["refine", "run", tree._url.removeprefix("sqlite:///")]
+    (chosen, accepted) = several._decisions
     assert (chosen.kind, chosen.note) == ("chosen", REASON)
     assert chosen.chosen["units"] == several.front["units"].iloc[1]
     child = tree[accepted.child]
-    assert child.node.exploit == 0.5
+    assert child._node.exploit == 0.5
     assert child._belief == several._belief  # it goes on
 
 

@@ -86,7 +86,7 @@ def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
     opened.locator(".refine-accept").click()
     opened.wait_for_selector(".refine-said.good")
     _, child = tree.rounds
-    (decision,) = root.decisions
+    (decision,) = root._decisions
     assert (decision.kind, decision.note, decision.child) == ("edited", note, child.id)
     assert (child.space["dropout"].high, child.n) == (chosen[1], 40)
     # The page is where the work goes on.
@@ -160,7 +160,7 @@ def test_a_typed_bound_need_not_be_a_level(opened, root, tree):
 
 @pytest.mark.nightly
 def test_unfinished_edits_stay_with_their_round(browser, root, tree):
-    other = tree.add_round(SPACE, root.objective, n=60, seed=9).run()
+    other = tree.add_round(SPACE, root._objective, n=60, seed=9).run()
     with served(root) as running, visit(browser, running.url) as page:
         drag(page, "dropout", "upper", 120)
         edited = bounds(page, "dropout")
@@ -335,7 +335,7 @@ def test_nothing_that_people_wrote_is_markup(browser, tree):
         page.wait_for_timeout(300)
         injected = page.locator("main img, main script, main svg svg, nav img")
         assert injected.count() == 0
-        assert page.title() == f"{tree.name} · refine"
+        assert page.title() == f"{tree._name} · refine"
         shown = page.locator("body").inner_text()
         assert "\u202e" not in shown
         assert "{{7*7}}${7*7}]]>\\u202e" in shown  # what turns the direction of writing is seen

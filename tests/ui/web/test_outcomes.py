@@ -39,7 +39,7 @@ def test_rounds_are_named_by_tag_or_place(session):
 def test_a_child_is_compared_with_its_forecast_and_its_parent(session, family):
     _, root, child = family
     expected = session.handle({"type": "round", "round": child.id})["expected"]
-    low, high = root.decisions[-1].forecast.interval("best", 0.9)
+    low, high = root._decisions[-1].forecast.interval("best", 0.9)
     assert (expected["low"], expected["high"]) == (low, high)
     assert expected["before"] == root.best["value"]
     assert expected["text"].startswith("forecast ")
@@ -54,10 +54,10 @@ def test_a_forecast_is_that_of_evenly_drawn_trials(family, session, exploit):
     child = root.propose().accept(n=12, exploit=exploit)
     expected = session.handle({"type": "round", "round": child.id})["expected"]
     assert ("evenly" in expected["text"].split()) == (exploit > 0)
-    low, high = root.decisions[-1].forecast.interval("best", 0.9)
+    low, high = root._decisions[-1].forecast.interval("best", 0.9)
     assert expected["forecast"]["number"] == f"{low:.4f} to {high:.4f}"
     assert ("evenly" in expected["forecast"]["text"].split()) == (exploit > 0)
-    tree.delete_round(child)
+    tree.delete(child)
 
 
 def test_trials_are_sent_in_the_order_of_their_end(session, family):

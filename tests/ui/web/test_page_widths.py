@@ -45,14 +45,14 @@ def test_long_names_make_no_page_wider_than_the_screen(browser, tmp_path):
         root.run()
         last = tree.add_round({**space, "units": (1, 16)}, lambda p: p[long], n=30).run()
         tree.tag(last, "paper-final-version-of-the-study")
-        written = tree.export_page(tmp_path / "study.html")
+        written = tree.report(tmp_path / "study.html")
         with visit(browser, written.as_uri(), offline=True) as page:
             settled(page)
             assert widths_of(page) == {width: width for width in WIDTHS}
 
 
 def test_a_copy_is_as_wide_as_the_screen(browser, grown, tmp_path):
-    written = grown.export_page(tmp_path / "study.html")
+    written = grown.report(tmp_path / "study.html")
     with visit(browser, written.as_uri(), offline=True) as page:
         settled(page)
         assert widths_of(page) == {width: width for width in WIDTHS}

@@ -76,4 +76,4 @@ def test_the_accept_button_and_python_make_the_advised_round(opened, root, tree)
     opened.locator(".refine-accept").click()
     opened.wait_for_selector(".refine-said.good")
     child = tree.rounds[-1]
-    assert (child.n, child.node.exploit, child.node.audit) == (advised.n, advised.exploit, advised.audit)
+    assert (child.n, child._node.exploit, child._node.audit) == (advised.n, advised.exploit, advised.audit)

@@ -17,10 +17,10 @@ HOSTILE = "</script><img src=x onerror=alert(1)><!--"
 def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
     with refine.Tree(HOSTILE, store=tmp_path / "refine.db") as tree:
         with pytest.raises(NotFoundError, match="no round"):
-            tree.export_page(tmp_path / "study.html")
+            tree.report(tmp_path / "study.html")
         root = tree.add_round(SPACE, noisy, n=n, seed=5, note=HOSTILE).run()
         root.propose().accept(n=n).run()
-        written = tree.export_page(tmp_path / "study.html")
+        written = tree.report(tmp_path / "study.html")
         assert written.stat().st_size < 2_000_000
         with visit(browser, written.as_uri(), offline=True) as page:
             assert page.title() == f"{HOSTILE} · refine"
@@ -53,7 +53,10 @@ def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
             pressed_names = page.locator(
                 '[data-parameter="optimizer"] .refine-chip[aria-pressed="true"]'
             ).all_inner_texts()
-            assert (child.space["optimizer"].labels, child.node.note) == (tuple(pressed_names), 'it\'s "low"')
+            assert (child.space["optimizer"].labels, child._node.note) == (
+                tuple(pressed_names),
+                'it\'s "low"',
+            )
             page.locator(".refine-risk input[type=range]").press("ArrowRight")
             settled(page)
             page.locator('[data-fold="trials"] > summary').click()

@@ -4,6 +4,7 @@ import pytest
 from pages import FOLDS, visit
 
 import refine
+from refine.tree.questions import questions as questions_of
 
 pytestmark = pytest.mark.browser
 
@@ -25,8 +26,8 @@ def test_nothing_runs_on_a_copy_with_hostile_names_notes_and_questions(browser, 
         root.add(4, settle=answer).run()
         tree.ask("x <= 4")
         tree.ask("kind == 'b'", better=f"kind == {EVIL!r}", author=EVIL)
-        assert len(tree.questions(suggest=False).asked) == 3
-        written = tree.export_page(tmp_path / "study.html")
+        assert len(questions_of(tree, suggest=False).asked) == 3
+        written = tree.report(tmp_path / "study.html")
         with visit(browser, written.as_uri(), offline=True, folds=(*FOLDS, "trials", "ask")) as page:
             for round_ in (root, child):
                 page.locator(f'[data-round="{round_.id}"]').click()

@@ -124,8 +124,8 @@ def test_a_session_is_recorded(browser, round_):
         until(page, "document.querySelectorAll('[data-round]').length === 3", 60)
         until(page, "document.querySelector('.refine-list-line').textContent.startsWith('0 trials')")
         keep(2400)
-    assert [d.kind for d in round_.decisions] == ["edited", "edited"]
-    assert round_.decisions[-1].note == NOTE
+    assert [d.kind for d in round_._decisions] == ["edited", "edited"]
+    assert round_._decisions[-1].note == NOTE
     images = [Image.open(io.BytesIO(picture)).convert("RGB").resize((960, 641)) for picture, _ in frames]
     assert all(a.tobytes() != b.tobytes() for a, b in itertools.pairwise(images))
     if os.environ.get("REFINE_GOLDEN"):

@@ -148,7 +148,7 @@ def test_exclusions_of_a_trial_are_stored(tmp_path, monkeypatch):
 
     def meanwhile(*arguments):  # somebody removes another one between our look and our write
         if len(round_.trials) == 24:
-            tree.delete_trials(round_, [0])
+            tree.delete(round_, [0])
         checked(*arguments)
 
     monkeypatch.setattr(trials, "_check_number", meanwhile)

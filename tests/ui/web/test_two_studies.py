@@ -65,7 +65,7 @@ def compare(page, first, second):
 @pytest.mark.browser
 def test_two_studies_are_side_by_side_and_each_is_acted_on_in_its_store(browser, studies, tmp_path):
     first, second = studies
-    written = first.export_page(tmp_path / "study.html", beside=second)
+    written = first.report(tmp_path / "study.html", beside=second)
     with visit(browser, written.as_uri(), offline=True) as page:
         assert page.title() == f"{SHOWN} and {SHOWN} · refine"
         compare(page, first, second)
@@ -99,7 +99,7 @@ def test_two_studies_are_side_by_side_and_each_is_acted_on_in_its_store(browser,
         job = f" of ◇ {SHOWN} (question1.db): stopped"
         until(page, f"document.querySelector('.refine-runs').textContent.includes({job!r})")
         for round_ in second.rounds[::-1]:
-            second.delete_round(round_)
+            second.delete(round_)
         until(page, "document.querySelector('[data-fold=studies]').hidden")
 
 
@@ -131,9 +131,9 @@ def test_studies_that_cannot_be_compared_are_refused(studies, tmp_path):
             ),
         ):
             with pytest.raises(ReviewError, match=text):
-                first.export_page(tmp_path / "no.html", beside=other)
+                first.report(tmp_path / "no.html", beside=other)
         with pytest.raises(NotFoundError, match="'empty'"):
-            first.export_page(tmp_path / "no.html", beside=tree("empty"))
+            first.report(tmp_path / "no.html", beside=tree("empty"))
     assert not (tmp_path / "no.html").exists()
     refused = Session(first["last"]).handle({"type": "tree", "study": "other"})
     assert refused.keys() == {"error"}
