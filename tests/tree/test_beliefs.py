@@ -69,7 +69,7 @@ def test_a_belief_that_trials_contradict_is_dropped(tree, tmp_path):
     review = root.propose()
     assert review.proposal.claim.probability == plain.claim.probability
     assert "dropped" in root.report(tmp_path, proposal=review.proposal).read_text()
-    assert "review.accept(belief={})" in " ".join(str(review).split())
+    assert "review.accept(plan=refine.Plan(belief={}))" in " ".join(str(review).split())
 
     partly = {"lr": refine.Near(1e-1, within_factor=2), "optimizer": GOOD["optimizer"]}
     half, good = (refine.analyze(SPACE, root.trials, belief=belief).belief for belief in (partly, GOOD))

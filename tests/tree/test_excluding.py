@@ -82,7 +82,7 @@ def test_stars_notes_on_trials_and_roles_of_older_stores_change_nothing(stored, 
             same_round = tree[round_.id]
             assert same_round.analyze().digest == before[0]
             assert same_round.trials.equals(before[1])
-            assert str(same_round) == before[2].replace(stored.name, tree._name)
+            assert str(same_round) == before[2].replace(stored._name, tree._name)
             noted = tree.log().query("event == 'note on trials'")
             assert noted[["author", "note"]].values.tolist() == [["ann", "odd (1 trial)"]]
             assert not len(tree.repair(dry_run=True))
