@@ -2,6 +2,7 @@
 
 import functools
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import refine
 from refine.analysis.fidelity import bridged, with_cheap_states, with_forecasts
 from refine.analysis.selection import other_trials
 from refine.errors import DesignError
+from refine.proposal.posterior import surrogate_of
 from refine.tree.lineage import analyze
 from refine.trials.frame import CHEAP_VALUE
 from tests.reading import facts_of
@@ -182,6 +184,13 @@ def test_the_scale_of_a_cheap_level_matches_ranks():
     assert bridges.agreement == pytest.approx(1)
     forecasts = with_forecasts(marked, bridges)["forecast"]
     assert forecasts.to_numpy()[:60] == pytest.approx(full)
+
+
+def test_a_claim_from_cheap_trials_states_twice_the_odds_of_a_loss(root):
+    surrogate = surrogate_of(analyze(root))
+    keeping = np.arange(surrogate.draws) % 5 > 0
+    with_doubt, without = (1 - replace(surrogate, doubt=d).chance(keeping) for d in (surrogate.doubt, 1.0))
+    assert with_doubt / (1 - with_doubt) == pytest.approx(2 * without / (1 - without))
 
 
 def test_figures_show_cheap_trials_by_their_forecasts(root):

@@ -27,6 +27,7 @@ from refine.report.pages.reasons import (
 from refine.space.categorical import Categorical
 from refine.space.edits import bounds_text, strip
 from refine.space.encoding import Reference
+from refine.space.fidelity import fidelity_of
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 from refine.utils.action import Action, Symbol
@@ -461,6 +462,8 @@ def _judged_sentence(proposal: Proposal) -> str:
     """How often such claims were lost where the truth is known; empty without a chance."""
     stated = 1 - proposal.claim.probability
     if math.isnan(stated) or proposal.claim.certain or not cuts_off(proposal.old, proposal.space):
+        return ""
+    if fidelity_of(proposal.old) is not None:  # those claims rested on full trials alone
         return ""
     counted = judged_like(stated)
     if counted is None:
