@@ -260,10 +260,6 @@ MEANS = replace(_FUNCTIONS, kernels=12)
 _EXACT = 1e-9  # largest distance of equal positions
 _FAILING = 1000  # added to the seed, for the posterior of failures
 
-# Factor on the odds of a loss if cheap trials are evidence: of 140 claims about recorded trainings of eight
-# families, twice as many were lost as stated (docs/benchmarks/cheap.md).
-CHEAP_DOUBT = 2.0
-
 # Share of an axis: optima closer than this on every axis lie in one region.
 _REACH = 0.2
 
@@ -298,7 +294,6 @@ class Surrogate:
     # are identical; else ``None``
     known: Floats | None = None
     weights: Weights = field(default_factory=lambda: calibration().noisy)  # of the stated chance
-    doubt: float = 1.0  # factor on the odds of a loss; larger with cheap trials
 
     @property
     def fewest(self) -> int:
@@ -448,8 +443,7 @@ class Surrogate:
         by_model = [model == i for i in range(len(ends))]
         # A model without draws has the share of all draws.
         shares = [keeping[draws if draws.any() else slice(None)].mean(axis=0) for draws in by_model]
-        lost = 1 - self.weights.chance(np.stack(shares, axis=-1))
-        return np.asarray(1 - self.doubt * lost / (1 + (self.doubt - 1) * lost))
+        return self.weights.chance(np.stack(shares, axis=-1))
 
     def failing_share(self, new: Space) -> float:
         """Expected share of failures among even trials inside ``new``.
@@ -613,6 +607,9 @@ def _surrogate_at(analysis: Analysis, columns: dict[str, Any], exhaustive: bool)
         chance = _chances_to_fail(analysis, failing)
         posterior = stats.constrained(posterior, [failing], learned_rows(analysis))
     exact = analysis.noise.deterministic
+    weights = calibration().exact if exact else calibration().noisy
+    if not analysis.at_full.all():
+        weights = weights.with_cheap_trials()
     surrogate = Surrogate(
         analysis.space,
         posterior,
@@ -621,8 +618,7 @@ def _surrogate_at(analysis: Analysis, columns: dict[str, Any], exhaustive: bool)
         exhaustive,
         analysis.parameters,
         failing=chance,
-        weights=calibration().exact if exact else calibration().noisy,
-        doubt=1.0 if analysis.at_full.all() else CHEAP_DOUBT,
+        weights=weights,
     )
     if exhaustive and exact and analysis.new_data is None and not analysis.others:
         return replace(surrogate, known=_known(analysis, surrogate))

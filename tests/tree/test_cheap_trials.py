@@ -2,7 +2,6 @@
 
 import functools
 import re
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ import refine
 from refine.analysis.fidelity import bridged, with_cheap_states, with_forecasts
 from refine.analysis.selection import other_trials
 from refine.errors import DesignError
+from refine.proposal.chance import calibration
 from refine.proposal.posterior import surrogate_of
 from refine.tree.lineage import analyze
 from refine.trials.frame import CHEAP_VALUE
@@ -187,10 +187,11 @@ def test_the_scale_of_a_cheap_level_matches_ranks():
 
 
 def test_a_claim_from_cheap_trials_states_twice_the_odds_of_a_loss(root):
-    surrogate = surrogate_of(analyze(root))
-    keeping = np.arange(surrogate.draws) % 5 > 0
-    with_doubt, without = (1 - replace(surrogate, doubt=d).chance(keeping) for d in (surrogate.doubt, 1.0))
-    assert with_doubt / (1 - with_doubt) == pytest.approx(2 * without / (1 - without))
+    shares = [0.8, 0.9, 0.7]
+    cautious, of_full_trials = (
+        1 - w.chance(shares) for w in (surrogate_of(analyze(root)).weights, calibration().exact)
+    )
+    assert cautious / (1 - cautious) == pytest.approx(2 * of_full_trials / (1 - of_full_trials))
 
 
 def test_figures_show_cheap_trials_by_their_forecasts(root):
