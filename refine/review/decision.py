@@ -31,7 +31,7 @@ class Decision(Shown):
 
     Examples:
         >>> root.propose().decline("more trials first", author="mia")
-        >>> decision = root.decisions[-1]
+        >>> decision = root._decisions[-1]
         >>> decision.kind, decision.note, decision.author, decision.child
         ('declined', 'more trials first', 'mia', None)
     """

@@ -398,7 +398,7 @@ class Review(Shown, Generic[R]):
 
         Examples:
             >>> child = review.edit(dropout=(0, 0.2)).accept("low dropout only", n=10)
-            >>> child.n, child.parent.decisions[-1].kind
+            >>> child.n, tree.log()["event"].iloc[-1]
             (10, 'edited')
         """
         kind = "accepted"
@@ -504,7 +504,7 @@ class Review(Shown, Generic[R]):
 
         Examples:
             >>> review.decline("run more of this round first")
-            >>> root.decisions[-1].kind, root.children
+            >>> tree.log()["event"].iloc[-1], root.children
             ('declined', ())
         """
         decision = Decision(

@@ -66,7 +66,7 @@ class Command:
 
     Examples:
         >>> program = refine.Command("echo {lr}")
-        >>> tree.add_round({"lr": [0.1, 0.2]}, program, n=2).run().best_params
+        >>> tree.add_round({"lr": [0.1, 0.2]}, program, n=2).run().best[["lr"]].to_dict()
         {'lr': 0.2}
     """
 

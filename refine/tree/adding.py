@@ -100,8 +100,8 @@ def add_round(
         >>> space = {"units": [8, 16, 32], "lr": refine.Float(1e-4, 0.1, log=True), "epochs": 20}
         >>> goal = refine.Goal("loss", "minimize", subject_to=["size >= 10"])
         >>> other = tree.add_round(space, train, metric=goal, n=30)
-        >>> other.run().best_params
-        {'epochs': 20, 'lr': 0.0001, 'units': 16}
+        >>> other.run().best[["lr", "units"]].to_dict()
+        {'lr': 0.0001, 'units': 16}
     """
     searched = space_of(space)
     _warn_of_unused(searched)

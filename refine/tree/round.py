@@ -23,8 +23,8 @@ class Round(DecidedRound):
     ``root`` is the one that :class:`Tree`'s makes.
 
     Examples:
-        >>> len(root.trials), root.goal.direction, root.space["lr"].high
-        (30, 'maximize', 5.0)
+        >>> len(root.trials), root.n, root.space["lr"].high
+        (30, 30, 5.0)
     """
 
     add = add

@@ -11,10 +11,9 @@ import refine
 
 METHODS = {
     "Tree": (
-        "budget add_round add_runs add_runs round tag diff best winner confirm judge ask log calibration "
-        "report export export_page"
+        "budget add_round add_runs add_runs tag diff winner confirm judge ask log calibration report export"
     ),
-    "Round": ("run add trials best recommend analyze checks propose optimism epsilon exclude branch report"),
+    "Round": ("run add trials best analyze checks propose optimism exclude branch report"),
     "Review": "edit reject options at worth preview accept decline",
 }
 NAMES = [*refine.__all__, *(f"{kind}.{method}" for kind in METHODS for method in METHODS[kind].split())]

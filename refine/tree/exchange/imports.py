@@ -127,8 +127,8 @@ def add_runs(
     Examples:
         >>> table = root.trials[["lr", "dropout", "value"]].rename(columns={"value": "val_acc"})
         >>> old = tree.add_runs(table, root.space, value="val_acc")
-        >>> old.metric, old.n
-        ('val_acc', 30)
+        >>> old.n
+        30
     """
     kind = kind_of(runs)
     goal = None
