@@ -8,7 +8,8 @@ from surfaces import SURFACES
 import refine
 from refine.proposal.suggested import region_text
 
-NAMES = ("smooth bowl off centre", "noisy bowl", "ridge", "two peaks", "inert parameters", "equal choices")
+RIDGE = pytest.param("ridge", marks=pytest.mark.slow)  # at the limit of processor time
+NAMES = ("smooth bowl off centre", "noisy bowl", RIDGE, "two peaks", "inert parameters", "equal choices")
 TRIALS = 24
 
 
