@@ -26,7 +26,7 @@ class MetricPattern:
 
     def __init__(self, text: str) -> None:
         rule = "a metric pattern must be a regular expression with a group for the number"
-        example = "for example 'val_acc=([0-9.]+)'"
+        example = r"for example 'val_acc=(\S+)'"
         if not isinstance(text, str):
             raise ObjectiveError(f"{rule}, got {text!r}; {example}")
         try:
@@ -62,8 +62,18 @@ class MetricPattern:
             for number, name in self.names.items():
                 captured = match[number]
                 if captured is not None:
+                    self._check_whole(captured, end[match.end(number) :], line)
                     metrics[name] = self._number(captured, line)
         return metrics
+
+    def _check_whole(self, captured: str, following: str, line: str) -> None:
+        """Raises ObjectiveError if a captured number goes on with an exponent: 9.5 of 9.5e-05."""
+        exponent = re.match(r"[eE][+-]?\d+", following)
+        if exponent and captured[-1:].isdigit():
+            raise ObjectiveError(
+                f"metric pattern {self.text!r} captures {captured!r} of {captured + exponent[0]!r} in the "
+                f"line {line.strip()!r:.200}; capture the whole number, for example with (\\S+)"
+            )
 
     def _number(self, captured: str, line: str) -> float:
         try:

@@ -28,8 +28,8 @@ def typed_value(text: str) -> Any:
     """The value of typed text.
 
     Python's notation of numbers, strings, ``True``, ``None``, tuples and lists is valid. Brackets around a
-    tuple, and quotes around names, are optional: ``0, 0.2`` are bounds, ``Adam`` is a string or a label,
-    ``Adam, SGD`` and ``[Adam, SGD]`` are choices.
+    tuple, and quotes around names, are optional: ``0, 0.2`` and ``0..0.2`` are bounds, ``Adam`` is a string
+    or a label, ``Adam, SGD`` and ``[Adam, SGD]`` are choices.
 
     Raises:
         ReviewError: A bracket or a quote has no partner.
@@ -39,6 +39,10 @@ def typed_value(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         pass
+    low, dots, high = text.partition("..")
+    if dots:
+        with contextlib.suppress(ValueError):
+            return tuple(int(end) if end.strip().isdigit() else float(end) for end in (low, high))
     parts = _parts(text)
     if len(parts) == 1 and text[:1] + text[-1:] in ("[]", "()"):
         inside = [typed_value(part) for part in _parts(text[1:-1]) if part.strip()]

@@ -49,7 +49,13 @@ OTHERS = [pytest.param(name, {}, marks=pytest.mark.slow) for name in ("TPE", "QM
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("Random", {}), ("TPE", TPE), ("CmaEs", {"n_startup_trials": 2}), *OTHERS]
+    ("name", "options"),
+    [
+        ("Random", {}),
+        pytest.param("TPE", TPE, marks=pytest.mark.slow),
+        ("CmaEs", {"n_startup_trials": 2}),
+        *OTHERS,
+    ],
 )
 def test_a_sampler_stays_inside_and_distributions_stay(tree, drawn, review, name, options):
     sampler = getattr(S, f"{name}Sampler")(seed=1, **options)

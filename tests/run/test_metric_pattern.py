@@ -69,6 +69,12 @@ def test_an_epoch_must_be_a_number_and_the_error_shows_the_line(epoch, tree):
     assert f"'epoch {epoch} acc" in root.failures["error"].iloc[0]
 
 
+def test_a_captured_number_must_be_whole():
+    with pytest.raises(ObjectiveError, match=r"captures '9\.5' of '9\.5e-05'"):
+        MetricPattern("loss=([0-9.]+)").last_metrics("loss=9.5e-05")
+    assert MetricPattern(r"loss=(\S+)").last_metrics("loss=9.5e-05") == {"loss": 9.5e-05}
+
+
 def test_captured_text_must_be_a_number():
     with pytest.raises(ObjectiveError, match=r"got '1\.2\.3'"):
         MetricPattern("acc=([0-9.]+)").last_metrics("acc=1.2.3")

@@ -488,7 +488,7 @@ class Program(Given):
         "holds the metrics."
     )
     metric_pattern: list[str] | None = option(
-        "Read metrics of the program from its output: 'val_acc=([0-9.]+)'. The last match counts.",
+        r"Read metrics of the program from its output: 'val_acc=(\S+)'. The last match counts.",
         metavar="REGEX",
     )
 
