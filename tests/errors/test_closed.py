@@ -16,15 +16,14 @@ FOLDER = "reports"
 SWEEP = Path(__file__).parents[1] / "fixtures" / "imports" / "talos.zip"
 
 CALLS = {
-    "Tree.round": lambda t, p: t.round("root"),
-    "Tree.delete_trials": lambda t, p: t.delete(p.gone, [0]),
-    "Tree.delete_round": lambda t, p: t.delete(p.gone),
+    "Tree.delete": lambda t, p: t.delete(p.gone),
+    "Tree with trials to delete": lambda t, p: t.delete(p.gone, [0]),
     "Tree.add_runs": lambda t, p: t.add_runs(p.frame, value="acc"),
     "Tree.add_round": lambda t, p: t.add_round(p.space, p.objective, n=5),
     "Tree.confirm": lambda t, p: t.confirm(),
     "Tree.diff": lambda t, p: t.diff(p.gone, p.gone),
     "Tree.export": lambda t, p: t.export(FOLDER),
-    "Tree.export_page": lambda t, p: t.report("study.html"),
+    "Tree with a page to report": lambda t, p: t.report("study.html"),
     "Tree.plot": lambda t, p: t.plot.tree(),
     "Tree.report": lambda t, p: t.report(FOLDER),
     "Tree.tag": lambda t, p: t.tag(p.gone, "paper"),
@@ -33,15 +32,15 @@ CALLS = {
     "Tree in autopilot": lambda t, p: refine.autopilot(t),
     "Round.best_model": lambda r, p: r.best_model(objective=_WithModel()),
     "Round.exclude": lambda r, p: r.exclude([0], "why"),
-    "Round.include": lambda r, p: r.exclude([0], undo=True),
+    "Round with trials to include": lambda r, p: r.exclude([0], undo=True),
     "Round.note": lambda r, p: setattr(r, "note", "late"),
     "Round.branch": lambda r, p: r.branch(p.space, n=3),
     "Round.plot": lambda r, p: r.plot.density("lr"),
     "Round.add": lambda r, p: r.add(1),
     "Round.report": lambda r, p: r.report(FOLDER),
-    "Round.review": lambda r, p: r._review(p.proposal),
+    "Round with a proposal to review": lambda r, p: r._review(p.proposal),
     "Round.run": lambda r, p: r.run(),
-    "Round.epsilon": lambda r, p: setattr(r, "epsilon", 0.1),
+    "Round with a tolerance": lambda r, p: setattr(r, "_epsilon", 0.1),
     "Round with more": lambda r, p: r.run(n=40),
     "Review.accept": lambda v, p: v.accept(n=5),
     "Review.decline": lambda v, p: v.decline(),
@@ -52,8 +51,8 @@ CALLS = {
 """Members called with arguments, or absent as attributes; other public members are read or called bare."""
 
 KNOWN = {
-    "Tree": "name machine why details store close load",
-    "Round": "to_talos id why details goal goals choose objective parent space",  # of a root, and of one goal
+    "Tree": "name machine why close load",
+    "Round": "id why goal goals choose objective parent space",  # of a root, and of one goal
 }
 """What is known without the store."""
 
@@ -106,7 +105,7 @@ def test_calls_on_a_closed_tree_say_that_it_is_closed(closed, monkeypatch, tmp_p
     call = CALLS.get(name, lambda value, _: getattr(value, attribute)())
     with pytest.raises(StoreError) as caught:
         call(objects[kind], arguments)
-    message = str(caught.value).replace(objects["Tree"].store, "STORE")
+    message = str(caught.value).replace(objects["Tree"]._url, "STORE")
     assert message == recorded(__name__, "a closed store", message)
     assert not list(tmp_path.iterdir())
 
