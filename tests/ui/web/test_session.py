@@ -64,7 +64,7 @@ def ask(session, kind, round_=None, **options):
 @pytest.mark.slow
 def test_the_best_value_is_that_of_the_best_clause_and_the_chance_that_of_the_tile(session_shown):
     review = shown(session_shown)["review"]
-    metric = session_shown.shown.metric
+    metric = session_shown.shown._goal.metric
     assert review["best"] == f"Best {metric} {review['best_value']}"
     assert review["best_value"].startswith(f"{session_shown.shown.best['value']:.4f} (")
     preview = ask(session_shown, "preview")
@@ -218,7 +218,7 @@ def test_the_code_makes_the_same_child(session, root, tree):
     assert child.space["optimizer"].labels == ("Adam", "SGD")
     assert (child._node.exploit, child._node.audit, child.n) == (0.5, 0.1, 40)
     off = ask(session, "preview", n=40, exploit=0.0, audit=0.0)
-    assert off["code"].endswith("review.accept(n=40, exploit=0.0, audit=0.0)")
+    assert off["code"].endswith("review.accept(n=40, exploit=0.0, plan=refine.Plan(audit=0.0))")
 
 
 @pytest.mark.slow
