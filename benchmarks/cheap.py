@@ -4,6 +4,7 @@
     python benchmarks/recorded_levels.py
     python benchmarks/cheap.py --seeds 5
     python benchmarks/cheap.py --seeds 2 --part development
+    python benchmarks/cheap.py --seeds 3 --rounds 1 --methods "refine, cheap first"
 
 Truths are models of recorded trainings at three levels: epochs of small networks, shares of the data. A training at
 the first level costs its share of a full one. `cheap` is refine with a fidelity, `full` refine without one: both type
@@ -30,6 +31,7 @@ import refine
 from refine.errors import RefineError
 
 BUDGET = 60
+MOST_ROUNDS = 100  # --rounds
 NOISE = 0.05
 PARTS = {
     "development": ("moons", "cancer", "kernel"),
@@ -112,7 +114,7 @@ def opened(name: str, kind: str) -> Levels:
 
 
 def typed(on: Levels, seed: int, cheap: bool) -> dict[str, Any]:
-    """Regret and claims of a person who types the printed calls."""
+    """Regret and claims of a person who types the printed calls, for at most ``MOST_ROUNDS`` rounds."""
     fidelity, levels = on.of.fidelity, on.of.levels
     space: Any = on.of.space
     if cheap:
@@ -150,6 +152,8 @@ def typed(on: Levels, seed: int, cheap: bool) -> dict[str, Any]:
                     "agreement": agreement,
                 }
             )
+            if len(reviews) == MOST_ROUNDS:
+                break
             round_ = answered(printed_call(review), review, tree)
         regret = on.regret_of({key: tree.winner().params[key] for key in on.of.space})
         states = [
@@ -281,6 +285,8 @@ if __name__ == "__main__":
     options.add_argument(
         "--share", nargs=2, type=int, default=(0, 1), metavar=("I", "N"), help="every n-th study"
     )
+    options.add_argument("--rounds", type=int, default=MOST_ROUNDS, help="most rounds of refine in a study")
     a = options.parse_args()
+    MOST_ROUNDS = a.rounds
     finished = studies(a.part, range(a.first, a.first + a.seeds), a.methods, tuple(a.share))
     print(f"\n{report(finished)}")
