@@ -40,7 +40,7 @@ def test_a_share_of_counter_samples_is_the_default_and_zero_turns_it_off(review)
     assert [b.origin for b in root._context.store.beside(with_counter._stored.pk)] == ["audit", "probe"]
     assert root._context.store.beside(without._stored.pk) == []
     nothing_cut = review.reject(*root.space.varied).accept(n=40)
-    assert nothing_cut.node.audit == 0  # there is no outside
+    assert nothing_cut._node.audit == 0  # there is no outside
 
 
 @pytest.mark.slow

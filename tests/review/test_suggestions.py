@@ -57,7 +57,7 @@ def test_every_suggestion_is_scored_whether_or_not_it_is_accepted(tree, root, re
     assert list(scores) == ["eve", "agent:ann", "agent:bob"]
     of_ann = scores["agent:ann"]
     of_bob = scores["agent:bob"]
-    assert (of_ann.suggested, of_ann._decisions, of_ann.right) == (1, 0, 1)
+    assert (of_ann.suggested, of_ann.decisions, of_ann.right) == (1, 0, 1)
     assert (of_bob.kept, of_bob.machine_right, scores["eve"].suggested) == (0, 1, 0)
     text = str(calibration.why())
     assert "agent:ann: Keeps" in text
@@ -125,5 +125,5 @@ def test_a_suggestion_that_its_author_decided_counts_once(tree, root, review):
     bold(review).suggest("rates below 1.25 never won", author="ann")
     bold(review).accept(n=30, author="ann").run()
     (score,) = tree.calibration().authors
-    assert (score._decisions, score.edited, score.suggested) == (1, 1, 0)
+    assert (score.decisions, score.edited, score.suggested) == (1, 1, 0)
     assert not math.isnan(score.volume_kept)
