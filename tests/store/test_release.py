@@ -111,7 +111,7 @@ def test_a_store_of_a_release_opens_prints_and_continues(released, tmp_path):
     with refine.Tree.load(tmp_path / "unpacked", tmp_path / "loaded.db") as loaded:
         assert identities(loaded) == identities(released)
         assert all(a.trials.equals(b.trials) for a, b in zip(loaded.rounds, released.rounds, strict=True))
-    child = released["1"].review(proposal).accept("as proposed", n=3, author="ann")
+    child = released["1"]._review(proposal).accept("as proposed", n=3, author="ann")
     assert len(child.run(objective=score).trials) == 3
 
 
