@@ -36,7 +36,7 @@ WITHOUT_TENSORFLOW := optuna,web,notebook,mcp,dask,postgresql
 UV := $(RUN) -m uv
 # uv's Python for an environment: the newest that is here and starts.
 NEWEST ?= $(firstword $(foreach v,3.14 3.13 3.12 3.11,$(if $(shell python$(v) -c 'print(1)' 2>/dev/null),python$(v))) $(RUN))
-TESTS := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+TESTS := -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 5 --durations-min 2
 FAST := not (slow or keras or browser or cluster or nightly)
 # CI runs the fast tests of what calls other packages most with the oldest of them, and all others on the newest Python; proposals
 # are compared on both. `make lowest` and `make newest` run all.

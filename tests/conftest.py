@@ -1,6 +1,5 @@
 import functools
 import gc
-import os
 import shutil
 import subprocess
 import sys
@@ -47,15 +46,10 @@ def browser():
         chrome.close()
 
 
-MARKERS = ("slow", "keras", "browser", "cluster", "nightly")
-"""Of tests that `make check` leaves out."""
-
 NEEDS = {"keras": "keras", "docs": "slow"}
 """Folder of tests -> the marker of all that lie in it."""
 
 HERE = Path(__file__).parent
-MOST = 2.0
-"""CPU seconds of an unmarked test in CI: four times the marker's limit, as machines differ and are shared."""
 
 
 FIRST = (
@@ -102,16 +96,6 @@ def pytest_collection_modifyitems(items):
             item.add_marker(NEEDS[folder])
         if "postgresql" in item.fixturenames or "[postgresql" in item.name:
             item.add_marker("cluster")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item):
-    before = os.times()[:4]
-    result = yield
-    took = sum(os.times()[:4]) - sum(before)
-    if took > MOST and os.environ.get("CI") and not any(map(item.get_closest_marker, MARKERS)):
-        pytest.fail(f"{took:.1f} s of CPU: mark it slow, or make it shorter than {MOST:g} s")
-    return result
 
 
 @pytest.fixture(scope="session", autouse=True)
