@@ -74,6 +74,7 @@ class Preview(Shown):
     # unknown
     expected: Expected | None = None
     edited: tuple[str, ...] = ()  # parameters that the person edited
+    as_proposed: tuple[str, ...] = ()  # further parameters that change, as the proposal says
 
     @property
     def throws(self) -> bool:

@@ -493,7 +493,10 @@ class Review(Shown, Generic[R]):
             retrained=lambda: self._retrained,
             allow_degenerate=allow_degenerate,
         )
-        return replace(preview, edited=tuple(edited_review.edited))
+        edited = tuple(edited_review.edited)
+        old = self.original.old
+        as_proposed = tuple(n for n in space if n in old and space[n] != old[n] and n not in edited)
+        return replace(preview, edited=edited, as_proposed=as_proposed)
 
     def checks(self) -> Checks:
         """Questions to answer before a decision: see :meth:`Round.checks`."""

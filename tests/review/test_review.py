@@ -236,7 +236,12 @@ def test_a_preview_of_an_unchanged_space_has_no_risk(root):
 def test_a_preview_of_an_edit_shows_the_range_and_calls_that_can_be_typed(root):
     edited = root.propose().edit(dropout=(0, 0.2))
     page = edited.preview(n=9)._page()
-    assert dict(page.blocks[0].rows)["Edited"] == "dropout 0 to 0.2"
+    facts = dict(page.blocks[0].rows)
+    assert facts["Edited"] == "dropout 0 to 0.2"
+    proposed = [change.name for change in edited.proposal.changes if change.kind != "keep"]
+    assert [text.split()[0] for text in facts["Proposed"].split("; ")] == [
+        name for name in proposed if name != "dropout"
+    ]
     assert [str(call) for call in page.calls] == ["review.edit(dropout=(0, 0.2))", "review.accept(n=9)"]
     assert "Edited" not in dict(root.propose().preview(n=9)._page().blocks[0].rows)
 

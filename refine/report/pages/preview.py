@@ -43,8 +43,9 @@ def preview_page(preview: Preview) -> Page:
         ("Time", time),
     ]
     facts += [("New", Cell(sentence(value), "warn")) for value in preview.new_values]
-    if edits := join([f"{name} {short_bounds(preview.space[name])}" for name in preview.edited]):
-        facts.insert(0, ("Edited", edits))
+    if preview.edited:
+        others = [("Proposed", bounds)] if (bounds := _bounds(preview, preview.as_proposed)) else []
+        facts = [("Edited", _bounds(preview, preview.edited)), *others, *facts]
     kept_share = percent(preview.volume_kept)
     proposed = ""
     if _proposes(preview):
@@ -62,6 +63,10 @@ def preview_page(preview: Preview) -> Page:
     if preview.n:
         calls.append(Action("review.accept", n=preview.n))
     return Page("If you accept", [Facts(facts)], calls, [Fold("Space kept", [Items(lines)])])
+
+
+def _bounds(preview: Preview, names: Sequence[str]) -> str:
+    return "; ".join([f"{name} {short_bounds(preview.space[name])}" for name in names])
 
 
 def _as_typed(parameter: Parameter) -> tuple[Symbol, ...] | list[object]:
