@@ -364,6 +364,7 @@ def review(
 
         def session_of(shown: Round, background: Background, other: Session | None = None) -> Session:
             session = Session(shown, risk, background=stack.enter_context(closing(background)), other=other)
+            stack.callback(session.stop)
             # Analyze while the browser starts.
             threading.Thread(
                 target=session.handle, args=({"type": "round", "round": shown.id},), daemon=True

@@ -179,7 +179,18 @@ def _is_new(target: InTree) -> bool:
 
 
 def _say_edited(tree: refine.Tree) -> None:
-    """Warns if the parameters of the project file are those of no root, with the call for a new root."""
+    """Warns of a budget or parameters in the project file that the study does not have, with calls."""
+    from refine.trials.budget import checked_budget
+
+    file = project().path or "--set"
+    budget = checked_budget(project().content.get("budget"))
+    present = tree.budget.budget
+    if budget is not None and tree.rounds and budget != present:
+        say(
+            f"warning: {file} has budget {budget}, and the study has {present or 'none'}; to change it type "
+            f"{completed(f'refine budget STORE {quoted(str(budget))}')}",
+            err=True,
+        )
     if not project().has_space:
         return
     space = project().space()
@@ -187,7 +198,6 @@ def _say_edited(tree: refine.Tree) -> None:
     if not spaces or space in spaces:
         return
     names = [name for name in {**spaces[-1], **space} if space.get(name) != spaces[-1].get(name)]
-    file = project().path
     changed = join(names) or "constraints"
     say(
         f"warning: {file} has a new space (changed: {changed}), and rounds keep theirs; for a new round "

@@ -124,6 +124,7 @@ class Session:
         self.other = other
         self.background = background
         self.child: Round | None = None
+        self._stopped = False
         self._lock = threading.RLock()
         self._sheets = Sheets()
         self._started = started
@@ -161,8 +162,14 @@ class Session:
         except RefineError as error:
             return {"error": str(error)}
         except Exception as error:  # noqa: BLE001  # a page that gets no answer waits for ever
+            if self._stopped:  # the store closed under an analysis whose answer nobody awaits
+                return {"error": "the review page has stopped"}
             _log.exception("the review page could not be answered")
             return {"error": f"Unexpected error, please report it: {type(error).__name__}: {error}"}
+
+    def stop(self) -> None:
+        """Expects the store to close: messages that fail from now on are not logged."""
+        self._stopped = True
 
     # Contents of the page.
 

@@ -1,5 +1,7 @@
 """``--budget`` and ``refine budget``: a study's budget in a shell."""
 
+from pathlib import Path
+
 import pytest
 from shell import data, good, refused, run
 
@@ -60,6 +62,17 @@ def test_the_reserve_counts_earlier_repeats(store):
     assert spent["reserve"] == 9 - repeats
     reserve_text = f"{9 - repeats} kept to confirm the winner"
     assert reserve_text in good("budget", store)
+
+
+def test_a_budget_changed_in_the_project_file_is_answered_by_the_call_that_sets_it(store, monkeypatch):
+    folder = Path(store).parent
+    monkeypatch.chdir(folder)
+    good("budget", store, "60")
+    for written, warns in (("60", False), ("80", True), ("'8 h'", True)):
+        (folder / "refine.toml").write_text(f"budget = {written}\n")
+        warning = run("run", store, "--quiet", "--n", 10).stderr
+        assert ("warning" in warning) == warns
+        assert not warns or f"refine budget {store} {written}" in warning
 
 
 @pytest.mark.slow

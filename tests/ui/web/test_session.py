@@ -466,3 +466,17 @@ def test_the_tile_of_top_trials_says_whether_those_cut_off_are_better(session, r
     assert kept_tile["number"] == f"{10 - len(preview.lost)} of 10"
     tie = preview.expected is not None and preview.expected.loss <= 0
     assert ("better" in kept_tile["text"]) == tie
+
+
+def test_a_store_that_closes_under_an_analysis_is_logged_only_while_the_page_is_served(
+    session, monkeypatch, caplog
+):
+    def closed(message):
+        raise RuntimeError("the store is closed")
+
+    monkeypatch.setattr(session, "_round", closed)
+    assert "the store is closed" in shown(session)["error"]
+    assert len(caplog.records) == 1
+    session.stop()
+    assert "error" in shown(session)
+    assert len(caplog.records) == 1
