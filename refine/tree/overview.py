@@ -129,8 +129,13 @@ def overview_of(rounds: Sequence[Round], best: Mapping[str, pd.Series | None] | 
 
 
 def comparable(rounds: Sequence[R]) -> list[R]:
-    """Rounds with the metric and direction of the oldest round, oldest first."""
-    return [r for r in rounds if r._judged_by == rounds[0]._judged_by]
+    """Rounds with the metric and direction of the oldest round that has a complete trial, oldest first.
+
+    A first round whose trials all failed may have named a metric that the objective never returned.
+    """
+    having_results = [r for r in rounds if r._context.counts.get(r._stored.pk, {}).get("complete")]
+    measure = [r._judged_by for r in (*having_results, *rounds)[:1]]
+    return [r for r in rounds if r._judged_by in measure]
 
 
 def best_of(
@@ -139,8 +144,8 @@ def best_of(
     """The round with the best trial, and the row of the trial; ``None`` without trials.
 
     Args:
-        rounds: Oldest first. Those that differ in metric or direction from the oldest can't be compared and
-            are left out.
+        rounds: Oldest first. Those that differ in metric or direction from the oldest with results can't be
+            compared and are left out.
         best_trials: Best trials by id, where they were read already.
     """
     rows = [

@@ -149,7 +149,8 @@ def run(
     with ExitStack() as stack:
         with out.alone():
             new.choose_project()
-            if new.space is not None or (round_name is None and project().has_space and _is_new(target)):
+            begins = round_name is None and project().has_space and _begins(target, execution.source.program)
+            if new.space is not None or begins:
                 round_ = chosen(stack.enter_context(_new_root(target, n, new, execution)))
                 called = execution.keywords(**during.of_machine())
             else:
@@ -161,21 +162,31 @@ def run(
                 tree = stack.enter_context(target.tree())
                 if round_name is None:
                     _say_edited(tree)
-                round_ = chosen(_resumed(tree, round_name, during.rerun))
+                round_ = chosen(_resumed(tree, round_name, during.rerun, execution.source.program))
                 called = {"n": n, **execution.on(round_, **during.of_machine())}
             round_.run(rerun=during.rerun, **called)
         out.put(chosen(round_))
 
 
-def _is_new(target: InTree) -> bool:
-    """True if the store is missing, or its tree has no round."""
+def _begins(target: InTree, program: str | None) -> bool:
+    """True if the store is missing, or all trials of its tree are failures of another program."""
     from refine.store.store import Store
 
     with suppress(NotFoundError), closing(Store(target.store, create=False)) as database:
         if database.trees():
             with target.tree() as tree:
-                return not tree.rounds
+                return all(_failed_under_another_program(round_, program) for round_ in tree.rounds)
     return True
+
+
+def _failed_under_another_program(round_: Round, program: str | None) -> bool:
+    """True if another program than the typed one ran, and no trial has a result: nothing to continue."""
+    from refine.trials.round_record import COMMAND
+
+    recorded = round_._node.objective
+    if program is None or not recorded.startswith(COMMAND) or recorded == program:
+        return False
+    return set(round_.trials["state"]) == {"failed"}
 
 
 def _say_edited(tree: refine.Tree) -> None:
@@ -256,7 +267,7 @@ def add(
         out.put(round_, Action("round.run"))
 
 
-def _resumed(tree: refine.Tree, name: str | None, rerun: list[str] | None) -> Round:
+def _resumed(tree: refine.Tree, name: str | None, rerun: list[str] | None, program: str | None) -> Round:
     """The named round, or the newest one with trials left to run."""
     from refine.design.space_filling import IMPORTED
     from refine.run.options import check_rerun
@@ -265,6 +276,8 @@ def _resumed(tree: refine.Tree, name: str | None, rerun: list[str] | None) -> Ro
         return tree[name]
     states = check_rerun(rerun)
     for round_ in reversed(tree.rounds):
+        if _failed_under_another_program(round_, program):
+            continue
         trials = round_.trials
         if round_._node.method != IMPORTED and (len(trials) < round_.n or trials["state"].isin(states).any()):
             return round_

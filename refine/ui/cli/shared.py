@@ -42,6 +42,7 @@ from refine.ui.cli.spelling import (
     STORE,
     TREE,
     TYPED_OBJECTIVE,
+    completed,
     forget,
     in_shell,
     quoted,
@@ -760,6 +761,29 @@ def direction_of(minimize: bool | None) -> dict[str, str]:
     return {"direction": "maximize"}
 
 
+def _check_program(round_: Round, program: str) -> None:
+    """Raises ObjectiveError: a round ran another program than the typed one."""
+    from refine.trials.round_record import COMMAND
+
+    recorded = round_._node.objective
+    if not recorded.startswith(COMMAND) or recorded == program:
+        return
+    file = quoted(str(project().path or "FILE"))
+    raise ObjectiveError(
+        f"round {round_.id} ran another program: {_program_words(recorded)}; now it is "
+        f"{_program_words(program)}; for a round of the changed program type "
+        f"{completed(f'refine run STORE --space {file}')}"
+    )
+
+
+def _program_words(name: str) -> str:
+    """A program and its patterns, as in a project file."""
+    from refine.run.command import command_and_patterns
+
+    command, patterns = command_and_patterns(name)
+    return f"{command!r}" + "".join(f" with metric-pattern '{pattern}'" for pattern in patterns)
+
+
 def objective_words(name: str) -> str:
     """The option for the objective: as typed, else by the recorded name.
 
@@ -854,6 +878,8 @@ def objective_for(round_: Round | None, source: Source) -> Keywords:
     from refine.trials.round_record import COMMAND
 
     if source.program is not None:
+        if round_ is not None:
+            _check_program(round_, source.program)
         return {"objective": source.command()}
     if source.function is not None:
         return {"objective": found_object(source.function)}

@@ -283,3 +283,31 @@ def test_an_edit_of_the_parameters_is_named_with_the_call_for_a_new_round(tmp_pa
     assert "(changed: x)" in resumed.stderr
     assert call in resumed.stderr
     assert call not in run("run s.db last").stderr
+
+
+@pytest.mark.slow
+def test_a_pattern_mended_in_the_project_file_starts_a_new_round_only_while_nothing_has_a_result(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "refine.toml"
+
+    def write(pattern, metric="value"):
+        program = f"[program]\ncommand = \"echo score {{x}}\"\nmetric-pattern = '{pattern}'\n"
+        goal = f'[goal]\nmetric = "{metric}"\nnoise = "none"\n'
+        file.write_text(f"{program}{goal}[parameters]\nx = [1, 2, 3, 4]\n")
+
+    write(r"(?P<scores>scores \S+)", metric="scores")
+    failed = run("run study.db -n 2 -q")
+    assert failed.exit_code == 1
+    write(r"(?P<value>(?<=score )\S+)")
+    mended = json.loads(said("run study.db -n 2 -q --json"))
+    assert mended["states"] == {"complete": 2}
+    rounds = json.loads(said("show study.db --json"))["rounds"]
+    assert [round_["states"] for round_ in rounds] == [{"failed": 2}, {"complete": 2}]
+    assert json.loads(said("winner study.db --json"))["round"] == rounds[1]["id"]
+    write(r"(?P<value>(?<=score) \S+)")
+    refused = run("run study.db last -n 3 -q")
+    assert refused.exit_code == 1
+    assert refused.stderr.strip().endswith("refine run study.db --space refine.toml")
+    assert json.loads(said("show study.db --json"))["rounds"][1]["states"] == {"complete": 2}
