@@ -344,7 +344,8 @@ def _calls(round_: Round, ended: int, remaining: int, failed: int) -> list[Actio
         calls.append(Action("round.failures"))
     too_few = round_.parent is None and ended - failed < LEAST  # too few trials for an analysis
     if too_few and not remaining and round_.space.size > ended:
-        calls.append(Action("round.run", n=LEAST))
+        missing = LEAST - (ended - failed)
+        calls.append(Action("round.run", n=min(round_.n + missing, round_.space.size)))
     if failed < ended or not (failed or remaining):
         if not too_few:
             calls += [Action("round.propose", risk=0.05), Action("round.analyze")]
