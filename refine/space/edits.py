@@ -81,6 +81,13 @@ def edited(old: Parameter, value: object, replaced: Parameter | None = None) -> 
     Raises:
         SpaceError: The edit breaks a rule of the notation.
     """
+    if (
+        isinstance(old, Categorical)
+        and isinstance(value, tuple)
+        and len(value) > 2
+        and all(choice in old.grid for choice in value)
+    ):
+        value = list(value)  # a shell reads 16,32,64 as a tuple
     ranges = [parameter for parameter in (old, replaced) if isinstance(parameter, Range)]
     new = _edited(old, _as_levels(value, ranges), replaced)
     # A parameter without a condition of its own keeps the old condition.

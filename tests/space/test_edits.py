@@ -153,6 +153,13 @@ def test_a_condition_can_be_added_by_an_edit_without_the_levels():
     assert new.when == "optimizer == 'sgd'"
 
 
+def test_three_present_choices_in_a_tuple_are_choices():
+    units = Categorical([8, 16, 32, 64])
+    assert edited(units, (16, 32, 64)) == Categorical([16, 32, 64])
+    with pytest.raises(SpaceError, match="ambiguous"):
+        edited(units, (16, 32, 65))
+
+
 def test_edit_space_changes_only_the_named_parameters():
     old = Space(
         {"dropout": (0, 0.5, 6), "lr": LOG, "act": ["relu", "elu"]}, ["dropout < 0.4 or act == 'elu'"]
