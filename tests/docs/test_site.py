@@ -106,6 +106,7 @@ def test_methods_are_in_the_reference_those_of_base_classes_too(site):
         assert f'id="refine.{name}"' in text, name
 
 
+@pytest.mark.nightly
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [390, 1280])
 def test_no_line_of_a_code_block_is_cut(site, browser, width):
@@ -135,6 +136,7 @@ FOUND_FIRST = {
 """A reader's words -> the guides of which the search should name one first."""
 
 
+@pytest.mark.nightly
 @pytest.mark.browser
 @pytest.mark.parametrize("words", FOUND_FIRST)
 def test_the_search_finds_a_guide_by_a_reader_s_words(site, browser, words):

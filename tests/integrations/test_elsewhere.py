@@ -12,6 +12,7 @@ BIG = [nightly(library) for library in ("lightning", "transformers")]
 """PyTorch is large: `make backends BACKENDS='jax torch lightning transformers accelerate'`."""
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.parametrize("library", ["optuna_dashboard", "keras", *BIG])
 def test_studies_of_other_libraries_continue_there(library):

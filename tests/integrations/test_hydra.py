@@ -9,7 +9,7 @@ import refine
 from tests.elsewhere import run_there
 from tests.recipes import DOCS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 
 def test_a_multirun_is_a_round(tmp_path, monkeypatch):

@@ -51,6 +51,7 @@ def test_branch_costs_the_same_at_any_depth(tmp_path, monkeypatch):
     assert counts[0] == counts[1]
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_export_is_linear_in_rounds(tmp_path, monkeypatch):
     measured = []

@@ -95,6 +95,7 @@ LOOKS = {
 SEEN = {}
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LOOKS)
 def test_looks_need_as_many_statements_for_any_number_of_rounds(grown, name):
