@@ -429,7 +429,7 @@ class _Rich:
                 yield _styled("next:", "faint")
                 yield from (_command(str(call)) for call in page.calls)
             else:
-                yield _facts(_next_facts(page.calls), labels)
+                yield from _facts(_next_facts(page.calls), labels)
 
 
 def _lines(block: Block, console: Console, width: int, labels: int) -> Iterator[RenderableType]:
@@ -442,7 +442,7 @@ def _lines(block: Block, console: Console, width: int, labels: int) -> Iterator[
         case Items():
             yield from _items(block)
         case Facts():
-            yield _facts(block, labels)
+            yield from _facts(block, labels)
         case Branch():
             yield _branch(block)
 
@@ -561,16 +561,23 @@ def _table(block: Grid, width: int) -> Table:
     return table
 
 
-def _facts(block: Facts, labels: int) -> Table:
-    """Facts as a table without lines; labels take ``labels`` columns."""
+def _facts(block: Facts, labels: int) -> Iterator[RenderableType]:
+    """Facts as tables without lines; labels take ``labels`` columns, a command stands below the fact."""
     from rich.table import Table
 
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(min_width=labels - 2, no_wrap=True)
-    table.add_column()
     for word, value in block.rows:
-        table.add_row(_styled(line(word), "strong"), _called(_cell(value))[0])
-    return table
+        if not table.row_count:
+            table.add_column(min_width=labels - 2, no_wrap=True)
+            table.add_column()
+        text, *command = _called(_cell(value))
+        table.add_row(_styled(line(word), "strong"), text)
+        if command:
+            yield table
+            yield from command
+            table = Table.grid(padding=(0, 2, 0, 0))
+    if table.row_count:
+        yield table
 
 
 def _items(block: Items) -> Iterator[RenderableType]:

@@ -8,7 +8,19 @@ import sys
 
 import pytest
 
-from refine.utils.display import Branch, Cell, Grid, Items, Page, Shown, Text, to_html, to_rich, to_text
+from refine.utils.display import (
+    Branch,
+    Cell,
+    Facts,
+    Grid,
+    Items,
+    Page,
+    Shown,
+    Text,
+    to_html,
+    to_rich,
+    to_text,
+)
 
 EVIL = "[bold]<b>&amp;</b> :smile: $x$ `code`"
 SENTENCE = "the best 20 % lie at the low end " * 4
@@ -47,6 +59,12 @@ def test_a_printed_page_keeps_to_its_width_and_order():
     assert lines[-3:] == ["next:", "  .run()", "  .propose(risk=0.05)"]
     assert max(len(line) for line in lines if line != lines[2]) <= 100
     assert all(line == line.rstrip() for line in lines)
+
+
+def test_a_command_behind_a_fact_stands_on_a_line_of_its_own():
+    command = "refine propose study.db 0123456789ab --risk 0.15"
+    page = Page("Nothing", [Facts([("", Cell("At about 1 in 8: lr 0.01 to 0.5:", call=command))])])
+    assert to_text(page, 60).splitlines()[-1].strip() == command
 
 
 def test_control_characters_are_seen_and_do_nothing():

@@ -44,8 +44,9 @@ def preview_page(preview: Preview) -> Page:
     ]
     facts += [("New", Cell(sentence(value), "warn")) for value in preview.new_values]
     if preview.edited:
-        others = [("Proposed", bounds)] if (bounds := _bounds(preview, preview.as_proposed)) else []
-        facts = [("Edited", _bounds(preview, preview.edited)), *others, *facts]
+        if bounds := _bounds(preview, preview.as_proposed):
+            facts.insert(0, ("Proposed", bounds))
+        facts.insert(0, ("Edited", _bounds(preview, preview.edited)))
     kept_share = percent(preview.volume_kept)
     proposed = ""
     if _proposes(preview):

@@ -169,7 +169,7 @@ def run(
 
 
 def _begins(target: InTree, program: str | None) -> bool:
-    """True if the store is missing, or all trials of its tree are failures of another program."""
+    """True if the store is missing, or all trials of the tree are failures of another program."""
     from refine.store.store import Store
 
     with suppress(NotFoundError), closing(Store(target.store, create=False)) as database:
@@ -180,7 +180,7 @@ def _begins(target: InTree, program: str | None) -> bool:
 
 
 def _failed_under_another_program(round_: Round, program: str | None) -> bool:
-    """True if another program than the typed one ran, and no trial has a result: nothing to continue."""
+    """True if another program than the typed one ran, and no trial has a result."""
     from refine.trials.round_record import COMMAND
 
     recorded = round_._node.objective
@@ -190,7 +190,7 @@ def _failed_under_another_program(round_: Round, program: str | None) -> bool:
 
 
 def _say_edited(tree: refine.Tree) -> None:
-    """Warns of a budget or parameters in the project file that the study does not have, with calls."""
+    """Warns of a budget or parameters edited in the project file, with the calls for the study."""
     from refine.trials.budget import checked_budget
 
     file = project().path or "--set"

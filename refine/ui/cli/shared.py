@@ -777,7 +777,7 @@ def _check_program(round_: Round, program: str) -> None:
 
 
 def _program_words(name: str) -> str:
-    """A program and its patterns, as in a project file."""
+    """A program and the metric patterns, as in a project file."""
     from refine.run.command import command_and_patterns
 
     command, patterns = command_and_patterns(name)

@@ -168,7 +168,7 @@ class Session:
             return {"error": f"Unexpected error, please report it: {type(error).__name__}: {error}"}
 
     def stop(self) -> None:
-        """Expects the store to close: messages that fail from now on are not logged."""
+        """Expects the store to close: from now on, no failing message is logged."""
         self._stopped = True
 
     # Contents of the page.
