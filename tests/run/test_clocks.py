@@ -9,7 +9,6 @@ import time
 import pytest
 
 import refine
-from nightly import nightly
 
 SCRIPT = """
 import json, sys, time
@@ -40,8 +39,8 @@ print(round_.propose().accept(n=12).id)
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("url", ["sqlite", nightly("postgresql")], indirect=True)
+@pytest.mark.nightly
+@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
 def test_clocks_that_differ_and_jump_take_no_round_away(url, world, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
