@@ -150,7 +150,8 @@ def test_edits_and_beliefs_are_scored_against_the_proposal(tree, tmp_path):
 
     text = str(calibration.why())
     assert "edited 1 proposal" in text
-    assert "People and proposals" in tree.report(tmp_path).read_text()
+    details = tree.report(tmp_path).with_suffix("") / "details.md"
+    assert "People and proposals" in details.read_text()
 
 
 @pytest.mark.slow

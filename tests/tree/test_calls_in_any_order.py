@@ -82,10 +82,9 @@ class Calls(RuleBasedStateMachine):
         self.call(lambda: self.tree.tag(self.some(place), tag))
 
     @precondition(lambda self: self.tree.rounds)
-    @rule(place=PLACES, row=st.integers(0, 30), verb=st.sampled_from(["exclude", "include"]))
-    def mark(self, place, row, verb):
-        arguments = ([row], "broken") if verb == "exclude" else ([row],)
-        self.call(lambda: getattr(self.some(place), verb)(*arguments))
+    @rule(place=PLACES, row=st.integers(0, 30), undo=st.booleans())
+    def mark(self, place, row, undo):
+        self.call(lambda: self.some(place).exclude([row], "" if undo else "broken", undo=undo))
 
     @precondition(lambda self: self.tree.rounds)
     @rule(place=PLACES)
@@ -129,7 +128,7 @@ class Calls(RuleBasedStateMachine):
     @rule(place=PLACES)
     def review_stored_proposals(self, place):
         for proposal in self.some(place)._proposals:
-            self.call(lambda proposal=proposal: str(self.some(place).review(proposal)))
+            self.call(lambda proposal=proposal: str(self.some(place)._review(proposal)))
 
     @precondition(lambda self: self.tree.rounds)
     @rule()

@@ -153,7 +153,7 @@ def test_names_notes_and_labels_are_seen_and_do_nothing(tmp_path, rng):
             value.report(tmp_path / "reports")
         tree.report(tmp_path / "reports", html=True)
     pages = [p for p in (tmp_path / "reports").rglob("*") if p.suffix in (".md", ".html")]
-    assert len(pages) == 7
+    assert len(pages) == 11  # seven reports, and the details of four
     for path in pages:
         assert obeyed(path.read_text()) == [], path
     two_rounds = f"{root.id} {child.id}"
