@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from refine.design.pruning import Limit
-from refine.errors import AnalysisError, ObjectiveError
+from refine.errors import AnalysisError, ObjectiveError, RefineError
 from refine.run.executors import MemoryLimitError, TimeLimitError
 from refine.trials.metric import Metric
 from refine.trials.trial import Examples, RowScores, State, ended_state
 from refine.utils.format import bytes_text, plural
 
 _ERROR_LENGTH = 20_000
+_PACKAGE = Path(__file__).parents[1]
 
 
 class Task(NamedTuple):
@@ -87,10 +89,21 @@ def returned(value: object, curve: dict[str, list[float]], *, pruned: bool) -> O
 
 def raised(error: BaseException, curve: dict[str, list[float]] | None = None) -> Outcome:
     """A trial that failed by an exception."""
-    text = "".join(traceback.format_exception(error))[-_ERROR_LENGTH:]
+    lines = [str(error)] if _is_complete(error) else traceback.format_exception(error)
+    text = "".join(lines)[-_ERROR_LENGTH:]
     # Text for every database: without halves of surrogate pairs and NUL.
     text = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
     return Outcome(State.FAILED, {}, curve or {}, 0.0, text, None)
+
+
+def _is_complete(error: BaseException) -> bool:
+    """True if the message tells all, for example of a program: refine raised the error in its own code."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    return (
+        isinstance(error, RefineError)
+        and error.__cause__ is None
+        and all(Path(file).is_relative_to(_PACKAGE) for file in files)
+    )
 
 
 # Decided by the process that watches the worker.

@@ -216,7 +216,7 @@ class ProgressMonitor:
         self._failure_kinds[kind] += 1
         if self._first < 2 or self._failure_kinds[kind] < self._first:
             return
-        fix = "look at the tracebacks, fix it and run again"
+        fix = "a re-run fails too until you fix the cause; see the whole error, or re-run after the fix"
         if outcome.state == State.TIMEOUT:
             fix = "raise timeout=, or make the trials shorter, and run again"
         raise RoundStoppedError(

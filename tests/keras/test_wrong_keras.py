@@ -108,13 +108,16 @@ STOPPED = [
     ),
     (
         ({"val_acc": 0.5}, compiled()),
-        "history['val_acc']: must be a list of numbers, got 0.5: one number per epoch, as in [0.5]",
+        (
+            "refine.errors.ObjectiveError: history['val_acc']: must be a list of numbers, got 0.5: one "
+            "number per epoch, as in [0.5]"
+        ),
     ),
     (
         ({"val_acc": []}, None),
         "the history must hold at least one epoch, got none: check that epochs is at least 1",
     ),
-    ((), "unknown parameter 'drpout'; did you mean 'dropout'?"),
+    ((), "refine.errors.UnknownNameError: unknown parameter 'drpout'; did you mean 'dropout'?"),
 ]
 ADDED = (
     "the trial is stored with all its metrics; run again with it: "
@@ -144,8 +147,8 @@ METRICS = [
                 gives(*outcome),
                 "val_acc",
                 "stopped, its first 2 trials all failed alike: "
-                f"refine.errors.{'ObjectiveError' if outcome else 'UnknownNameError'}: {text}; look at the "
-                "tracebacks, fix it and run again: round.failures or round.run(rerun='failed')",
+                f"{text}; a re-run fails too until you fix the cause; see the whole error, or re-run after "
+                "the fix: round.failures or round.run(rerun='failed')",
                 2,
             )
             for outcome, text in STOPPED

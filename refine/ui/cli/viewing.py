@@ -241,7 +241,7 @@ _KINDS = 10
 
 
 def _put_failures(out: Output, round_: Round) -> None:
-    """Prints the errors of trials that did not complete, by frequency, and the first traceback."""
+    """Prints the errors of trials that did not complete, by frequency, and the first long one in full."""
     from refine.design.space_filling import IMPORTED
 
     rows = round_.failures
@@ -275,9 +275,11 @@ def _failures_page(round_: Round, rows: pd.DataFrame) -> Page:
     blocks: list[Block] = [Items(lines)]
     if len(kinds) > _KINDS:
         blocks.append(Text(f"and {len(kinds) - _KINDS:,} more kinds; --json has every trial", "faint"))
-    tracebacks = (error for _, alike in kinds for error in errors[alike.index] if "\n" in error)
-    if first_traceback := next(tracebacks, None):
-        blocks.append(Text(f"The first traceback:\n\n{first_traceback}", lines=True))
+    long_errors = (error for _, alike in kinds for error in errors[alike.index] if "\n" in error)
+    if first_error := next(long_errors, None):
+        blocks.append(Text(f"The first error in full:\n\n{first_error}", lines=True))
+    if "failed" in set(rows["state"]):
+        blocks.append(Text("Fix the cause first: without a fix, failed trials are likely to fail again."))
     return Page(title, blocks)
 
 

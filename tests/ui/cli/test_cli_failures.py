@@ -72,6 +72,18 @@ def test_failures_that_differ_in_numbers_alone_are_one_kind(tmp_path):
     assert report.count(message) == 1
 
 
+def test_a_failed_program_shows_its_own_lines_and_the_cause_before_a_re_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "refine.toml").write_text('[program]\ncommand = "ls gone-{x}"\n[parameters]\nx = [1, 2, 3]\n')
+    stopped = run("run study.db -n 2 -q").stderr
+    advice = stopped.index("a re-run fails too until you fix the cause")
+    assert stopped.index("No such file") < advice < stopped.index("--rerun failed")
+    listed = good("show study.db --failures")
+    assert "Traceback" not in listed
+    assert re.search(r"\nls gone-\d\nended with status \d+: .*No such file", listed)
+    assert listed.index("Fix the cause first") < listed.index("--rerun failed")
+
+
 def test_a_round_with_failures_leads_to_them(store, tmp_path):
     place = " ".join(store)
     assert f"  refine show {place} --failures\n  refine propose {place} " in run("show", *store).stdout
