@@ -146,9 +146,9 @@ def typed(on: Levels, seed: int, cheap: bool) -> dict[str, Any]:
             reviews.append(
                 {
                     "changed": any(c.kind not in ("keep", "leave") for c in review.proposal.changes),
-                    "kept": review.volume_kept,
-                    "stated": 1 - review.claim.probability,
-                    "lost": bool(loss > review.claim.epsilon + 1e-9),
+                    "kept": review.proposal.volume_kept,
+                    "stated": 1 - review.proposal.claim.probability,
+                    "lost": bool(loss > review.proposal.claim.epsilon + 1e-9),
                     "agreement": agreement,
                 }
             )

@@ -254,17 +254,18 @@ def reviewed(on: Grid, review: refine.Review, growing: bool) -> Told:
     """The claim of a review and its outcome."""
     scale = on.best - on.median or 1.0
     noise = review.analysis.noise
+    preview = review.preview()
     true_noise = on.noise
     told = {
         "trials": len(review.analysis.y),
         "parameters": len(review.analysis.parameters),
         "changed": any(change.kind not in ("keep", "leave") for change in review.proposal.changes),
-        "kept": review.volume_kept,
-        "stated": 1 - review.claim.probability,
+        "kept": preview.volume_kept,
+        "stated": 1 - preview.probability,
         "noise": noise.sd / true_noise if true_noise else math.nan,
-        "epsilon": review.claim.epsilon / scale,
+        "epsilon": preview.epsilon / scale,
     }
-    return told | outcome(on, review.round.space, review.space, review.claim.epsilon)
+    return told | outcome(on, review.round.space, review.space, preview.epsilon)
 
 
 def outcome(on: Grid, old: refine.Space, new: refine.Space, epsilon: float) -> Told:

@@ -112,8 +112,9 @@ def spent(tree: refine.Tree) -> int:
 
 def stated_claim(on: Grid, review: refine.Review) -> Stated | None:
     """The claim of a review and its outcome; ``None`` if the review cuts nothing off."""
-    claim = review.claim
-    if math.isnan(claim.probability) or review.volume_kept >= 1:
+    preview = review.preview()
+    claim = preview.claim
+    if math.isnan(claim.probability) or preview.volume_kept >= 1:
         return None
     loss = best_inside(on, review.round.space) - best_inside(on, review.space)
     return Stated(len(review.analysis.y), 1 - claim.probability, loss / max(claim.epsilon, 1e-12))

@@ -80,10 +80,10 @@ def review(
         study, study_name=study_name, value=value, space_filling=space_filling
     )
     opened = root.propose(risk=risk, epsilon=epsilon)
-    proposer = opened.original._proposer
+    proposer = opened.proposal._proposer
     assert proposer is not None  # it was made just now
     proposer = replace(proposer, calls=(Action("refine.optuna.narrow", Symbol("study"), Symbol("review")),))
-    return replace(opened, original=replace(opened.original, _proposer=proposer))
+    return replace(opened, proposal=replace(opened.proposal, _proposer=proposer))
 
 
 def narrow(

@@ -149,7 +149,6 @@ class Proposal(Shown):
     tested: int = 0  # space-filling configurations behind the tests; 0 if the posterior alone proposes
     subject_to: tuple[str, ...] = ()  # metric constraints behind the claim
     _proposer: Proposer | None = field(default=None, repr=False)
-    _digest: str = field(default="", repr=False)  # digest of the proposal before edits; empty without edits
 
     def __getitem__(self, name: str) -> Change:
         for change in self.changes:
@@ -161,10 +160,8 @@ class Proposal(Shown):
     def digest(self) -> str:
         """Hash of bounds, numbers, reason codes and evidence.
 
-        Sentences, offers, advice and a person's edits are no part of it.
+        Sentences, offers and advice are no part of it.
         """
-        if self._digest:
-            return self._digest
         content = self.to_json()
         codes = [[reason["code"] for reason in change["reasons"]] for change in content["changes"]]
         return digest({"version": content["version"], **_decisive(content), "codes": codes}, 16)
@@ -182,34 +179,6 @@ class Proposal(Shown):
         """
         unread = (c for c in self.changes if c.kind in ("fix", "leave") and space.get(c.name) == c.new)
         return self.old.volume_kept(space.replace({c.name: c.old for c in unread}))
-
-    def decided(self, space: Space, claim: Claim) -> Proposal:
-        """The proposal with a space that a person decided on, and the claim for this space.
-
-        Edited changes have no reasons; offers and the advice on the size belong to the proposed space.
-        """
-        changes = []
-        for change in self.changes:
-            new = space[change.name]
-            if new != change.new:
-                kind = _kind_of_change(change.old, new)
-                volume_kept = 1.0
-                if kind != "keep":
-                    volume_kept = change.old.volume_kept(new)
-                change = replace(change, kind=kind, new=new, volume_kept=volume_kept, reasons=())
-                if self._proposer is not None:
-                    change = replace(change, risk=self._proposer.risk_alone(change))
-            changes.append(change)
-        return replace(
-            self,
-            space=space,
-            changes=tuple(changes),
-            volume_kept=self.volume_of(space),
-            claim=claim,
-            offers=(),
-            advice=None,
-            _digest=self.digest,
-        )
 
     def given(self, decided: Mapping[str, Parameter]) -> tuple[Change, ...]:
         """The changes of the other parameters, given the parameters already decided.

@@ -191,13 +191,13 @@ class Plots:
 def decision_of(review: Review, width: Width = "text", theme: ThemeName | None = None) -> Any:
     """The figure of a decision: see :meth:`refine.review.review.Review.plot`."""
     space = review.space
-    proposal = review.original
+    proposal = review.proposal
     label = "decided"
     if space == proposal.space:
         label = "proposed"
     texts = {n: next_text(old, space[n], 18) for n, old in proposal.old.items() if n in space}
     risk = ""
-    if space != review.original.old:
+    if space != review.proposal.old:
         view = risk_of(review)
         risk = f"Risk: {view.headline if width == 'column' else view.text}"
     with themed(width, theme):

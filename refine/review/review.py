@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self
 
 from refine.analysis.analysis import Analysis
@@ -18,7 +17,7 @@ from refine.proposal.alternatives import left_to_run
 from refine.proposal.change import Change
 from refine.proposal.options import Options, options_of
 from refine.proposal.preview import Preview, preview_of
-from refine.proposal.proposal import Claim, Proposal
+from refine.proposal.proposal import Proposal
 from refine.review.checks import Checks
 from refine.review.decision import (
     Decision,
@@ -67,12 +66,12 @@ class Review(Shown, Generic[R]):
 
     Examples:
         >>> review = root.propose()
-        >>> review.space["lr"].high, round(review.volume_kept, 2)
+        >>> review.space["lr"].high, round(review.proposal.volume_kept, 2)
         (2.0, 0.04)
     """
 
     round: R  # the round of the proposal
-    original: Proposal  # the proposal as made, without edits; with edits: :attr:`proposal`
+    proposal: Proposal  # the proposal as made; :meth:`preview` has the effects of edits
     analysis: Analysis  # the evidence behind the proposal
     edits: Mapping[str, Any] = field(default_factory=dict)  # the person's edits by parameter
     rejected: tuple[str, ...] = ()  # parameters whose change the person rejected
@@ -104,7 +103,7 @@ class Review(Shown, Generic[R]):
     def _warn_of_new_choices(self, edits: Mapping[str, object]) -> None:
         """Warns about each choice that no round of the tree had: the choice may be misspelled."""
         for name in edits:
-            for choice in new_choices(self.original.old[name], edits[name], self.space[name]):
+            for choice in new_choices(self.proposal.old[name], edits[name], self.space[name]):
                 choices = self._known_choices(name)
                 if choice not in choices:
                     hint = did_you_mean(choice, choices)
@@ -146,9 +145,9 @@ class Review(Shown, Generic[R]):
     @cached_property
     def _decided(self) -> tuple[Space, dict[str, tuple[Parameter, Parameter]], tuple[Change, ...]]:
         """The decided space, the edits, and changes of other parameters that the edits undo or alter."""
-        space, edited = decided_space(self.original, self.edits, self.rejected)
-        changes = self.original.given({n: space[n] for n in (*self.edits, *self.rejected)})
-        followed = tuple(c for c in changes if c.new != self.original.space[c.name])
+        space, edited = decided_space(self.proposal, self.edits, self.rejected)
+        changes = self.proposal.given({n: space[n] for n in (*self.edits, *self.rejected)})
+        followed = tuple(c for c in changes if c.new != self.proposal.space[c.name])
         return space.replace({c.name: c.new for c in followed}), edited, followed
 
     def _with(self, edits: Mapping[str, object], rejected: tuple[str, ...]) -> Self:
@@ -188,7 +187,7 @@ class Review(Shown, Generic[R]):
             >>> [(row.risk, row.up_to, row.top_kept) for row in review.options().rows]
             [(0.05, 0.05, 3), (0.15, 0.3, 2)]
         """
-        return options_of(self.original, self.analysis, self.round._node.allow_degenerate)
+        return options_of(self.proposal, self.analysis, self.round._node.allow_degenerate)
 
     def at(self, risk: float) -> Self:
         """The same review at another risk, from 0.01 to 0.3, or to the proposed one.
@@ -199,27 +198,12 @@ class Review(Shown, Generic[R]):
             >>> review.at(0.3).proposal.risk
             0.3
         """
-        return self._changed(original=self.original.at(risk))
+        return self._changed(proposal=self.proposal.at(risk))
 
     @property
     def space(self) -> Space:
         """The space of the round that accepting now would create."""
         return self._decided[0]
-
-    @cached_property
-    def proposal(self) -> Proposal:
-        """The proposal with the present edits: space, changes and claim. :attr:`original` has no edits.
-
-        The digest is the original's.
-
-        Examples:
-            >>> edited = review.edit(dropout=(0, 0.2))
-            >>> edited.proposal.claim == edited.claim, edited.original == review.proposal
-            (True, True)
-        """
-        if self.space == self.original.space:
-            return self.original
-        return self.original.decided(self.space, self.claim)
 
     @property
     def edited(self) -> dict[str, tuple[Parameter, Parameter]]:
@@ -230,16 +214,6 @@ class Review(Shown, Generic[R]):
     def followed(self) -> tuple[Change, ...]:
         """Changes undone, fully or in part, since they depended on a change that was edited or rejected."""
         return self._decided[2]
-
-    @property
-    def volume_kept(self) -> float:
-        """Share of the present space's volume kept."""
-        return self.original.volume_of(self.space)
-
-    @property
-    def claim(self) -> Claim:
-        """The claim for the edited space, as :attr:`Proposal.claim` for the proposed one."""
-        return self.original.claim_for(self.space)
 
     @cached_property
     def advised_round(self) -> NextRound:
@@ -257,7 +231,7 @@ class Review(Shown, Generic[R]):
         """The next round with the values that the person set; the others are advised."""
         return advised_round(
             self.analysis,
-            self.original,
+            self.proposal,
             self.space,
             self._planned_cost,
             budget=self.budget,
@@ -276,7 +250,7 @@ class Review(Shown, Generic[R]):
     def next_step(self) -> NextStep:
         """The next step: decide, run more of this round, or repeat the best; with reasons and cost."""
         exploit = self.round._node.exploit
-        return next_step_of(self.analysis, self.original, self._planned_cost, exploit, self.budget)
+        return next_step_of(self.analysis, self.proposal, self._planned_cost, exploit, self.budget)
 
     @property
     def _planned_cost(self) -> int:
@@ -295,7 +269,7 @@ class Review(Shown, Generic[R]):
         return math.nan if inside else float(best)
 
     def _worth_of(self, planned: NextRound, price: float = math.nan) -> Worth | None:
-        epsilon = self.original.claim.epsilon
+        epsilon = self.proposal.claim.epsilon
         return worth_of(
             self.analysis,
             epsilon,
@@ -422,7 +396,7 @@ class Review(Shown, Generic[R]):
             given=given_configurations(self.space, given),
             plan=replace(typed, exploit=planned.exploit, audit=planned.audit),
         )
-        self.round._keep_proposal(self.original)
+        self.round._keep_proposal(self.proposal)
         child: R = self.round._create_child(decision, spec, self.analysis)
         if size is not None and not len(child.trials):
             noisy = not self.analysis.noise.deterministic
@@ -430,11 +404,11 @@ class Review(Shown, Generic[R]):
         return child
 
     def _as_decision(self, kind: str, note: str, author: str) -> Decision:
-        claim = self.claim
+        claim = self.proposal.claim_for(self.space)
         stated = not math.isnan(claim.probability)
         return Decision(
             kind=kind,
-            proposal=self.original.digest,
+            proposal=self.proposal.digest,
             space=self.space,
             edits=self.edited,
             rejected=self.rejected,
@@ -442,7 +416,7 @@ class Review(Shown, Generic[R]):
             note=note,
             author=author,
             probability=claim.probability if stated else None,
-            volume_kept=self.volume_kept,
+            volume_kept=self.proposal.volume_of(self.space),
             epsilon=claim.epsilon if stated and not claim.others else None,
             followed=tuple(c.name for c in self.followed),
         )
@@ -484,7 +458,7 @@ class Review(Shown, Generic[R]):
         allow_degenerate = self.round._node.allow_degenerate
         space = edited_review.space
         preview = preview_of(
-            self.original,
+            self.proposal,
             self.analysis,
             space,
             n,
@@ -494,13 +468,13 @@ class Review(Shown, Generic[R]):
             allow_degenerate=allow_degenerate,
         )
         edited = tuple(edited_review.edited)
-        old = self.original.old
+        old = self.proposal.old
         as_proposed = tuple(n for n in space if n in old and space[n] != old[n] and n not in edited)
         return replace(preview, edited=edited, as_proposed=as_proposed)
 
     def checks(self) -> Checks:
         """Questions to answer before a decision: see :meth:`Round.checks`."""
-        return self.round._checks(self.analysis, self.original, self._worth)
+        return self.round._checks(self.analysis, self.proposal, self._worth)
 
     def decline(self, note: str = "", *, author: str | None = None) -> None:
         """Declines the whole proposal; the decision is stored.
@@ -512,7 +486,7 @@ class Review(Shown, Generic[R]):
         """
         decision = Decision(
             "declined",
-            self.original.digest,
+            self.proposal.digest,
             space=None,
             edits={},
             rejected=(),
@@ -520,7 +494,7 @@ class Review(Shown, Generic[R]):
             author=check_author(author),
             note=check_note(note),
         )
-        self.round._keep_proposal(self.original)
+        self.round._keep_proposal(self.proposal)
         self.round._add_decision(decision)
 
     def suggest(self, reason: str, *, author: str | None = None) -> Decision:
@@ -533,20 +507,20 @@ class Review(Shown, Generic[R]):
         """
         if not check_note(reason).strip():
             raise ReviewError("a suggestion needs a reason for the person who decides, got none; write one")
-        if self.space == self.original.space:
+        if self.space == self.proposal.space:
             raise ReviewError(
                 "a suggestion must differ from the proposal, and this one has its bounds; edit it first",
                 Action("review.edit", Symbol("name=(low, high)")),
             )
         decision = replace(self._as_decision("suggested", reason, check_author(author)), signed=True)
-        self.round._keep_proposal(self.original)
+        self.round._keep_proposal(self.proposal)
         self.round._add_decision(decision)
         return decision
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
         """Suggestions on this round that no decision has taken over yet, with claims on this evidence."""
-        return suggestions_beside(self.original, self.round._decisions)
+        return suggestions_beside(self.proposal, self.round._decisions)
 
     def take(self, suggestion: Suggestion | int) -> Self:
         """The same review with the bounds of a suggestion as its only edits.
@@ -570,7 +544,7 @@ class Review(Shown, Generic[R]):
         edited_review = self._with({name: new for name, (_, new) in suggestion.differs.items()}, ())
         if not edited_review.followed:
             return edited_review
-        names = [c.name for c in self.original.changes if c.name in suggestion.space]
+        names = [c.name for c in self.proposal.changes if c.name in suggestion.space]
         return self._with({name: suggestion.space[name] for name in names}, ())
 
     def show(self) -> Any:
@@ -596,7 +570,3 @@ class Review(Shown, Generic[R]):
             (rows, columns) axes. An AnalysisError says if results chose the trials.
         """
         return provided("review.plot")(self, width, theme)
-
-    def report(self, folder: str | Path, *, html: bool = False) -> Path:
-        """Writes the round's report with this proposal; see :meth:`Round.report`."""
-        return self.round.report(folder, proposal=self.original, html=html)

@@ -364,10 +364,14 @@ class Assistant:
                     f"{self.author} made this suggestion on round {tree[round_id].id} before; its first "
                     "reason is kept."
                 )
+            preview = review.preview()
+            suggested = replace(
+                review.proposal, claim=preview.claim, space=review.space, volume_kept=preview.volume_kept
+            )
             return Answer.of(
                 f"stored as a suggestion of {self.author} on round {tree[round_id].id}; a person decides.\n"
-                f"suggested: {claim_sentence(review.proposal)}\n"
-                f"proposed: {claim_sentence(review.original)}",
+                f"suggested: {claim_sentence(suggested)}\n"
+                f"proposed: {claim_sentence(review.proposal)}",
                 suggested=decision.to_json(),
             )
 

@@ -46,7 +46,6 @@ CALLS = {
     "Review.decline": lambda v, p: v.decline(),
     "Review.checks": lambda v, p: v.checks(),
     "Review.preview": lambda v, p: v.preview(),
-    "Review.report": lambda v, p: v.report(FOLDER),
 }
 """Members called with arguments, or absent as attributes; other public members are read or called bare."""
 

@@ -101,8 +101,8 @@ def test_rejecting_a_change_undoes_changes_that_depend_on_the_rejected_one(tmp_p
     child = only.accept(n=5)
     assert child.space == only.space
     (decision,) = root._decisions
-    assert (decision.followed, decision.probability) == (("b",), pytest.approx(only.claim.probability))
-    assert only.claim.probability < 0.05 < 0.9 < review.claim.probability
+    assert (decision.followed, decision.probability) == (("b",), pytest.approx(only.preview().probability))
+    assert only.preview().probability < 0.05 < 0.9 < review.proposal.claim.probability
     assert decision.space == review.edit(a=["1"]).space  # the same evidence and edits give the same
     edited = review.edit(a=["1"], b=review.space["b"])
     assert edited.space["b"] == review.space["b"]  # the person's own word stays

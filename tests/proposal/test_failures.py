@@ -130,10 +130,11 @@ def test_a_review_says_how_many_trials_are_expected_to_fail_and_follows_an_edit(
 
     tree = refine.Tree("memory", store="sqlite://")
     review = tree.add_round(SPACE, score, n=60, seed=2).run().propose()
-    assert review.claim.failing_now == pytest.approx(4 / 11, abs=0.1)
+    assert review.proposal.claim.failing_now == pytest.approx(4 / 11, abs=0.1)
     bold = review.edit(x=(0.7, 1.0))
-    assert bold.claim.failing_inside > 0.8 > review.claim.failing_inside
-    for share in (bold.claim.failing_inside, bold.claim.failing_now):
+    claim = bold.preview().claim
+    assert claim.failing_inside > 0.8 > review.proposal.claim.failing_inside
+    for share in (claim.failing_inside, claim.failing_now):
         assert percent(share) in facts_of(bold)["Failures"]
 
 

@@ -100,8 +100,7 @@ def test_a_preview_counts_the_trials_of_the_table(review):
     assert preview.lost == tuple(i + 1 for i in range(10) if not inside[i])
     assert preview.best == ranked["value"].iloc[0]
     assert preview.best_kept == ranked["value"][inside].iloc[0]
-    assert preview.volume_kept == pytest.approx(review.edit(**edits).volume_kept)
-    assert preview.probability == pytest.approx(review.edit(**edits).claim.probability)
+    assert preview.volume_kept == pytest.approx(review.proposal.old.volume_kept(preview.space))
     assert (preview.n, preview.workers) == (60, 2)
     assert preview.hit == pytest.approx(1 - 0.95**60)
     assert preview.seconds == pytest.approx(30 * ranked["seconds"][inside].mean())

@@ -91,12 +91,12 @@ SURFACES = {
 
 def with_another_tolerance(review):
     claim = replace(review.proposal.claim, epsilon=0.0321, epsilon_source="given")
-    return replace(review, original=replace(review.original, claim=claim))
+    return replace(review, proposal=replace(review.proposal, claim=claim))
 
 
 def with_another_scope(review):
     claim = replace(review.proposal.claim, scope=0.0777)
-    return replace(review, original=replace(review.original, claim=claim))
+    return replace(review, proposal=replace(review.proposal, claim=claim))
 
 
 def with_another_reason(review):
@@ -108,14 +108,14 @@ def with_another_reason(review):
         else change
         for change in review.proposal.changes
     ]
-    return replace(review, original=replace(review.original, changes=tuple(changes)))
+    return replace(review, proposal=replace(review.proposal, changes=tuple(changes)))
 
 
 def with_another_risk_of_one_change(review):
     changes = [
         replace(change, risk=0.9) if change.name == "lr" else change for change in review.proposal.changes
     ]
-    return replace(review, original=replace(review.original, changes=tuple(changes)))
+    return replace(review, proposal=replace(review.proposal, changes=tuple(changes)))
 
 
 def parts(proposal):
@@ -135,7 +135,7 @@ CHANGED = [
 @pytest.mark.parametrize(("change", "word"), CHANGED, ids=[change.__name__ for change, _ in CHANGED])
 def test_one_changed_part_of_a_proposal_reaches_every_surface(review, unchanged, change, word, surface):
     changed = change(review)
-    (part,) = parts(changed.original) - parts(review.original)
+    (part,) = parts(changed.proposal) - parts(review.proposal)
     assert word in part
     assert SURFACES[surface](changed).count(part) > unchanged(surface).count(part)
 
@@ -143,7 +143,7 @@ def test_one_changed_part_of_a_proposal_reaches_every_surface(review, unchanged,
 def with_an_offer(review):
     values = {"parameter": "dropout", "level": "0.1", "epsilon": 0.01, "saving": 0.4}
     offer = Offer("dropout", 0.1, 0.4, 0.9, Reason("flat", values))
-    return replace(review, original=replace(review.original, offers=(offer,)))
+    return replace(review, proposal=replace(review.proposal, offers=(offer,)))
 
 
 def new_texts(review, changed, topic):

@@ -470,6 +470,6 @@ def test_shares_of_a_constrained_space_are_those_before_constraints(tree):
     root = tree.add_round(limited, lambda p: p["x"], n=60, seed=1).run()
     review = root.propose().edit(x=(0.5, 1.0))
     child = review.accept(n=5)
-    texts = [review.original._page().title, str(review.preview().why()), str(review.why())]
+    texts = [review.proposal._page().title, str(review.preview().why()), str(review.why())]
     texts.append(str(tree.diff(root, child)))
     assert all("before constraints" in text for text in texts)

@@ -14,7 +14,7 @@ def test_a_wholly_run_range_without_noise_is_searched_between_its_levels(tree):
     root = tree.add_round({"x": (0.0, 1.0, 11)}, wave, budget=40, seed=1).run()
     review = root.propose()
     assert review.next_step.reasons[0].code == "decide"
-    assert review.original.claim.certain
+    assert review.proposal.claim.certain
     assert set(review.space["x"].grid) - set(root.space["x"].grid)
     assert review.worth().n == reasons_of(review.next_step)["decide"]["n"] > 0
 
@@ -49,7 +49,7 @@ def test_a_wholly_run_space_offers_the_winner_or_new_levels_and_states_no_risk(t
         seed=1,
     ).run()
     review = root.propose()
-    assert review.original.claim.certain
+    assert review.proposal.claim.certain
     assert review.space["x"].size < 12
     text = str(review)
     assert "no risk" in text

@@ -29,7 +29,8 @@ def proposed(value, n=40, space=SPACE, seed=1, goal="value", read=None):
     analysis = refine.analyze(space, frame, goal, read=read)
     proposal = refine.propose(analysis)
     if value is noise:
-        proposal = proposal.decided(space, proposal.claim_for(space))
+        unchanged = tuple(replace(c, kind="keep", new=c.old) for c in proposal.changes)
+        proposal = replace(proposal, space=space, changes=unchanged, advice=None)
     return analysis, proposal
 
 

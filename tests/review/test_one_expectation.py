@@ -55,6 +55,6 @@ def test_edits_of_a_review_read_expected_values_once(round_):
 def test_a_stored_proposal_states_the_expected_values_of_trials_cut_off(round_, tree):
     review = round_.propose()
     edited = beside(round_, tree.winner().params)
-    reopened = round_._review(type(review.original).from_json(review.original.to_json()))
+    reopened = round_._review(type(review.proposal).from_json(review.proposal.to_json()))
     reopened = reopened.reject(*SPACE).edit(edited.edits)
     assert reopened.preview().expected == edited.preview().expected

@@ -78,12 +78,12 @@ def test_only_trials_that_ended_after_it_test_a_suggestion(tree, space):
 def test_a_suggestion_is_shown_next_to_the_proposal_and_can_be_adopted(tree, root, review, tmp_path):
     bold(review).suggest("rates below 1.25 never won", author="agent:ann")
     (suggestion,) = review.suggestions
-    assert suggestion.probability == pytest.approx(review.proposal.probability_of(bold(review).space))
-    assert suggestion.volume_kept == pytest.approx(bold(review).volume_kept)
+    assert suggestion.probability == pytest.approx(bold(review).preview().probability)
+    assert suggestion.volume_kept == pytest.approx(bold(review).preview().volume_kept)
     text = str(review.why())
     assert suggestion.decision.author in text
     assert suggestion.decision.note in text
-    report = review.report(tmp_path / "reports").read_text()
+    report = root.report(tmp_path / "reports", proposal=review.proposal).read_text()
     for phrase in ("Suggested by agent:ann", " in the suggested ", "The proposed one keeps"):
         assert phrase in report
     adopted = review.edit(junk=(1, 3)).take(1)

@@ -195,7 +195,7 @@ def round_of(design="sobol", n=60):
 def test_a_conditional_range_is_narrowed_and_skips_configurations_that_ran():
     root = round_of()
     review = root.propose(risk=0.3)
-    assert 0 < review.claim.probability <= 1
+    assert 0 < review.proposal.claim.probability <= 1
     child = (
         review.edit(momentum=(0.3, 0.9), lr=(0, 4))
         .reject("optimizer")

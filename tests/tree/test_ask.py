@@ -133,7 +133,7 @@ def test_all_questions_of_a_study_have_one_tolerance(tree):
     wide = tree.ask("lr <= 0.001")
     narrow = tree.ask("lr >= 1", at="last")
     assert wide.round == root.id != narrow.round
-    assert wide.epsilon == narrow.epsilon == tree.rounds[-1].propose().claim.epsilon
+    assert wide.epsilon == narrow.epsilon == tree.rounds[-1].propose().proposal.claim.epsilon
 
 
 @pytest.mark.nightly

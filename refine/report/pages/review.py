@@ -68,7 +68,7 @@ def review_page(review: Review) -> Page:
 
     With a budget the page has few lines: what is left out is in the folds.
     """
-    proposal = review.original
+    proposal = review.proposal
     budgeted = review.budget.left is not None
     followed = {c.name: c for c in review.followed}
     decided = {*review.edited, *review.rejected}
@@ -143,8 +143,8 @@ def _brief_change(name: str | Cell, _: str | Cell, new: str | Cell, *__: str | C
 def _calls(review: Review, headline: Headline, touched: Sequence[Change]) -> list[Action]:
     """The next calls: the call of the headline comes first."""
     edits = _example(review, [c.name for c in touched if c.kind != "leave" and c.name not in review.rejected])
-    if review.original.calls:  # a search without a tree: its caller knows the next call
-        return [*review.original.calls, *edits, Action("review.why")]
+    if review.proposal.calls:  # a search without a tree: its caller knows the next call
+        return [*review.proposal.calls, *edits, Action("review.why")]
     go_on = review.next_step.action
     if touched and review.advised_round.n:
         go_on = accept_action(review.advised_round)
@@ -165,13 +165,13 @@ def _over(review: Review) -> bool:
 
 def _all_run(review: Review) -> bool:
     """True if every configuration was run, of the present space and of the next one."""
-    return _over(review) and not left_to_run(review.analysis, review.original.old)
+    return _over(review) and not left_to_run(review.analysis, review.proposal.old)
 
 
 def change_views(review: Review) -> dict[str, ChangeView]:
     """The view of every proposed change, without edits."""
-    epsilon = review.original.claim.epsilon
-    return {c.name: change_view(c, epsilon, weak_text(review.analysis, c)) for c in review.original.changes}
+    epsilon = review.proposal.claim.epsilon
+    return {c.name: change_view(c, epsilon, weak_text(review.analysis, c)) for c in review.proposal.changes}
 
 
 def _row(review: Review, view: ChangeView, followed: Change | None) -> Row:
@@ -211,25 +211,27 @@ class ShortFact(NamedTuple):
 def short_facts(review: Review) -> list[ShortFact]:
     """The facts Risk, Kept and, if a region may have been missed, Blind spot in short."""
     risk = risk_of(review)
-    top_trials = kept_view(review.preview())
+    preview = review.preview()
+    top_trials = kept_view(preview)
     risk_cell = Cell(risk.text, top_trials.cell.tone)
     facts = [
         ShortFact("Risk", "Chance to lose", risk.chance, risk.loss, risk_cell),
         ShortFact("Kept", "Top trials kept", top_trials.fraction, top_trials.brief, top_trials.cell),
     ]
-    claim = review.proposal.claim
-    if share := blind_spot_share(claim):
+    if share := blind_spot_share(preview.claim):
         text = "of the space: a better region this small may have been missed"
-        facts.append(ShortFact("Blind spot", "Blind spot", f"< {share}", text, Cell(blind_spot_text(claim))))
+        full = Cell(blind_spot_text(preview.claim))
+        facts.append(ShortFact("Blind spot", "Blind spot", f"< {share}", text, full))
     return facts
 
 
 def risk_of(review: Review) -> RiskView:
     """The risk of a review as it stands."""
+    proposal = review.proposal
     asked_risk = math.nan
-    if review.space == review.original.space:
-        asked_risk = review.original.risk
-    return risk_view(review.proposal.claim, asked_risk, cuts_off(review.original.old, review.space))
+    if review.space == proposal.space:
+        asked_risk = proposal.risk
+    return risk_view(proposal.claim_for(review.space), asked_risk, cuts_off(proposal.old, review.space))
 
 
 def chance_text(review: Review) -> str:
@@ -242,10 +244,11 @@ def chance_text(review: Review) -> str:
 
 def risk_facts(review: Review) -> list[Fact]:
     """The facts Risk, Front, Kept, Blind spot and Noise of a review as it stands."""
-    top_trials = kept_view(review.preview()).cell
+    preview = review.preview()
+    top_trials = kept_view(preview).cell
     facts: list[Fact] = [("Risk", Cell(risk_of(review).text, top_trials.tone))]
     facts += _front_facts(review)
-    facts += [("Kept", top_trials), *unseen_facts(review.proposal.claim)]
+    facts += [("Kept", top_trials), *unseen_facts(preview.claim)]
     if review.analysis.noise.deterministic:
         facts.append(("Noise", noise_of_goals(review.analysis)))
     return facts
@@ -319,7 +322,7 @@ def notes_on_edits(review: Review) -> list[Cell]:
 def _example(review: Review, touched: list[str]) -> list[Action]:
     """An edit of a range that keeps one more level than proposed, or a rejection if no range changes."""
     for name in reversed(touched):
-        old = review.original.old[name]
+        old = review.proposal.old[name]
         new = review.space[name]
         if not (isinstance(old, Range) and isinstance(new, Range)):
             continue
@@ -344,7 +347,7 @@ def _folds(review: Review) -> list[Fold]:
     suggestions: list[Block] = []
     if review.suggestions:
         legend = (
-            f"risk: that the best inside is not {within_text(review.original.claim)} the best in the present "
+            f"risk: that the best inside is not {within_text(review.proposal.claim)} the best in the present "
             "space, for all on the same evidence."
         )
         suggestions = [suggestions_grid(review), Text(legend, "faint", Action("review.take", 1))]
@@ -373,7 +376,7 @@ def followed_sentence(review: Review) -> str:
 
 def suggestions_grid(review: Review) -> Grid:
     """A row for the proposal, and a row per suggestion with share kept and risk."""
-    proposal = review.original
+    proposal = review.proposal
     proposed_risk = chance_cell(1 - proposal.claim.probability)
     rows = [("", "the proposal", "", percent(proposal.volume_kept), proposed_risk, "")]
     for i, s in enumerate(review.suggestions, 1):
@@ -418,12 +421,13 @@ def _changes(review: Review) -> list[Block]:
         levels = ""
         if isinstance(new, Range):
             levels = levels_text(new.grid)
-        rows.append((name, kind, bounds_text(review.original.space[name]), bounds_text(new), levels))
-    share = f"{percent(review.volume_kept)} of the present one{before_limits(review.proposal.old)}"
+        rows.append((name, kind, bounds_text(review.proposal.space[name]), bounds_text(new), levels))
+    preview = review.preview()
+    share = f"{percent(preview.volume_kept)} of the present one{before_limits(review.proposal.old)}"
     kept_text = f"Your space keeps {share}."
     blocks: list[Block] = [
         Grid(("parameter", "decision", "proposed", "yours", "levels"), rows),
-        Text(f"{kept_text} {safe_text(review.claim)}"),
+        Text(f"{kept_text} {safe_text(preview.claim)}"),
     ]
     if followed := followed_sentence(review):
         blocks.insert(1, Text(followed, "warn"))

@@ -167,7 +167,7 @@ def accept(
             out.put(previewed, completed(" ".join(words)), page=lambda: _of_which(review, previewed._page()))
             return
         child = review.accept(**with_plan(new.options()))
-        _say_new(review.original.old, child, review.original.space)
+        _say_new(review.proposal.old, child, review.proposal.space)
         if target.round_name == "last":
             say("From now on, `last` names the new round.", err=True)
         out.put(chosen(child), page=lambda: _of_which(review, child._page()))

@@ -83,7 +83,7 @@ def review_content(review: Review[Round]) -> Content:
     view = review._page()
     options = review.options()
     analysis = review.analysis
-    proposal = review.original
+    proposal = review.proposal
     claim = proposal.claim
     views = change_views(review)
     names = [e.name for e in analysis.parameters]

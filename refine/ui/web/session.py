@@ -138,7 +138,7 @@ class Session:
             self.risk = started.proposal.risk
             if started.proposal.claim.epsilon_source == "given":
                 self._given_epsilon = started.proposal.claim.epsilon
-            plain = type(started)(started.round, started.original, started.analysis)
+            plain = type(started)(started.round, started.proposal, started.analysis)
             self._keep(self._versions()[shown.id], plain)
 
     def handle(self, message: object) -> Content | bytes:
@@ -178,7 +178,7 @@ class Session:
         rejected = []
         if (review := self._started) is not None:
             old = review.proposal.old
-            proposed = review.original.space
+            proposed = review.proposal.space
             edits = {name: page_form(old[name], review.space[name], proposed[name]) for name in review.edits}
             rejected = list(review.rejected)
         return {

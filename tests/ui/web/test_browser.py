@@ -76,7 +76,7 @@ def test_dragging_recomputes_and_accepting_makes_the_child(opened, root, tree):
     )
     assert fact(opened, "Space") != before
     edited = root.propose().edit(dropout=tuple(bounds(opened, "dropout")))
-    assert fact(opened, "Space").startswith(percent(edited.volume_kept))
+    assert fact(opened, "Space").startswith(percent(edited.preview().volume_kept))
     assert opened.locator(".refine-accept").inner_text() != "accept"  # but to accept the edits
     note = "a little more dropout"
     opened.get_by_label("Note", exact=True).fill(note)

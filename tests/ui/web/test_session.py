@@ -323,7 +323,7 @@ def test_an_edit_without_a_form_on_the_page_passes_through_unchanged(root):
         digest = review.proposal.digest
         message = {"round": root.id, "proposal": digest, "edits": {name: edit}, "n": 6}
         sentence = session.handle({"type": "preview", **message})["facts"][-1]["text"]
-        assert sentence.startswith(percent(review.volume_kept))
+        assert sentence.startswith(percent(review.preview().volume_kept))
         answer = session.handle({"type": "decide", "kind": "accept", **message})
         assert session.child.id == answer["child"]
         assert session.child.space == review.space
