@@ -91,7 +91,7 @@ CODES = {
     "best_outside": "the best trial lies outside, equally good ones inside: metric, best, ranks, top "
     "(number of ranks), low, high, inside (expected again)",
     "best_lost": "the best value is lost: the same, best_kept, no_value",
-    "some_outside": "trials of the best 10 lie outside: the same as of best_outside",
+    "some_outside": "top trials lie outside: the same as of best_outside",
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from refine import stats
 from refine.analysis.analysis import Analysis
 from refine.analysis.conditions import as_read, configuration_keys, different
+from refine.analysis.evidence import GOOD
 from refine.analysis.reason import Reason
 from refine.analysis.winner import RetrainedValues
 from refine.design.space_filling import feasible
@@ -28,14 +29,13 @@ from refine.utils.display import Shown
 if TYPE_CHECKING:
     import pandas as pd
 
-_TOP = 0.1
-_LEAST_TOP = 10
+_MOST_TOP = 10
 
 
 class Expected(NamedTuple):
     """Expected values of the best trials on retraining, in the metric's own sign."""
 
-    low: float  # smallest and largest expected value of those of the best 10 trials that lie outside
+    low: float  # smallest and largest expected value of the top trials that lie outside
     high: float
     inside: float  # best expected value of the trials inside
     loss: float  # advantage of the best trial outside over ``inside``; below 0 for a disadvantage
@@ -56,11 +56,11 @@ class Preview(Shown):
     epsilon: float  # loss that counts as none
     claim: Claim  # the claim for this space
     metric: str  # name of the metric
-    top: int  # number of top trials of the round: a tenth, at least 10, if as many may be best
+    top: int  # number of top trials of the round: the best fifth, at most 10
     top_kept: int  # number of top trials inside
     best: float  # best value of the round
     best_kept: float  # best value of the trials inside; NaN without any
-    lost: tuple[int, ...]  # ranks of the trials among the best 10 that lie outside; 1 is the best
+    lost: tuple[int, ...]  # ranks of the top trials that lie outside; 1 is the best
     n: int  # configurations of the next round: the number asked for, or the number left if smaller
     exist: int  # number of configurations in the space, or its estimate
     left: int  # number of those that have not run, by the evidence
@@ -70,8 +70,7 @@ class Preview(Shown):
     # choices that the present space lacks: new values, or typing errors
     new_values: tuple[Reason, ...] = ()
     no_value: int = 0  # number of trials inside that ended without a value
-    # expected values of the best trials on retraining; ``None`` if none of the best 10 lies outside, or if
-    # unknown
+    # expected values of the best trials on retraining; ``None`` if no top trial lies outside, or if unknown
     expected: Expected | None = None
     edited: tuple[str, ...] = ()  # parameters that the person edited
     as_proposed: tuple[str, ...] = ()  # further parameters that change, as the proposal says
@@ -88,8 +87,7 @@ class Preview(Shown):
     @property
     def warning(self) -> Reason | None:
         """The loss among the best trials as a reason; ``None`` without a loss."""
-        top = min(_LEAST_TOP, self.top)
-        values = {"metric": self.metric, "best": self.best, "ranks": list(self.lost), "top": top}
+        values = {"metric": self.metric, "best": self.best, "ranks": list(self.lost), "top": self.top}
         if self.expected is not None:
             values |= {name: getattr(self.expected, name) for name in ("low", "high", "inside", "exact")}
             values["tie"] = bool(0 < self.expected.loss <= self.epsilon)
@@ -127,8 +125,8 @@ def preview_of(
     lost = analysis.table[~np.isfinite(np.asarray(analysis.table["value"], dtype=float))]
     claim = proposal.claim_for(space)
     expected = None
-    if inside.any() and not inside[:10].all() and (retrained_values := retrained()):
-        expected = _expected(analysis, ranked, inside, retrained_values)
+    if inside.any() and not inside[:top].all() and (retrained_values := retrained()):
+        expected = _expected(analysis, ranked, inside, top, retrained_values)
     return Preview(
         space=space,
         volume_kept=proposal.volume_of(space),
@@ -142,7 +140,7 @@ def preview_of(
         top_kept=int(inside[:top].sum()),
         best=float(values[0]) if len(values) else math.nan,
         best_kept=float(values[inside][0]) if inside.any() else math.nan,
-        lost=tuple(int(i) + 1 for i in np.flatnonzero(~inside[:10])),
+        lost=tuple(int(i) + 1 for i in np.flatnonzero(~inside[:top])),
         n=n,
         exist=exist,
         left=left,
@@ -156,15 +154,15 @@ def preview_of(
 
 
 def _expected(
-    analysis: Analysis, ranked: pd.DataFrame, inside: Bools, retrained: RetrainedValues
+    analysis: Analysis, ranked: pd.DataFrame, inside: Bools, top: int, retrained: RetrainedValues
 ) -> Expected | None:
-    """Expected values of the trials among the best 10 that lie outside, and of the trials inside.
+    """Expected values of those of ``top`` best trials that lie outside, and of the trials inside.
 
     ``None`` if they are unknown.
     """
     value_of = dict(zip(_keys(analysis, retrained.table), retrained.values, strict=True))
     value = np.asarray([value_of.get(key, math.nan) for key in _keys(analysis, ranked)])
-    outside_means = value[:10][~inside[:10]]
+    outside_means = value[:top][~inside[:top]]
     inside_means = value[inside]
     if np.isnan(outside_means).all() or np.isnan(inside_means).all():
         return None
@@ -188,7 +186,8 @@ def kept_of_top(analysis: Analysis, space: Space, allow_degenerate: bool = False
 
 
 def _top_of(count: int) -> int:
-    return min(count, max(_LEAST_TOP, math.ceil(_TOP * count)))
+    """Number of top trials among a number of trials, as the figures mark them."""
+    return min(_MOST_TOP, math.ceil(GOOD * count))
 
 
 def _inside(analysis: Analysis, space: Space, table: pd.DataFrame) -> Bools:

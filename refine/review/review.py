@@ -445,7 +445,7 @@ class Review(Shown, Generic[R]):
 
         Examples:
             >>> preview = review.preview(dropout=(0, 0.2), n=20)
-            >>> preview.top_kept, preview.left  # of the best ten; configurations left to run
+            >>> preview.top_kept, preview.left  # of the top trials; configurations left to run
             (4, 59)
         """
         for name, value in (("n", n), ("workers", workers)):

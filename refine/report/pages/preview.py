@@ -93,7 +93,7 @@ def kept_view(preview: Preview) -> KeptView:
 
     Red if the best value is lost.
     """
-    top = min(10, preview.top)
+    top = preview.top
     n_kept = top - len(preview.lost)
     fraction = f"{n_kept} of {top}"
     warning = preview.warning

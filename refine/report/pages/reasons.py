@@ -184,8 +184,8 @@ _SHORT: dict[str, Say] = {
     "not_there_in_box": "no kept choice has it",
     "piled_up": lambda v: f"top trials pile up at {v.side} end" if v.change.kind == "widen" else "",
     "improves_to_end": lambda v: f"improves to {v.side} end" if v.change.kind == "widen" else "",
-    "model_only": "favoured by the model",
-    "model_alone": "favoured by the model",
+    "model_only": "better values expected",
+    "model_alone": "better values expected",
     "trend": _trend_in_short,
     "choices": _choices_in_short,
     # Failures at a few of the dropped levels do not explain why the other ones are dropped.

@@ -215,7 +215,7 @@ def short_facts(review: Review) -> list[ShortFact]:
     top_trials = kept_view(preview)
     risk_cell = Cell(risk.text, top_trials.cell.tone)
     facts = [
-        ShortFact("Risk", "Chance to lose", risk.chance, risk.loss, risk_cell),
+        ShortFact("Risk", "Risk", risk.chance, risk.loss, risk_cell),
         ShortFact("Kept", "Top trials kept", top_trials.fraction, top_trials.brief, top_trials.cell),
     ]
     if share := blind_spot_share(preview.claim):
@@ -235,11 +235,11 @@ def risk_of(review: Review) -> RiskView:
 
 
 def chance_text(review: Review) -> str:
-    """The chance to lose in a few words, or the reason why no chance is stated."""
+    """The risk in a few words, or the reason why no risk is stated."""
     risk = risk_of(review)
     if risk.headline == risk.text:
         return risk.loss
-    return f"{risk.chance} chance to lose"
+    return f"risk {risk.chance}"
 
 
 def risk_facts(review: Review) -> list[Fact]:

@@ -68,7 +68,7 @@ def test_the_best_value_is_that_of_the_best_clause_and_the_chance_that_of_the_ti
     assert review["best"] == f"Best {metric} {review['best_value']}"
     assert review["best_value"].startswith(f"{session_shown.shown.best['value']:.4f} (")
     preview = ask(session_shown, "preview")
-    assert preview["chance"] == f"{preview['tiles'][0]['number']} chance to lose"
+    assert preview["chance"] == f"risk {preview['tiles'][0]['number']}"
     rejected = [name for name, p in session_shown.shown.space.items() if p.size > 1]
     assert ask(session_shown, "preview", rejected=rejected)["chance"] == "nothing is cut off"
 
