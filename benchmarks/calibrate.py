@@ -154,7 +154,7 @@ def typed(truth: Truth, seed: int, budget: int) -> list[dict[str, Any]]:
                 review = round_.propose()
             except RefineError:
                 break
-            rows += parts(on, review.analysis, [seed, len(rows)])
+            rows += parts(on, review.proposal.analysis, [seed, len(rows)])
             call = printed_call(review)
             if call is not None and ast.unparse(call.func) == "tree.confirm":
                 break

@@ -142,7 +142,11 @@ def typed(on: Levels, seed: int, cheap: bool) -> dict[str, Any]:
             except RefineError:
                 break
             loss = on.best_inside(round_.space) - on.best_inside(review.space)
-            agreement = review.analysis.bridges.agreement if cheap and review.analysis.bridges else math.nan
+            agreement = (
+                review.proposal.analysis.bridges.agreement
+                if cheap and review.proposal.analysis.bridges
+                else math.nan
+            )
             reviews.append(
                 {
                     "changed": any(c.kind not in ("keep", "leave") for c in review.proposal.changes),

@@ -253,12 +253,12 @@ def typed(truth: Truth, seed: int, budget: int, growing: bool) -> dict[str, Any]
 def reviewed(on: Grid, review: refine.Review, growing: bool) -> Told:
     """The claim of a review and its outcome."""
     scale = on.best - on.median or 1.0
-    noise = review.analysis.noise
+    noise = review.proposal.analysis.noise
     preview = review.preview()
     true_noise = on.noise
     told = {
-        "trials": len(review.analysis.y),
-        "parameters": len(review.analysis.parameters),
+        "trials": len(review.proposal.analysis.y),
+        "parameters": len(review.proposal.analysis.parameters),
         "changed": any(change.kind not in ("keep", "leave") for change in review.proposal.changes),
         "kept": preview.volume_kept,
         "stated": 1 - preview.probability,

@@ -29,8 +29,10 @@ from overhead import SPACE, per_trial, trivial, with_refine
 from tables import parser, table
 
 import refine
+from refine.proposal.proposal import proposal_to_json
 from refine.run.workers.run_task import run_task
 from refine.run.workers.worker_main import perform
+from refine.space.encoding import dumps
 
 COSTS = ["", "trials", "store", "seconds", "of processor time", "MB at peak"]
 WIDE = {**SPACE, "beta": (0.8, 0.99, 20)}
@@ -199,7 +201,7 @@ def grow(url: str, rounds: int, n: int = 20) -> None:
             fill(store, pk, node, range(0, 150, 7)[:n], lambda p: p["y"] - abs(p["x"] - 3))
             if i == 0:
                 proposal = tree.rounds[0].propose(keep=False).proposal
-            store.add_proposal(pk, proposal.digest, proposal.dumps())
+            store.add_proposal(pk, proposal.digest, dumps(proposal_to_json(proposal)))
             nodes.append(node)
 
 

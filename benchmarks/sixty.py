@@ -117,7 +117,7 @@ def stated_claim(on: Grid, review: refine.Review) -> Stated | None:
     if math.isnan(claim.probability) or preview.volume_kept >= 1:
         return None
     loss = best_inside(on, review.round.space) - best_inside(on, review.space)
-    return Stated(len(review.analysis.y), 1 - claim.probability, loss / max(claim.epsilon, 1e-12))
+    return Stated(len(review.proposal.analysis.y), 1 - claim.probability, loss / max(claim.epsilon, 1e-12))
 
 
 def best_inside(on: Grid, space: refine.Space) -> float:

@@ -107,7 +107,7 @@ def glances(tree: refine.Tree, found: Any) -> dict[str, Shown]:
     review = found.propose(keep=False)
     shown = {
         "review": review,
-        "analysis": review.analysis,
+        "analysis": review.proposal.analysis,
         "winner": tree.winner(),
         "checks": review.checks(),
         "tree": tree,

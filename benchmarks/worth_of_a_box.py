@@ -140,8 +140,9 @@ def learned(on: Grid, first: refine.Round, share: float, accept: bool) -> tuple[
     child = review.accept(n=n, exploit=share) if accept else first.branch(space, n=n, exploit=share)
     then = child.run(machine=QUIET).propose(keep=False)
     loss = on.truth[on.inside(space)].max() - on.truth[on.inside(then.space)].max()
-    true = float(loss <= then.claim.epsilon) if then.volume_kept < 1 else math.nan
-    return space, [then.analysis.n_space_filling, float(then.volume_kept < 1), true]
+    preview = then.preview()
+    true = float(loss <= preview.epsilon) if preview.volume_kept < 1 else math.nan
+    return space, [then.proposal.analysis.n_space_filling, float(preview.volume_kept < 1), true]
 
 
 def result(on: Grid, seed: int, way: str) -> list[float]:

@@ -11,6 +11,7 @@ from typing import Any
 from refine.analysis.finished_runs import analysis_of
 from refine.analysis.finished_study import DECISION, decided_at, read_study
 from refine.errors import AnalysisError, DesignError, ReviewError
+from refine.proposal.proposal import with_call
 from refine.review.decision import Decision, check_author, check_note
 from refine.review.review import Review
 from refine.review.worth import CONTINUE, worth_of
@@ -80,10 +81,8 @@ def review(
         study, study_name=study_name, value=value, space_filling=space_filling
     )
     opened = root.propose(risk=risk, epsilon=epsilon)
-    proposer = opened.proposal._proposer
-    assert proposer is not None  # it was made just now
-    proposer = replace(proposer, calls=(Action("refine.optuna.narrow", Symbol("study"), Symbol("review")),))
-    return replace(opened, proposal=replace(opened.proposal, _proposer=proposer))
+    call = Action("refine.optuna.narrow", Symbol("study"), Symbol("review"))
+    return replace(opened, proposal=with_call(opened.proposal, call))
 
 
 def narrow(

@@ -4,6 +4,7 @@ import json
 import sys
 
 import refine
+from refine.proposal.proposal import proposal_to_json
 
 SPACES = {
     "numbers": {"x": (0.0, 1.0, 11), "k": (1, 8), "rate": refine.Float(1e-4, 1e-1, levels=7, log=True)},
@@ -63,10 +64,10 @@ def main():
                 out[f"{name} {design}"] = {
                     "root": described(root),
                     "proposal": review.proposal.digest,
-                    "proposed": timeless(review.proposal.to_json()),
+                    "proposed": timeless(proposal_to_json(review.proposal)),
                     "child": described(child),
                     "next proposal": next_review.proposal.digest,
-                    "next": timeless(next_review.proposal.to_json()),
+                    "next": timeless(proposal_to_json(next_review.proposal)),
                 }
     json.dump(out, sys.stdout, indent=1, sort_keys=True)
 

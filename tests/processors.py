@@ -11,6 +11,7 @@ import numpy as np
 
 import refine
 from refine import stats
+from refine.proposal.proposal import proposal_to_json
 
 SPACES = {
     "numbers": {"x": (0.0, 1.0, 11), "k": (1, 8), "rate": refine.Float(1e-4, 1e-1, levels=7, log=True)},
@@ -78,7 +79,7 @@ def study(name):
         return {
             "ids": [round_.id for round_ in tree.rounds],
             "cells": [child._cells(), root.trials["cell"].tolist(), grandchild.trials["cell"].tolist()],
-            "proposals": [shortened(first.proposal.to_json()), shortened(second.proposal.to_json())],
+            "proposals": [shortened(proposal_to_json(review.proposal)) for review in (first, second)],
             "answer": [answer.verdict, f"{answer.probability:.6g}", f"{answer.cost:.6g}", answer.needed],
             "winner": tree.winner().params,
         }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from refine.analysis.analysis import Analysis
 from refine.analysis.evidence import level_values
 from refine.analysis.reason import plain
+from refine.proposal.path import RISKS
 from refine.proposal.preview import kept_of_top
 from refine.proposal.proposal import Proposal
 from refine.space.encoding import label
@@ -75,13 +75,21 @@ class Options(Shown):
         return next(o for o in self.rows if o.risk <= self.chosen <= o.up_to)
 
 
-def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = False) -> Options:
-    """The proposals of :attr:`Proposal.risks <refine.proposal.proposal.Proposal.risks>`.
+def risks_of(proposal: Proposal) -> tuple[float, ...]:
+    """Risks listed next to each other: 5, 15 and 30 %, and the risks that were asked for."""
+    asked_risk = proposal.risk
+    if proposal._proposer is not None:
+        asked_risk = proposal._proposer.asked_risk
+    return tuple(sorted({*RISKS, proposal.risk, asked_risk}))
+
+
+def options_of(proposal: Proposal, allow_degenerate: bool = False) -> Options:
+    """The proposals of :func:`risks_of`.
 
     AnalysisError if its posterior is gone.
     """
     rows: list[Option] = []
-    for risk in proposal.risks:
+    for risk in risks_of(proposal):
         if risk == proposal.risk:
             option_proposal = proposal
         else:
@@ -90,7 +98,7 @@ def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = 
             rows[-1] = replace(rows[-1], up_to=risk)
             continue
         changes = option_proposal.changes
-        top, top_kept = kept_of_top(analysis, option_proposal.space, allow_degenerate)
+        top, top_kept = kept_of_top(proposal.analysis, option_proposal.space, allow_degenerate)
         levels = {c.name: level_values(c.old)[~c.new.contains(level_values(c.old))] for c in changes}
         rows.append(
             Option(
@@ -106,6 +114,7 @@ def options_of(proposal: Proposal, analysis: Analysis, allow_degenerate: bool = 
             )
         )
     claim = proposal.claim
+    evidence = proposal.evidence
     return Options(
-        tuple(rows), proposal.risk, claim.epsilon, proposal.metric, proposal.subject_to, bool(claim.others)
+        tuple(rows), proposal.risk, claim.epsilon, evidence.metric, evidence.subject_to, bool(claim.others)
     )

@@ -18,7 +18,7 @@ from refine.analysis.winner import RetrainedValues
 from refine.design.space_filling import feasible
 from refine.errors import closest
 from refine.proposal.alternatives import left_to_run, trial_seconds
-from refine.proposal.proposal import Claim, Proposal
+from refine.proposal.proposal import Claim, Proposal, claim_for, volume_of
 from refine.space.categorical import Categorical
 from refine.space.encoding import value_key
 from refine.space.space import Space
@@ -102,7 +102,6 @@ class Preview(Shown):
 
 def preview_of(
     proposal: Proposal,
-    analysis: Analysis,
     space: Space,
     n: int,
     workers: int,
@@ -115,6 +114,7 @@ def preview_of(
     ``full_share`` is the share of trials at the full level of a fidelity. ``retrained`` gives the expected
     values of the configurations run so far; asked if a top trial is cut off.
     """
+    analysis = proposal.analysis
     ranked = best_first(analysis.table, analysis.direction, analysis.space, allow_degenerate)
     top = _top_of(len(ranked))
     inside = _inside(analysis, space, ranked)
@@ -123,13 +123,13 @@ def preview_of(
     left = left_to_run(analysis, space)
     n = min(n, left)
     lost = analysis.table[~np.isfinite(np.asarray(analysis.table["value"], dtype=float))]
-    claim = proposal.claim_for(space)
+    claim = claim_for(proposal, space)
     expected = None
     if inside.any() and not inside[:top].all() and (retrained_values := retrained()):
         expected = _expected(analysis, ranked, inside, top, retrained_values)
     return Preview(
         space=space,
-        volume_kept=proposal.volume_of(space),
+        volume_kept=volume_of(proposal, space),
         proposed_volume_kept=proposal.volume_kept,
         probability=claim.probability,
         proposed_probability=proposal.claim.probability,

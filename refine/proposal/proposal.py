@@ -6,7 +6,6 @@ import bisect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,9 +29,9 @@ from refine.proposal.change import (
     without_unread,
 )
 from refine.proposal.path import RISKS, BoxPath, KeptLevels, box_path_given, box_path_of
-from refine.proposal.posterior import Region, Surrogate, learned_rows, surrogate_of, with_candidates_of
+from refine.proposal.posterior import Surrogate, learned_rows, surrogate_of, with_candidates_of
 from refine.space.edits import narrowed, on_levels
-from refine.space.encoding import decode, digest, dumps, encode
+from refine.space.encoding import decode, digest, encode
 from refine.space.parameters import Parameter, Range
 from refine.space.space import Space
 from refine.trials.goal import check_epsilon
@@ -61,8 +60,6 @@ _UNKNOWN = ("probability", "scope", "failing_now", "failing_inside", "factor")
 # Numbers of a claim that version 0.1.0 did not write. Unknown ones are left out, so that proposals of 0.1.0
 # stay equal to the byte.
 _LATER = ("failing_now", "failing_inside", "factor")
-
-_SAME = ("risk", "n", "tested", "evidence", "metric")  # fields that JSON holds unchanged
 
 
 class Tolerance(NamedTuple):
@@ -118,6 +115,23 @@ class Claim:
         return {t.metric: t.epsilon for t in tolerances if t.epsilon_source == "given"}
 
 
+@dataclass(frozen=True)
+class EvidenceSummary:
+    """The trials behind a proposal. A store finds the same trials again by `until` and `branch_trials`."""
+
+    digest: str  # digest of the evidence
+    metric: str  # name of the metric
+    n: int  # trials that the posterior learned from
+    tested: int = 0  # space-filling configurations behind the tests; 0 if the posterior alone proposes
+    subject_to: tuple[str, ...] = ()  # metric constraints behind the claim
+    # time at which the last trial of another branch in the evidence had finished, in seconds since 1970;
+    # ``None`` without one
+    until: float | None = None
+    # round id -> number of its stored trials at the time of the proposal, for rounds of other branches;
+    # ``None`` in proposals of older versions
+    branch_trials: Mapping[str, int] | None = None
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Proposal(Shown):
     """A narrowed or widened space with its reasons and its risk.
@@ -134,20 +148,11 @@ class Proposal(Shown):
     volume_kept: float  # share of the old space that the new space keeps, over all axes
     claim: Claim  # the probability of losing nothing, and its terms
     risk: float  # the asked probability of losing more than epsilon
-    n: int  # trials that the posterior learned from
-    evidence: str  # digest of the evidence
-    metric: str  # name of the metric
-    # time at which the last trial of another branch in the evidence had finished, in seconds since 1970;
-    # ``None`` without one. `until` and `branch_trials` find the same evidence in the store again.
-    until: float | None = None
-    # round id -> number of its stored trials at the time of the proposal, for rounds of other branches;
-    # ``None`` in proposals of older versions
-    branch_trials: Mapping[str, int] | None = None
+    evidence: EvidenceSummary  # the trials behind the proposal
     # flat parameters that could be fixed at their cheapest level; not part of ``space``
     offers: tuple[Offer, ...] = ()
     advice: Advice | None = None  # advised size of the next round
-    tested: int = 0  # space-filling configurations behind the tests; 0 if the posterior alone proposes
-    subject_to: tuple[str, ...] = ()  # metric constraints behind the claim
+    _analysis: Analysis | None = field(default=None, repr=False)
     _proposer: Proposer | None = field(default=None, repr=False)
 
     def __getitem__(self, name: str) -> Change:
@@ -162,108 +167,20 @@ class Proposal(Shown):
 
         Sentences, offers and advice are no part of it.
         """
-        content = self.to_json()
+        content = proposal_to_json(self)
         codes = [[reason["code"] for reason in change["reasons"]] for change in content["changes"]]
         return digest({"version": content["version"], **_decisive(content), "codes": codes}, 16)
 
-    def judged_by(self, drafted: Proposal) -> Proposal:
-        """This proposal, read back from a store, with the posterior of a draft on the same evidence."""
-        if drafted.digest == self.digest:
-            return drafted
-        return replace(self, _proposer=drafted._proposer)
-
-    def volume_of(self, space: Space) -> float:
-        """Volume kept by a space, as :attr:`volume_kept`.
-
-        Parameters that are no longer read are not counted.
-        """
-        unread = (c for c in self.changes if c.kind in ("fix", "leave") and space.get(c.name) == c.new)
-        return self.old.volume_kept(space.replace({c.name: c.old for c in unread}))
-
-    def given(self, decided: Mapping[str, Parameter]) -> tuple[Change, ...]:
-        """The changes of the other parameters, given the parameters already decided.
-
-        Recomputes the levels that may be dropped. A change can shrink to the extent that it depended on a
-        parameter decided otherwise; changes never grow. Returned unchanged if the proposal was read back from
-        a store, or if too few candidates lie inside.
-        """
-        undecided = tuple(c for c in self.changes if c.name not in decided)
-        if self._proposer is None or all(self.space[n] == p for n, p in decided.items()):
-            return undecided
-        changes, _ = self._proposer.changes(self.risk, decided)
-        return tuple(c for c in changes if c.name not in decided)
-
-    def probability_of(self, space: Space) -> float:
-        """Probability that the best value inside some space is within epsilon of the best.
-
-        NaN if the proposal was read back from a store, or if too few candidate cells lie inside.
-        """
-        return self.claim_for(space).probability
-
-    def claim_for(self, space: Space) -> Claim:
-        """The claim for some space, as :attr:`claim` for the proposed one."""
-        if space == self.space:
-            return self.claim
-        if self._proposer is None:
-            return replace(self.claim, probability=math.nan, failing_inside=math.nan)
-        return self._proposer.claim_for(space)
-
-    def failing_share_of(self, space: Space) -> float:
-        """Expected share of failures among even trials of a space.
-
-        NaN if none failed, or without a posterior.
-        """
-        if self._surrogate is None:
-            return math.nan
-        return self._surrogate.failing_share(space)
-
-    @cached_property
-    def elsewhere(self) -> Region | None:
-        """The likeliest region that is cut off; ``None`` if nothing is cut, or without a posterior."""
-        if self._surrogate is None:
-            return None
-        return self._surrogate.elsewhere(self.space, self.claim.epsilon)
-
     @property
-    def posterior(self) -> stats.Posterior | None:
-        """The posterior of the first goal; ``None`` if the proposal was read back from a store."""
-        if self._surrogate is None:
-            return None
-        return self._surrogate.posterior
+    def analysis(self) -> Analysis:
+        """The analysis of the evidence.
 
-    @property
-    def calls(self) -> tuple[Action, ...]:
-        """The next calls for a proposal on a fitted search, which has no tree; empty otherwise."""
-        if self._proposer is None:
-            return ()
-        return self._proposer.calls
-
-    @property
-    def _surrogate(self) -> Surrogate | None:
-        if self._proposer is None:
-            return None
-        return self._proposer.goals[0].surrogate
-
-    @cached_property
-    def offer(self) -> Proposal | None:
-        """The proposal at the next larger risk that cuts something, for a proposal that cuts nothing.
-
-        ``None`` if this proposal changes the space, if no risk up to 30 % cuts anything, or without a
-        posterior.
+        Raises:
+            AnalysisError: This proposal was read back from a store.
         """
-        if self._proposer is None or self.space != self.old:
-            return None
-        larger = (self._proposer.at(risk) for risk in RISKS if risk > self.risk)
-        return next((proposal for proposal in larger if proposal.space != self.old), None)
-
-    @property
-    def risks(self) -> tuple[float, ...]:
-        """Risks listed next to each other: 5, 15 and 30 %, and the risks that were asked for."""
-        if self._proposer is None:
-            asked_risk = self.risk
-        else:
-            asked_risk = self._proposer.asked_risk
-        return tuple(sorted({*RISKS, self.risk, asked_risk}))
+        if self._analysis is None:
+            raise AnalysisError("a proposal that was read back from a store has no analysis; propose again")
+        return self._analysis
 
     def at(self, risk: float) -> Proposal:
         """The proposal of another risk from the same posterior: 0.01 to 0.3, or the risk first asked for.
@@ -285,73 +202,145 @@ class Proposal(Shown):
         return self._proposer.at(float(risk))
 
     def _data(self) -> JsonObject:
-        return {"digest": self.digest, **self.to_json()}
+        return {"digest": self.digest, **proposal_to_json(self)}
 
-    def to_json(self) -> JsonObject:
-        """Plain data, without the posterior."""
-        claim = {
-            name: plain(value)
-            for name, value in vars(self.claim).items()
-            if (value or name not in ("others", "data")) and not (name in _LATER and math.isnan(value))
-        }
-        names = ("name", "kind", "volume_kept", "q", "risk")
-        changes = [
-            {**{n: plain(getattr(c, n)) for n in names}, "reasons": [r.to_json() for r in c.reasons]}
-            for c in self.changes
-        ]
-        return {
-            "version": VERSION,
-            "old": self.old.to_json(),
-            "space": self.space.to_json(),
-            "changes": changes,
-            "volume_kept": plain(self.volume_kept),
-            "claim": claim,
-            **{name: getattr(self, name) for name in _SAME},
-            **({} if self.until is None else {"until": self.until}),
-            **({"branch_trials": dict(self.branch_trials)} if self.branch_trials else {}),
-            "offers": [_data_of(offer, value=encode(offer.value)) for offer in self.offers],
-            "advice": None if self.advice is None else _data_of(self.advice),
-            **({"subject_to": list(self.subject_to)} if self.subject_to else {}),
-        }
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Proposal:
-        """The proposal of :meth:`to_json`'s output."""
-        old = Space.from_json(data["old"])
-        space = Space.from_json(data["space"])
+def proposal_to_json(proposal: Proposal) -> JsonObject:
+    """Plain data of a proposal, without the posterior."""
+    claim = {
+        name: plain(value)
+        for name, value in vars(proposal.claim).items()
+        if (value or name not in ("others", "data")) and not (name in _LATER and math.isnan(value))
+    }
+    names = ("name", "kind", "volume_kept", "q", "risk")
+    changes = [
+        {**{n: plain(getattr(c, n)) for n in names}, "reasons": [r.to_json() for r in c.reasons]}
+        for c in proposal.changes
+    ]
+    evidence = proposal.evidence
+    return {
+        "version": VERSION,
+        "old": proposal.old.to_json(),
+        "space": proposal.space.to_json(),
+        "changes": changes,
+        "volume_kept": plain(proposal.volume_kept),
+        "claim": claim,
+        "risk": proposal.risk,
+        "n": evidence.n,
+        "tested": evidence.tested,
+        "evidence": evidence.digest,
+        "metric": evidence.metric,
+        **({} if evidence.until is None else {"until": evidence.until}),
+        **({"branch_trials": dict(evidence.branch_trials)} if evidence.branch_trials else {}),
+        "offers": [_data_of(offer, value=encode(offer.value)) for offer in proposal.offers],
+        "advice": None if proposal.advice is None else _data_of(proposal.advice),
+        **({"subject_to": list(evidence.subject_to)} if evidence.subject_to else {}),
+    }
 
-        def numbers(row: Mapping[str, object], *names: str) -> dict[str, Any]:
-            return {**row, **{name: math.nan if row.get(name) is None else row[name] for name in names}}
 
-        def reasoned(row: Mapping[str, Any]) -> dict[str, Any]:
-            return {**row, "reason": Reason.from_json(row["reason"])}
+def proposal_from_json(data: Mapping[str, Any]) -> Proposal:
+    """The proposal of :func:`proposal_to_json`'s output."""
+    old = Space.from_json(data["old"])
+    space = Space.from_json(data["space"])
 
-        changes = [
-            {**numbers(c, "q", "risk"), "reasons": tuple(map(Reason.from_json, c["reasons"]))}
-            for c in data["changes"]
-        ]
-        claim = {name: value for name, value in data["claim"].items() if name != "basis"}  # of older stores
-        tolerances = tuple(Tolerance(*t) for t in claim.get("others", ()))
-        branch_trials = data.get("branch_trials")
-        if branch_trials is not None:
-            branch_trials = {node_id: int(count) for node_id, count in branch_trials.items()}
-        return cls(
-            old=old,
-            space=space,
-            changes=tuple(Change(old=old[c["name"]], new=space[c["name"]], **c) for c in changes),
-            volume_kept=data["volume_kept"],
-            claim=Claim(**{**numbers(claim, *_UNKNOWN), "others": tolerances}),
-            offers=tuple(Offer(**{**reasoned(o), "value": decode(o["value"])}) for o in data["offers"]),
-            advice=_advice_of(data["advice"]),
+    def numbers(row: Mapping[str, object], *names: str) -> dict[str, Any]:
+        return {**row, **{name: math.nan if row.get(name) is None else row[name] for name in names}}
+
+    def reasoned(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {**row, "reason": Reason.from_json(row["reason"])}
+
+    changes = [
+        {**numbers(c, "q", "risk"), "reasons": tuple(map(Reason.from_json, c["reasons"]))}
+        for c in data["changes"]
+    ]
+    claim = {name: value for name, value in data["claim"].items() if name != "basis"}  # of older stores
+    tolerances = tuple(Tolerance(*t) for t in claim.get("others", ()))
+    branch_trials = data.get("branch_trials")
+    if branch_trials is not None:
+        branch_trials = {node_id: int(count) for node_id, count in branch_trials.items()}
+    return Proposal(
+        old=old,
+        space=space,
+        changes=tuple(Change(old=old[c["name"]], new=space[c["name"]], **c) for c in changes),
+        volume_kept=data["volume_kept"],
+        claim=Claim(**{**numbers(claim, *_UNKNOWN), "others": tolerances}),
+        risk=data["risk"],
+        evidence=EvidenceSummary(
+            data["evidence"],
+            metric=data["metric"],
+            n=data["n"],
+            tested=data["tested"],
             subject_to=tuple(data.get("subject_to", ())),
             until=data.get("until"),
             branch_trials=branch_trials,
-            **{name: data[name] for name in _SAME},
-        )
+        ),
+        offers=tuple(Offer(**{**reasoned(o), "value": decode(o["value"])}) for o in data["offers"]),
+        advice=_advice_of(data["advice"]),
+    )
 
-    def dumps(self) -> str:
-        """Canonical JSON as stored; the digest is computed from it."""
-        return dumps(self.to_json())
+
+def on_evidence(proposal: Proposal, analysis: Analysis, drafted: Proposal | None = None) -> Proposal:
+    """A proposal read back from a store, with an analysis, and with the posterior of a draft on it."""
+    if drafted is None:
+        return replace(proposal, _analysis=analysis)
+    if drafted.digest == proposal.digest:
+        return drafted
+    return replace(proposal, _analysis=analysis, _proposer=drafted._proposer)
+
+
+def surrogate_behind(proposal: Proposal) -> Surrogate | None:
+    """The posterior of a proposal; ``None`` if it was read back from a store, or could not be fitted."""
+    if proposal._proposer is None:
+        return None
+    return proposal._proposer.goals[0].surrogate
+
+
+def volume_of(proposal: Proposal, space: Space) -> float:
+    """Volume kept by a space, as :attr:`Proposal.volume_kept`.
+
+    Parameters that are no longer read are not counted.
+    """
+    unread = (c for c in proposal.changes if c.kind in ("fix", "leave") and space.get(c.name) == c.new)
+    return proposal.old.volume_kept(space.replace({c.name: c.old for c in unread}))
+
+
+def claim_for(proposal: Proposal, space: Space) -> Claim:
+    """The claim for some space, as :attr:`Proposal.claim` for the proposed one.
+
+    Its probability is NaN if the proposal was read back from a store, or if too few candidate cells lie
+    inside.
+    """
+    if space == proposal.space:
+        return proposal.claim
+    if proposal._proposer is None:
+        return replace(proposal.claim, probability=math.nan, failing_inside=math.nan)
+    return proposal._proposer.claim_for(space)
+
+
+def changes_given(proposal: Proposal, decided: Mapping[str, Parameter]) -> tuple[Change, ...]:
+    """The changes of the other parameters, given the parameters already decided.
+
+    Recomputes the levels that may be dropped. A change can shrink to the extent that it depended on a
+    parameter decided otherwise; changes never grow. Returned unchanged if the proposal was read back from a
+    store, or if too few candidates lie inside.
+    """
+    changes = proposal.changes
+    if proposal._proposer is not None and any(proposal.space[n] != p for n, p in decided.items()):
+        changes, _ = proposal._proposer.changes(proposal.risk, decided)
+    return tuple(c for c in changes if c.name not in decided)
+
+
+def calls_of(proposal: Proposal) -> tuple[Action, ...]:
+    """The next calls for a proposal on a fitted search, which has no tree; empty otherwise."""
+    if proposal._proposer is None:
+        return ()
+    return proposal._proposer.calls
+
+
+def with_call(proposal: Proposal, call: Action) -> Proposal:
+    """A proposal just made, with another next call."""
+    assert proposal._proposer is not None
+    return replace(proposal, _proposer=replace(proposal._proposer, calls=(call,)))
 
 
 class _Goal(NamedTuple):
@@ -398,18 +387,21 @@ class Proposer:
             volume_kept=math.nan,
             claim=claim,
             risk=risk,
-            n=len(analysis.y),
-            tested=analysis.n_space_filling,
-            evidence=analysis.digest,
-            until=analysis.until,
-            branch_trials=analysis.branch_trials,
-            metric=analysis.metric,
+            evidence=EvidenceSummary(
+                analysis.digest,
+                metric=analysis.metric,
+                n=len(analysis.y),
+                tested=analysis.n_space_filling,
+                subject_to=analysis.subject_to,
+                until=analysis.until,
+                branch_trials=analysis.branch_trials,
+            ),
             offers=offers(analysis, surrogate, epsilon, risk) if surrogate and not analysis.others else (),
             advice=advice(analysis, new, left_to_run(analysis, new), claim.failing_inside),
-            subject_to=analysis.subject_to,
+            _analysis=analysis,
             _proposer=self,
         )
-        return replace(proposal, volume_kept=proposal.volume_of(new))
+        return replace(proposal, volume_kept=volume_of(proposal, new))
 
     def claim_for(self, space: Space) -> Claim:
         """The claim for a part of the space; its probability is NaN if unknown."""
@@ -557,7 +549,7 @@ class Proposer:
 @provides("proposal.digest")
 def digest_of_stored(content: Mapping[str, object]) -> str:
     """The digest of a stored proposal; raises an error of Python or refine if it cannot be read."""
-    return Proposal.from_json(content).digest
+    return proposal_from_json(content).digest
 
 
 def _advice_of(data: Mapping[str, Any] | None) -> Advice | None:

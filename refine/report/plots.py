@@ -201,7 +201,7 @@ def decision_of(review: Review, width: Width = "text", theme: ThemeName | None =
         view = risk_of(review)
         risk = f"Risk: {view.headline if width == 'column' else view.text}"
     with themed(width, theme):
-        return figures.decision(review.analysis, space, label, texts, risk)
+        return figures.decision(review.proposal.analysis, space, label, texts, risk)
 
 
 @provides("tree.plot")

@@ -22,7 +22,7 @@ from refine.analysis.reason import plain
 from refine.analysis.selection import candidates, unusable
 from refine.analysis.stopped import Stopping
 from refine.errors import AnalysisError, UnknownNameError, did_you_mean
-from refine.proposal.proposal import Proposal
+from refine.proposal.proposal import Proposal, surrogate_behind
 from refine.review.worth import CONFIRM, CONTINUE, Worth
 from refine.space.limits import widened
 from refine.space.parameters import Range
@@ -437,10 +437,13 @@ def _second(analysis: Analysis, proposal: Proposal | None, n_left: int | None) -
     """
     if proposal is None:
         return _check("second", "not_proposed")
-    region = proposal.elsewhere
+    region = None
+    surrogate = surrogate_behind(proposal)
+    if surrogate is not None:
+        region = surrogate.elsewhere(proposal.space, proposal.claim.epsilon)
     if region is None and proposal.volume_kept == 1:
         return _check("second", "nothing_cut")
-    if region is None and proposal.posterior is None:
+    if surrogate is None:
         return _check("second", "no_model")
     if region is None:
         return _check("second", "none_outside", 0.0, probability=0.0)

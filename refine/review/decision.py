@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from refine.errors import ReviewError, did_you_mean, shown, unstorable
-from refine.proposal.proposal import Proposal
+from refine.proposal.proposal import Proposal, claim_for, volume_of
 from refine.space.edits import edit_space
 from refine.space.encoding import digest, dumps
 from refine.space.parameters import Parameter
@@ -207,8 +207,8 @@ def suggestions_beside(proposal: Proposal, decisions: Sequence[Decision]) -> tup
         if d.kind != "suggested" or d.space is None or d.space in decided:
             continue
         differs = {n: (proposed[n], p) for n, p in d.space.items() if n in proposed and proposed[n] != p}
-        claimed = proposal.probability_of(d.space)
+        claimed = claim_for(proposal, d.space).probability
         if math.isnan(claimed) and d.proposal == proposal.digest and d.probability is not None:
             claimed = d.probability
-        suggestions.append(Suggestion(d, d.space, differs, proposal.volume_of(d.space), claimed))
+        suggestions.append(Suggestion(d, d.space, differs, volume_of(proposal, d.space), claimed))
     return tuple(suggestions)

@@ -16,7 +16,7 @@ from refine.design.space_filling import check_size
 from refine.proposal.allocation import check_shares
 from refine.proposal.alternatives import advice, left_to_run, trial_seconds
 from refine.proposal.expected_time import slowest_parameter
-from refine.proposal.proposal import Proposal
+from refine.proposal.proposal import Proposal, claim_for
 from refine.space.fidelity import Fidelity, fidelity_of
 from refine.space.space import Space
 from refine.trials.budget import NO_BUDGET, BudgetState
@@ -135,7 +135,7 @@ def advised_round(
     else:
         size = proposal.advice
         if size is None or space != proposal.space:
-            failing = proposal.failing_share_of(space)
+            failing = claim_for(proposal, space).failing_inside
             size = advice(analysis, space, left_to_run(analysis, space), failing)
         n = max(1, min(planned, size.n))
         available = trials_for_rounds(analysis, budget)

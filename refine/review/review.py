@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Self
 
-from refine.analysis.analysis import Analysis
 from refine.analysis.winner import RetrainedValues
 from refine.design.samplers import design_of
 from refine.design.space_filling import DESIGNS, feasible, how_many
@@ -17,7 +16,7 @@ from refine.proposal.alternatives import left_to_run
 from refine.proposal.change import Change
 from refine.proposal.options import Options, options_of
 from refine.proposal.preview import Preview, preview_of
-from refine.proposal.proposal import Proposal
+from refine.proposal.proposal import Proposal, changes_given, claim_for, proposal_to_json, volume_of
 from refine.review.checks import Checks
 from refine.review.decision import (
     Decision,
@@ -72,7 +71,6 @@ class Review(Shown, Generic[R]):
 
     round: R  # the round of the proposal
     proposal: Proposal  # the proposal as made; :meth:`preview` has the effects of edits
-    analysis: Analysis  # the evidence behind the proposal
     edits: Mapping[str, Any] = field(default_factory=dict)  # the person's edits by parameter
     rejected: tuple[str, ...] = ()  # parameters whose change the person rejected
 
@@ -139,14 +137,19 @@ class Review(Shown, Generic[R]):
 
     def _data(self) -> JsonObject:
         """The review's numbers; the round without the open store and functions behind it."""
-        inputs = {f.name: plain(getattr(self, f.name)) for f in fields(self) if f.name != "round"}
-        return {"round": {**self.round._data(), "node": plain(self.round._node)}, **inputs}
+        return {
+            "round": {**self.round._data(), "node": plain(self.round._node)},
+            "proposal": proposal_to_json(self.proposal),
+            "analysis": plain(self.proposal.analysis),
+            "edits": plain(self.edits),
+            "rejected": plain(self.rejected),
+        }
 
     @cached_property
     def _decided(self) -> tuple[Space, dict[str, tuple[Parameter, Parameter]], tuple[Change, ...]]:
         """The decided space, the edits, and changes of other parameters that the edits undo or alter."""
         space, edited = decided_space(self.proposal, self.edits, self.rejected)
-        changes = self.proposal.given({n: space[n] for n in (*self.edits, *self.rejected)})
+        changes = changes_given(self.proposal, {n: space[n] for n in (*self.edits, *self.rejected)})
         followed = tuple(c for c in changes if c.new != self.proposal.space[c.name])
         return space.replace({c.name: c.new for c in followed}), edited, followed
 
@@ -187,7 +190,7 @@ class Review(Shown, Generic[R]):
             >>> [(row.risk, row.up_to, row.top_kept) for row in review.options().rows]
             [(0.05, 0.05, 3), (0.15, 0.3, 2)]
         """
-        return options_of(self.proposal, self.analysis, self.round._node.allow_degenerate)
+        return options_of(self.proposal, self.round._node.allow_degenerate)
 
     def at(self, risk: float) -> Self:
         """The same review at another risk, from 0.01 to 0.3, or to the proposed one.
@@ -230,7 +233,7 @@ class Review(Shown, Generic[R]):
     ) -> NextRound:
         """The next round with the values that the person set; the others are advised."""
         return advised_round(
-            self.analysis,
+            self.proposal.analysis,
             self.proposal,
             self.space,
             self._planned_cost,
@@ -250,7 +253,7 @@ class Review(Shown, Generic[R]):
     def next_step(self) -> NextStep:
         """The next step: decide, run more of this round, or repeat the best; with reasons and cost."""
         exploit = self.round._node.exploit
-        return next_step_of(self.analysis, self.proposal, self._planned_cost, exploit, self.budget)
+        return next_step_of(self.proposal.analysis, self.proposal, self._planned_cost, exploit, self.budget)
 
     @property
     def _planned_cost(self) -> int:
@@ -271,7 +274,7 @@ class Review(Shown, Generic[R]):
     def _worth_of(self, planned: NextRound, price: float = math.nan) -> Worth | None:
         epsilon = self.proposal.claim.epsilon
         return worth_of(
-            self.analysis,
+            self.proposal.analysis,
             epsilon,
             self.space,
             planned.n,
@@ -336,7 +339,7 @@ class Review(Shown, Generic[R]):
     def _no_round(self) -> ReviewError:
         """The error of a further round without a trial left, with the last step as its action."""
         refusal = f"round {self.round.id}: the budget leaves no trial for another round ({self.budget})"
-        if self.budget.left and not self.analysis.noise.deterministic:
+        if self.budget.left and not self.proposal.analysis.noise.deterministic:
             return ReviewError(f"{refusal}; raise the budget, or confirm the winner", Action("tree.confirm"))
         return ReviewError(f"{refusal}; raise the budget, or use the winner", Action("tree.winner"))
 
@@ -385,7 +388,7 @@ class Review(Shown, Generic[R]):
             share = 0.0
         size = n
         if typed.downsample is not None:
-            run = feasible(self.space).count - left_to_run(self.analysis, self.space)
+            run = feasible(self.space).count - left_to_run(self.proposal.analysis, self.space)
             size = how_many(self.space, n, typed.downsample, run)
         planned = self._next_round(size, share, typed.audit)
         if planned.n == 0:
@@ -397,14 +400,14 @@ class Review(Shown, Generic[R]):
             plan=replace(typed, exploit=planned.exploit, audit=planned.audit),
         )
         self.round._keep_proposal(self.proposal)
-        child: R = self.round._create_child(decision, spec, self.analysis)
+        child: R = self.round._create_child(decision, spec, self.proposal.analysis)
         if size is not None and not len(child.trials):
-            noisy = not self.analysis.noise.deterministic
+            noisy = not self.proposal.analysis.noise.deterministic
             self.budget.warn_of_reserve(planned.n, f"round {self.round.id}", noisy=noisy)
         return child
 
     def _as_decision(self, kind: str, note: str, author: str) -> Decision:
-        claim = self.proposal.claim_for(self.space)
+        claim = claim_for(self.proposal, self.space)
         stated = not math.isnan(claim.probability)
         return Decision(
             kind=kind,
@@ -416,7 +419,7 @@ class Review(Shown, Generic[R]):
             note=note,
             author=author,
             probability=claim.probability if stated else None,
-            volume_kept=self.proposal.volume_of(self.space),
+            volume_kept=volume_of(self.proposal, self.space),
             epsilon=claim.epsilon if stated and not claim.others else None,
             followed=tuple(c.name for c in self.followed),
         )
@@ -459,7 +462,6 @@ class Review(Shown, Generic[R]):
         space = edited_review.space
         preview = preview_of(
             self.proposal,
-            self.analysis,
             space,
             n,
             workers,
@@ -474,7 +476,7 @@ class Review(Shown, Generic[R]):
 
     def checks(self) -> Checks:
         """Questions to answer before a decision: see :meth:`Round.checks`."""
-        return self.round._checks(self.analysis, self.proposal, self._worth)
+        return self.round._checks(self.proposal.analysis, self.proposal, self._worth)
 
     def decline(self, note: str = "", *, author: str | None = None) -> None:
         """Declines the whole proposal; the decision is stored.

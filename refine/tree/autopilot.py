@@ -173,7 +173,7 @@ def _proposed(current: Round, first: Round, risk: float) -> tuple[Review[Round] 
             raise
         return None, 0
     early = [name for name, declared in _widened(review).items() if not declared]
-    if early and len(review.analysis.y) < _EARLY:
+    if early and len(review.proposal.analysis.y) < _EARLY:
         review = review.reject(*early)
     remaining = left_to_run(current, review.space)
     return (review if remaining else None), remaining

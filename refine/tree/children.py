@@ -18,13 +18,13 @@ from refine.design.space_filling import IMPORTED, Sobol, feasible, how_many
 from refine.errors import DesignError, ReviewError, SpaceError, did_you_mean
 from refine.proposal.allocation import audit_configurations, probe_configurations
 from refine.proposal.forecast import forecast
-from refine.proposal.proposal import Proposal
+from refine.proposal.proposal import Proposal, proposal_to_json
 from refine.review.checks import Checks, ChecksContext, checks_of
 from refine.review.decision import Decision, check_author, check_note, not_written
 from refine.review.round_spec import Plan, RoundSpec, plan_of
 from refine.review.worth import Worth
 from refine.run.steering import check_pruner
-from refine.space.encoding import check_seed, freeze, seed_of
+from refine.space.encoding import check_seed, dumps, freeze, seed_of
 from refine.space.space import Space, configuration_key, decode_configuration, encode_configuration, space_of
 from refine.space.user_configurations import given_configuration, given_configurations
 from refine.store.engine import check_folder
@@ -221,7 +221,8 @@ class DecidedRound(RoundRecord):
 
     def _keep_proposal(self, proposal: Proposal, *, again: bool = False) -> None:
         """Stores a proposal, unless stored; ``again`` makes a stored one the latest."""
-        self._context.store.add_proposal(self._stored.pk, proposal.digest, proposal.dumps(), again)
+        content = dumps(proposal_to_json(proposal))
+        self._context.store.add_proposal(self._stored.pk, proposal.digest, content, again)
 
     def _checks(self, analysis: Analysis, proposal: Proposal | None, worth: Worth | None) -> Checks:
         snapshot = self._at_once()

@@ -11,7 +11,7 @@ from typing import TypeVar
 from refine.analysis.analysis import LEAST, Analysis
 from refine.analysis.optimism import Optimism
 from refine.errors import AnalysisError, ReviewError
-from refine.proposal.proposal import Proposal, check_risk
+from refine.proposal.proposal import Proposal, check_risk, on_evidence, proposal_from_json
 from refine.proposal.proposal import propose as proposed
 from refine.review.checks import Checks
 from refine.review.next_step import trials_for_rounds
@@ -66,7 +66,7 @@ def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Propo
     if analysis is None:
         analysis = _analysis_to_propose_on(snapshot)
     if proposal is None:
-        stored = (p for p in reversed(snapshot._proposals) if p.evidence == analysis.digest)
+        stored = (p for p in reversed(snapshot._proposals) if p.evidence.digest == analysis.digest)
         proposal = next((_judged_again(snapshot, p, analysis) for p in stored), None)
     if proposal is None:
         budget = snapshot._budget
@@ -84,7 +84,7 @@ def checks(self: DecidedRound, analysis: Analysis | None = None, proposal: Propo
             before=math.nan if inside else before,
         )
         return snapshot._checks(analysis, None, outlook)
-    return Review(snapshot, proposal, analysis).checks()
+    return Review(snapshot, on_evidence(proposal, analysis)).checks()
 
 
 def propose(
@@ -130,7 +130,7 @@ def propose(
     proposal = proposed(analysis, risk, epsilon, outer=_outer(self), room=_room(self, analysis))
     if keep:
         self._keep_proposal(proposal, again=True)
-    return Review(self, proposal, analysis)
+    return Review(self, proposal)
 
 
 def _room(round_: RoundRecord, analysis: Analysis) -> int:
@@ -151,9 +151,9 @@ def _analysis_to_propose_on(round_: RoundRecord, seed: int = 0) -> Analysis:
     decided = [d.proposal for d in round_._decisions if d.child and d.proposal in stored]
     if not decided:
         return analyze(round_, seed=seed)
-    proposal = Proposal.from_json(json.loads(stored[decided[-1]]))
-    analysis = analyze_until(round_, proposal.until, seed, branch_trials=proposal.branch_trials)
-    if analysis.digest == proposal.evidence:
+    evidence = proposal_from_json(json.loads(stored[decided[-1]])).evidence
+    analysis = analyze_until(round_, evidence.until, seed, branch_trials=evidence.branch_trials)
+    if analysis.digest == evidence.digest:
         return analysis
     return analyze(round_, seed=seed)
 
@@ -171,18 +171,19 @@ def review(self: R, proposal: Proposal) -> Review[R]:
             branches in its evidence were removed.
     """
     check_risk(proposal.risk)
-    analysis = analyze_until(self, proposal.until, branch_trials=proposal.branch_trials)
-    if analysis.digest != proposal.evidence:
+    evidence = proposal.evidence
+    analysis = analyze_until(self, evidence.until, branch_trials=evidence.branch_trials)
+    if analysis.digest != evidence.digest:
         raise ReviewError(
             f"round {self.id}: its trials changed after this proposal was made; propose again",
             Action("round.propose", risk=proposal.risk),
         )
-    return Review(self, _judged_again(self, proposal, analysis), analysis)
+    return Review(self, _judged_again(self, proposal, analysis))
 
 
 def _judged_again(round_: DecidedRound, proposal: Proposal, analysis: Analysis) -> Proposal:
     """A proposal read back from a store, with the posterior of a draft on its evidence."""
-    tolerances = proposal.claim.given(proposal.metric)
+    tolerances = proposal.claim.given(proposal.evidence.metric)
     room = _room(round_, analysis)
     drafted = proposed(analysis, proposal.risk, tolerances, outer=_outer(round_), room=room)
-    return proposal.judged_by(drafted)
+    return on_evidence(proposal, analysis, drafted)

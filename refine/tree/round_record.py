@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from refine.proposal.proposal import Proposal
+from refine.proposal.proposal import Proposal, proposal_from_json
 from refine.review.decision import Decision, check_note
 from refine.run.holdout import HoldoutResult, holdout_result_of
 from refine.run.plan import planned_cells
@@ -368,7 +368,7 @@ class RoundRecord(Shown):
     def _proposals(self) -> list[Proposal]:
         """Stored proposals, the latest last."""
         contents = self._context.reader.proposals(self._stored.pk).values()
-        return [Proposal.from_json(json.loads(content)) for content in contents]
+        return [proposal_from_json(json.loads(content)) for content in contents]
 
     def _data(self, paths: Mapping[str, str] | None = None) -> dict[str, Any]:
         snapshot = self._at_once()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refine.proposal.proposal import Proposal
+from refine.proposal.proposal import Proposal, proposal_from_json, volume_of
 from refine.review.asked import DECISIVE, ScoredQuestion
 from refine.review.calibration import Calibration, ChildOutcome, DecisionComparison, Entry, SpaceResult
 from refine.review.decision import Decision
@@ -60,7 +60,7 @@ def entries_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
                 if text is None:
                     proposal = None
                 else:
-                    proposal = Proposal.from_json(json.loads(text))
+                    proposal = proposal_from_json(json.loads(text))
                 child = rounds_by_id[decision.child]
                 outcome = seen(child, decision, index.values)
                 comparison = None
@@ -86,7 +86,7 @@ def suggestions_of(rounds: Sequence[RoundRecord]) -> tuple[Entry, ...]:
         proposals = reader.proposals(pk)
         for decision, decided_at in decided:
             if decision.kind == "suggested" and decision.proposal in proposals:
-                proposal = Proposal.from_json(json.loads(proposals[decision.proposal]))
+                proposal = proposal_from_json(json.loads(proposals[decision.proposal]))
                 adopted = tuple(d.child for d, _ in decided if d.child and d.space == decision.space)
                 no_outcome = ChildOutcome(0, 0, (), math.nan, (), parent._direction)
                 comparison = None
@@ -208,7 +208,7 @@ def comparison_of(
     return DecisionComparison(
         max(best_values) if best_values else math.nan,
         SpaceResult(proposal.volume_kept, machine),
-        SpaceResult(proposal.volume_of(decided), person),
+        SpaceResult(volume_of(proposal, decided), person),
         _later(index, later, proposal, decided, ended_after) if edited else 0,
         proposal.claim.epsilon,
     )

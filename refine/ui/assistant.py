@@ -13,6 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from refine.errors import ReviewError
+from refine.proposal.proposal import proposal_to_json
 from refine.report.pages.checks import checks_page
 from refine.report.pages.proposal import claim_sentence
 from refine.review.round_spec import Plan, with_plan
@@ -305,8 +306,8 @@ class Assistant:
                 remaining["trials_left"] = min(remaining["trials_left"], study_left)
             if not details:
                 return Answer.of(_short_state(review, candidates, remaining))
-            evidence = review.analysis.to_dict()
-            proposed = review.proposal.to_json()
+            evidence = review.proposal.analysis.to_dict()
+            proposed = proposal_to_json(review.proposal)
             state = {name: evidence[name] for name in ("metric", "direction", "states", "noise")}
             state["parameters"] = [
                 {name: e[name] for name in ("name", "effect", "q", "finding")} for e in evidence["parameters"]
@@ -525,9 +526,9 @@ class Assistant:
 
 def _short_state(review: Review[Round], candidates: list[dict[str, Any]], remaining: dict[str, int]) -> str:
     """The state as JSON of at most :data:`LIMIT` bytes: lists are shortened until it fits, longest first."""
-    analysis = review.analysis
+    analysis = review.proposal.analysis
     proposal = review.proposal
-    proposed = proposal.to_json()
+    proposed = proposal_to_json(proposal)
     state: dict[str, Any] = {
         "metric": analysis.metric,
         "direction": analysis.direction,

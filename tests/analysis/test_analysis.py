@@ -10,6 +10,7 @@ import refine
 from refine.analysis.finding import CANNOT_BE_JUDGED, NOT_SEEN
 from refine.design.space_filling import Sobol, draw
 from refine.errors import AnalysisError
+from refine.proposal.proposal import claim_for
 from tests.reading import codes_of, reasons_of
 
 SPACE = refine.Space(
@@ -128,7 +129,7 @@ def test_failures_are_worst_for_the_surrogate_and_are_not_tested():
     at_worst = analysis.X[analysis.y == analysis.y.min()]
     assert (at_worst[:, 0] >= 0.7).sum() >= 30
     failing_part = SPACE.replace({"lr": refine.Float(1.0, 10.0, levels=3, log=True)})
-    assert refine.propose(analysis).probability_of(failing_part) < 0.05
+    assert claim_for(refine.propose(analysis), failing_part).probability < 0.05
 
 
 def test_trials_that_were_stopped_or_run_still_do_not_count_as_failed():

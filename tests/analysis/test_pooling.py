@@ -64,7 +64,7 @@ def test_a_round_with_fewer_than_ten_even_trials_is_proposed_on_untested(root):
     child = root.propose().edit(dropout=(0, 0.2)).accept(n=16, exploit=0.5, plan=refine.Plan(audit=0)).run()
     analysis = child.analyze()
     assert (analysis.tested, analysis.n_space_filling) == (False, 0)
-    assert child.propose().proposal.tested == 0
+    assert child.propose().proposal.evidence.tested == 0
 
 
 def test_the_trials_of_a_round_are_counted_without_audit_trials_of_an_earlier_round(tree):

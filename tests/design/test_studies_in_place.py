@@ -114,7 +114,7 @@ def test_a_proposal_on_a_study_is_that_of_its_round(tree, drawn):
         refine.propose(two)
     with pytest.raises(AnalysisError, match="got 2"):
         refine.optuna.StopWhenNotWorth()(two, two.trials[-1])
-    assert len(refine.optuna.review(two).analysis.others) == 1
+    assert len(refine.optuna.review(two).proposal.analysis.others) == 1
 
 
 @pytest.mark.slow

@@ -224,7 +224,7 @@ REVIEWS = {
     "a negative epsilon": lambda p: p.root.propose(epsilon=-1),
     "a seed as text": lambda p: p.root.propose(seed="1"),
     "propose before run": lambda p: p.empty.propose(),
-    "analysis of a typo": lambda p: p.review.analysis["drpout"],
+    "analysis of a typo": lambda p: p.review.proposal.analysis["drpout"],
     "figure of a fixed parameter": lambda p: p.root.plot.levels("epochs"),
     "branch with a typo": with_l2(previous={"l_2": 0.0}),
     "branch with a value alone": with_l2(previous=0.0),
@@ -233,7 +233,7 @@ REVIEWS = {
         {"lr": (5.0, 6.0), "act": ["relu"]}, p.frame, value="acc"
     ),
     "an analysis of a value that is a list": lambda p: refine.analyze(p.root.space, p.frame, value=["acc"]),
-    "a proposal out of a number": lambda p: refine.propose(p.review.analysis, outer=5),
+    "a proposal out of a number": lambda p: refine.propose(p.review.proposal.analysis, outer=5),
     "an analysis with a number as earlier trials": analysing(earlier=5),
     "an analysis with other trials without a value": lambda p: analysing(
         earlier=p.root.trials.drop(columns="value")

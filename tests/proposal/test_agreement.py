@@ -6,6 +6,7 @@ import pytest
 from surfaces import SURFACES
 
 import refine
+from refine.proposal.options import risks_of
 from refine.proposal.suggested import region_text
 
 RIDGE = pytest.param("ridge", marks=pytest.mark.slow)  # at the limit of processor time
@@ -33,7 +34,7 @@ def kept_levels(old, new):
 
 def test_a_proposed_box_and_the_question_about_it_have_one_chance(study):
     tree, review = study
-    for risk in review.proposal.risks:
+    for risk in risks_of(review.proposal):
         proposal = review.proposal.at(risk)
         cuts = [c for c in proposal.changes if not kept_levels(c.old, c.new).all()]
         if not cuts:

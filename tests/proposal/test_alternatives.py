@@ -10,7 +10,9 @@ import pytest
 import refine
 from refine.design.space_filling import Sobol, draw, feasible
 from refine.proposal.alternatives import advice
+from refine.proposal.proposal import proposal_from_json, proposal_to_json
 from refine.report.pages.proposal import offer_action
+from refine.space.encoding import dumps
 
 SPACE = refine.Space(
     {
@@ -104,7 +106,7 @@ def test_classes_are_offered_as_they_are_typed_and_survive_json(rng):
     (offer,) = proposal.offers
     assert offer.value == space["optimizer"].grid[1]
     assert str(offer_action(offer)) == "review.edit(optimizer=collections.OrderedDict)"
-    reread = refine.Proposal.from_json(json.loads(proposal.dumps()))
+    reread = proposal_from_json(json.loads(dumps(proposal_to_json(proposal))))
     (read,) = reread.offers
     assert (read.value, read.reason) == (offer.value, offer.reason)
     assert reread.advice.reason == proposal.advice.reason

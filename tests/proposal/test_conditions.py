@@ -10,6 +10,7 @@ from refine.analysis.winner import RetrainedValues
 from refine.design.space_filling import Sobol, draw
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.preview import preview_of
+from refine.proposal.proposal import claim_for, proposal_from_json, proposal_to_json
 from tests.reading import codes_of
 
 SPACE = refine.Space(
@@ -45,13 +46,13 @@ def test_dropping_all_choices_that_read_a_parameter_fixes_the_parameter(analysis
     assert proposal.space["momentum"].fixed
     assert codes_of(change.reasons) == ["not_read_in_box"]
     assert change.risk < 0.05
-    reread = refine.Proposal.from_json(proposal.to_json())
+    reread = proposal_from_json(proposal_to_json(proposal))
     assert (reread["momentum"].kind, reread["momentum"].new) == ("fix", change.new)
 
 
 def test_fixing_it_changes_no_claim(analysis, proposal):
     varied = proposal.space.replace({"momentum": SPACE["momentum"]})
-    assert proposal.probability_of(varied) == proposal.claim.probability
+    assert claim_for(proposal, varied).probability == proposal.claim.probability
     assert unread_in(varied, analysis.parameters) == ("momentum",)
 
 
@@ -59,7 +60,7 @@ def test_configurations_that_differ_only_in_unread_values_count_once(analysis, p
     assert different(SPACE, analysis.parameters, SPACE.size) == 7 * (2 + 4)
     assert left_to_run(analysis, SPACE) < 7 * (2 + 4)
     fixed = SPACE.replace({"optimizer": ["adam"], "momentum": 0.3})
-    preview = preview_of(proposal, analysis, fixed, 20, 1)
+    preview = preview_of(proposal, fixed, 20, 1)
     assert preview.exist == 7
     ran = analysis.table.query("optimizer == 'adam'")["lr"].nunique()
     assert preview.left == 7 - ran
@@ -80,6 +81,6 @@ def test_the_expected_values_of_a_preview_are_also_of_trials_without_an_inactive
     proposal = refine.propose(analysis)
     narrow = conditional.replace({"lr": refine.Float(1e-3, 1e-2, levels=3, log=True)})
     retrained = RetrainedValues(analysis.table, analysis.table["value"].to_numpy(float))
-    preview = preview_of(proposal, analysis, narrow, 10, 1, lambda: retrained)
+    preview = preview_of(proposal, narrow, 10, 1, lambda: retrained)
     assert preview.lost
     assert preview.expected.inside == pytest.approx(preview.best_kept, abs=0.3)  # sgd is 2 worse

@@ -10,7 +10,7 @@ import refine
 from refine import Float, Integer, Space
 from refine.errors import DesignError, ReviewError
 from refine.proposal.change import SURE
-from refine.proposal.options import Option
+from refine.proposal.options import Option, risks_of
 from refine.proposal.path import RISKS
 from refine.report.pages.preview import leaves_text, risks_text
 from refine.utils.format import CHANCE_STEPS
@@ -84,7 +84,7 @@ def test_rows_differ_and_cover_every_risk(tree):
     assert "(asked:" not in str(review.at(0.05))
     # The risk that was asked for stays listed, wherever one moves to.
     moved = review.at(0.3)
-    assert moved.proposal.risks == (0.05, 0.1, 0.15, 0.3)
+    assert risks_of(moved.proposal) == (0.05, 0.1, 0.15, 0.3)
     assert replace(moved.options(), chosen=0.1).rows == options.rows
     assert [row["up_to"] for row in options.to_json()] == [row.up_to for row in options.rows]
 

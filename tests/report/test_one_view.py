@@ -16,7 +16,7 @@ import refine
 from refine.analysis.reason import Reason
 from refine.proposal.alternatives import Offer
 from refine.proposal.preview import Expected
-from refine.proposal.proposal import Claim
+from refine.proposal.proposal import Claim, on_evidence
 from refine.report.markdown.rendering import rendered
 from refine.report.markdown.round import _header, gather
 from refine.report.pages.analysis import COUPLED, shared_facts
@@ -63,7 +63,7 @@ def terminal(review):
 
 
 def report(review):
-    facts = replace(gather(review.round), glance=review._page(), analysis=review.analysis)
+    facts = replace(gather(review.round), glance=review._page(), analysis=review.proposal.analysis)
     return rendered([*_header(facts), facts.glance])  # the glance with its folds is in the details
 
 
@@ -179,8 +179,9 @@ def test_an_offer_to_fix_a_parameter_reaches_every_surface_that_unfolds(review, 
 
 @pytest.mark.parametrize("surface", [name for name in SURFACES if name != "print of the value"])
 def test_a_shared_fact_of_an_analysis_reaches_every_surface_of_its_review(review, unchanged, surface):
-    changed = replace(review, analysis=replace(review.analysis, codes=("a", "b")))
-    ((_, fact),) = set(shared_facts(changed.analysis)) - set(shared_facts(review.analysis))
+    analysis = replace(review.proposal.analysis, codes=("a", "b"))
+    changed = replace(review, proposal=on_evidence(review.proposal, analysis))
+    ((_, fact),) = set(shared_facts(analysis)) - set(shared_facts(review.proposal.analysis))
     assert fact.text not in unchanged(surface)
     assert fact.text in SURFACES[surface](changed)
 

@@ -306,10 +306,11 @@ def test_a_proposal_to_narrow_is_not_called_one_that_cannot_be_judged(tmp_path):
     with words.three_rounds(tmp_path) as study:
         for round_ in study.rounds:
             review = round_.propose(keep=False)
-            verdicts = {name: f.verdict for name, f in review.analysis.findings.items()}
+            verdicts = {name: f.verdict for name, f in review.proposal.analysis.findings.items()}
             for change in review.proposal.changes:
                 if change.kind == "narrow" and verdicts[change.name] in (CANNOT_BE_JUDGED, NOT_SEEN):
-                    assert review._page().texts(change.name)[0] == weak_text(review.analysis, change) != ""
+                    weak = weak_text(review.proposal.analysis, change)
+                    assert review._page().texts(change.name)[0] == weak != ""
 
 
 @pytest.mark.parametrize("tie", [True, False])

@@ -145,7 +145,7 @@ def test_every_result_that_prints_is_data_with_the_version_of_its_schema(study):
 def test_reports_are_short_before_their_folds(study, tmp_path):
     round_ = study.rounds[1]  # it was decided upon
     reports = words.reports_of(study, round_, tmp_path)
-    decided = round_.propose(keep=False).analysis  # the evidence of the decision, not of later trials
+    decided = round_.propose(keep=False).proposal.analysis  # of the decision, not of later trials
     record = calibration_page(study.calibration(), named=True)
     pages = decided._page(), study.winner()._page(), record
     for page, name in zip(pages, ("report", "tree's report", "tree's report"), strict=True):

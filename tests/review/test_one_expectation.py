@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from refine.proposal.proposal import proposal_from_json, proposal_to_json
+
 SPACE = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21), "kind": ["a", "b", "c"]}
 
 
@@ -55,6 +57,6 @@ def test_edits_of_a_review_read_expected_values_once(round_):
 def test_a_stored_proposal_states_the_expected_values_of_trials_cut_off(round_, tree):
     review = round_.propose()
     edited = beside(round_, tree.winner().params)
-    reopened = round_._review(type(review.proposal).from_json(review.proposal.to_json()))
+    reopened = round_._review(proposal_from_json(proposal_to_json(review.proposal)))
     reopened = reopened.reject(*SPACE).edit(edited.edits)
     assert reopened.preview().expected == edited.preview().expected

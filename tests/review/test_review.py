@@ -10,6 +10,7 @@ import pytest
 
 import refine
 from refine.errors import DesignError, ReviewError, SpaceError
+from refine.proposal.proposal import proposal_from_json
 from refine.report.markdown.rendering import rendered
 from refine.report.markdown.round import EVIDENCE, decisions_parts, gather
 from refine.review.next_step import accept_action
@@ -30,7 +31,7 @@ def test_a_proposal_narrows_what_matters_and_says_why(root):
     second_proposal = root.propose().proposal
     stored = root._context.store.proposals(root._stored.pk)
     assert list(stored) == [proposal.digest] == [second_proposal.digest]
-    read = refine.Proposal.from_json(json.loads(stored[second_proposal.digest]))
+    read = proposal_from_json(json.loads(stored[second_proposal.digest]))
     assert (read.digest, read.space) == (proposal.digest, proposal.space)
 
 
@@ -149,7 +150,7 @@ def test_values_that_no_trial_has_had_are_named(root):
     assert [v.to_json()["values"]["meant"] for v in review.preview().new_values] == ["Nadam", ""]
     assert all(text in str(review) and text in str(review.preview()) for text in message)
     assert root.propose().preview(dropout=(0, 0.9), optimizer=["Adam"]).new_values == ()
-    other = type(review)(root, replace(review.proposal, space=review.space), review.analysis)
+    other = type(review)(root, replace(review.proposal, space=review.space))
     assert other.preview().new_values == ()  # what is proposed is no typing error
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import refine
-from refine.proposal.proposal import Claim, Proposal
+from refine.proposal.proposal import Claim, proposal_from_json, proposal_to_json
 from refine.report.pages.proposal import (
     CLAIMED_DATA,
     blind_spot_share,
@@ -51,13 +51,13 @@ def review_of(tree, objective, metric, seed=0, **facts):
 
 def test_a_score_of_one_split_is_about_these_validation_rows(tree):
     review = review_of(tree, accuracy, "val_acc")
-    assert review.analysis.validation_rows == ROWS
+    assert review.proposal.analysis.validation_rows == ROWS
     for shown in (review, review.proposal, review.preview()):
         assert CLAIMED_DATA["split"] in facts_of(shown)["Risk"]
-    assert refine.Proposal.from_json(review.proposal.to_json()).claim.data == "split"
+    assert proposal_from_json(proposal_to_json(review.proposal)).claim.data == "split"
     assert len(str(review).splitlines()) <= 16
-    assert review.analysis.limits.high == 1
-    assert limit_texts(review.analysis)[0] in " ".join(str(review.why()).split())
+    assert review.proposal.analysis.limits.high == 1
+    assert limit_texts(review.proposal.analysis)[0] in " ".join(str(review.why()).split())
 
 
 def test_a_score_of_folds_is_not_tied_to_the_validation_rows(tree):
@@ -76,8 +76,8 @@ def test_a_score_in_the_steps_of_a_range_counts_no_rows(tree, levels):
         n=30,
     )
     review = root.run().propose()
-    assert review.analysis.noise.step == pytest.approx(1 / (levels - 1))
-    assert review.analysis.validation_rows == 0
+    assert review.proposal.analysis.noise.step == pytest.approx(1 / (levels - 1))
+    assert review.proposal.analysis.validation_rows == 0
     assert (review.proposal.claim.rows, review.proposal.claim.data) == (0, "")
 
 
@@ -92,17 +92,17 @@ def test_a_tolerance_over_decades_is_printed_as_a_factor(tree):
     review = review_of(tree, wide_loss, "loss", direction="minimize")
     factor = factor_text(review.proposal.claim.factor)
     assert 1 < review.proposal.claim.factor < 2
-    assert "decades" in codes_of(review.analysis.cautions)
+    assert "decades" in codes_of(review.proposal.analysis.cautions)
     for shown in (review, review.why()):
         assert factor in " ".join(str(shown).split())
-    stored = Proposal.from_json(review.proposal.to_json())
+    stored = proposal_from_json(proposal_to_json(review.proposal))
     assert stored.claim.factor == pytest.approx(review.proposal.claim.factor)
 
 
 def test_a_factor_is_left_out_of_claims_on_a_linear_scale(tree):
     proposal = review_of(tree, speed, "speedup").proposal
     assert math.isnan(proposal.claim.factor)
-    assert "factor" not in proposal.to_json()["claim"]
+    assert "factor" not in proposal_to_json(proposal)["claim"]
 
 
 def test_a_factor_near_one_keeps_its_digits():

@@ -173,7 +173,7 @@ def test_repeats_lower_the_worth_of_more_repeats():
             before.append(root.propose().worth().again)
             tree.confirm(budget=30)
             review = root.propose()
-            positions, values = review.analysis.replicates
+            positions, values = review.proposal.analysis.replicates
             assert len(positions) == len(values) > 5
             after.append(review.worth().again)
     assert sum(after) < sum(before), (before, after)

@@ -322,7 +322,7 @@ class Fuzz:
     def on_edits(self, document):
         review = self.review.edit(document.get("edits"))
         review.space.describe().encode(), json.dumps(review.space.to_json(), allow_nan=False).encode()
-        cells_of(review.analysis, review.space, 1, 0, most=20)  # what the review forecasts from
+        cells_of(review.proposal.analysis, review.space, 1, 0, most=20)  # what the review forecasts from
 
     def on_space(self, document):
         if "toml" in document:

@@ -42,7 +42,7 @@ def test_learning_trials_are_added_to_the_round(root):
     assert not root.children
     learned = root.trials[root.trials["origin"] == "exploit"]
     assert learned["value"].median() > root.trials["value"].median()
-    assert root.propose().proposal.evidence != review.proposal.evidence
+    assert root.propose().proposal.evidence.digest != review.proposal.evidence.digest
 
 
 @pytest.mark.slow

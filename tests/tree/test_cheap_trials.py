@@ -96,7 +96,7 @@ def test_the_winner_ran_in_full(root, tree):
 
 def test_the_first_screen_says_how_far_the_levels_agree(root):
     review = root.propose(keep=False)
-    agreement = review.analysis.bridges.agreement
+    agreement = review.proposal.analysis.bridges.agreement
     numbers = re.findall(r"[\d.]+", facts_of(review)["Fidelity"])
     assert numbers == ["24", "1", "6", "8", f"{agreement:.2f}"]
 
@@ -139,7 +139,7 @@ def test_a_table_of_runs_may_have_several_levels(root):
     with refine.Tree("imported", store="sqlite://") as tree:
         imported = tree.add_runs(runs, SPACE, metric="val_loss", direction="minimize")
         assert imported.trials["state"].value_counts().to_dict() == {"cheap": 24, "complete": 6}
-        assert imported.propose(keep=False).analysis.bridges.n_full == 6
+        assert imported.propose(keep=False).proposal.analysis.bridges.n_full == 6
 
 
 def test_a_design_that_chooses_every_trial_is_refused(tree):
@@ -159,7 +159,7 @@ def test_misleading_cheap_trials_are_called_so(tree):
     space = {"a": (-1.0, 1.0, 21), "b": (0.0, 1.0, 5), "epochs": refine.Fidelity(1, 8)}
     round_ = tree.add_round(space, misleading, **GOAL, n=N, seed=1).run()
     review = round_.propose(keep=False)
-    assert review.analysis.bridges.agreement < 0
+    assert review.proposal.analysis.bridges.agreement < 0
     assert facts_of(review)["Fidelity"].startswith("epochs")  # a caution
     assert review.space["a"].contains([-1.0])[0]  # the best full trainings stay
 

@@ -10,7 +10,7 @@ import refine
 from nightly import nightly
 from refine.errors import AnalysisError
 from refine.proposal.alternatives import left_to_run
-from refine.proposal.proposal import Proposal
+from refine.proposal.proposal import proposal_from_json, proposal_to_json
 from refine.tree.lineage import analyze_until
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6)}
@@ -93,26 +93,26 @@ def test_a_decided_proposal_is_repeated_when_its_child_has_run(root):
     assert repeated.accept(n=12).id == child.id
     assert len(root._decisions) == 1
     new = root.propose(renew=True)
-    assert new.analysis.n_elsewhere == inside(root, child)
-    assert new.proposal.evidence != review.proposal.evidence
+    assert new.proposal.analysis.n_elsewhere == inside(root, child)
+    assert new.proposal.evidence.digest != review.proposal.evidence.digest
 
 
 @pytest.mark.slow
 def test_a_proposal_on_trials_of_other_branches_is_read_again_from_the_store(root, tree, tmp_path):
     ran(root.branch(LOW, n=12))
     review = root.propose()
-    assert review.analysis.n_elsewhere == 12
-    assert review.proposal.until == review.analysis.until
+    assert review.proposal.analysis.n_elsewhere == 12
+    assert review.proposal.evidence.until == review.proposal.analysis.until
     ran(root.branch(HIGH, n=12))
     stored = root._proposals[-1]
-    assert stored.until == review.proposal.until
+    assert stored.evidence.until == review.proposal.evidence.until
     reread = root._review(stored)
     assert reread.proposal.digest == review.proposal.digest
-    assert reread.analysis.digest == review.analysis.digest
-    assert (reread.analysis.X == review.analysis.X).all()
+    assert reread.proposal.analysis.digest == review.proposal.analysis.digest
+    assert (reread.proposal.analysis.X == review.proposal.analysis.X).all()
     folder = tree.export(tmp_path / "exported", reports=False)
     with refine.Tree.load(folder, store=tmp_path / "copy.db") as loaded:
-        assert loaded["root"]._review(stored).analysis.digest == review.analysis.digest
+        assert loaded["root"]._review(stored).proposal.analysis.digest == review.proposal.analysis.digest
 
 
 def by_a_clock_behind(round_, seconds, monkeypatch, **options):
@@ -129,8 +129,8 @@ def test_trials_stored_after_a_proposal_with_an_earlier_time_are_no_evidence_of_
     child = review.accept(n=12)
     by_a_clock_behind(low, 3600, monkeypatch, n=15)
     by_a_clock_behind(root.branch(HIGH, n=12), 3600, monkeypatch)
-    assert root.analyze().n_elsewhere > review.analysis.n_elsewhere
-    assert root._review(root._proposals[-1]).analysis.digest == review.analysis.digest
+    assert root.analyze().n_elsewhere > review.proposal.analysis.n_elsewhere
+    assert root._review(root._proposals[-1]).proposal.analysis.digest == review.proposal.analysis.digest
     assert root.propose().accept(n=12).id == child.id
 
 
@@ -160,23 +160,25 @@ def test_proposal_keeps_its_evidence_after_loading_earlier_trials_of_the_same_ro
     tree.export(folder, reports=False)
     with refine.Tree.load(folder, store=tmp_path / "copy.db") as copy:
         copied_root = copy["root"]
-        assert copied_root._review(copied_root._proposals[-1]).analysis.digest == review.analysis.digest
+        reread = copied_root._review(copied_root._proposals[-1]).proposal
+        assert reread.analysis.digest == review.proposal.evidence.digest
 
 
 def test_proposal_without_numbers_of_trials_is_read_by_time_alone(root):
     ran(root.branch(LOW, n=12))
     review = root.propose()
     ran(root.branch(HIGH, n=12))
-    older = replace(review.proposal, branch_trials=None)
-    assert "branch_trials" not in older.to_json()
-    assert root._review(Proposal.from_json(older.to_json())).analysis.digest == review.analysis.digest
+    older = replace(review.proposal, evidence=replace(review.proposal.evidence, branch_trials=None))
+    assert "branch_trials" not in proposal_to_json(older)
+    reread = root._review(proposal_from_json(proposal_to_json(older))).proposal
+    assert reread.analysis.digest == review.proposal.evidence.digest
 
 
 def test_new_trials_of_the_round_itself_end_the_repetition(root):
     review = root.propose()
     review.accept(n=12)
     ran(root, n=36)
-    assert root.propose().proposal.evidence != review.proposal.evidence
+    assert root.propose().proposal.evidence.digest != review.proposal.evidence.digest
     with pytest.raises(refine.ReviewError, match="trials changed"):
         root._review(review.proposal)
 
@@ -209,19 +211,19 @@ def test_a_round_of_any_size_is_proposed_on_if_the_tree_has_enough(root, n):
     analysis = child.analyze()
     assert not analysis.tested
     assert analysis.n_earlier == inside(child, root)
-    assert child.propose().proposal.n == n + analysis.n_earlier
+    assert child.propose().proposal.evidence.n == n + analysis.n_earlier
 
 
 def test_a_round_of_learning_trials_alone_is_proposed_on(root):
     child = ran(root.branch(LOW, n=6, exploit=1.0))
     assert set(child.trials["origin"]) == {"exploit"}
-    assert child.propose().proposal.n == 6 + inside(child, root)
+    assert child.propose().proposal.evidence.n == 6 + inside(child, root)
 
 
 def test_a_round_of_given_trials_alone_is_proposed_on(root):
     child = ran(root.branch(LOW, n=2, given=[{"lr": 1.5, "dropout": 0.1}, {"lr": 2.0, "dropout": 0.0}]))
     assert set(child.trials["origin"]) == {"given"}
-    assert child.propose().proposal.n == 2 + inside(child, root)
+    assert child.propose().proposal.evidence.n == 2 + inside(child, root)
 
 
 def test_an_error_says_how_many_trials_are_missing_and_from_where(tree):

@@ -111,10 +111,10 @@ def test_a_round_with_explosions_still_narrows_and_says_so(tree, kind):
     root = tree.add_round(SPACE, loss, direction="minimize", n=40, seed=1).run()
     review = root.propose()
     blown = int((root.trials["value"] > 1e5).sum())
-    assert review.analysis.n_exploded == review.analysis.states["diverged"] == blown > 5
+    assert review.proposal.analysis.n_exploded == review.proposal.analysis.states["diverged"] == blown > 5
     assert review.space["lr"].high <= 0.11
     assert review.proposal.claim.epsilon < 0.05
-    (caution,) = review.analysis.cautions
+    (caution,) = review.proposal.analysis.cautions
     assert caution.to_json()["code"] == "exploded"
     assert caution.to_json()["values"]["n"] == blown
     assert review.checks()["infeasible"].verdict == "fail"

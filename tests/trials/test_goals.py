@@ -13,6 +13,7 @@ import refine
 from nightly import nightly
 from objectives import network
 from refine.errors import AnalysisError, DesignError, ReviewError
+from refine.proposal.proposal import proposal_from_json, proposal_to_json
 from refine.stats import hypervolume, non_dominated
 from refine.trials.goal import Goal
 from tests.reading import facts_of, reasons_of
@@ -76,7 +77,8 @@ def test_a_proposal_keeps_the_front(root):
         root.propose(epsilon={"latency_ms": -1})
     review = root.propose(epsilon={"latency_ms": 0.05})
     proposal = review.proposal
-    assert [a.metric for a in (review.analysis, *review.analysis.others)] == ["val_acc", "latency_ms"]
+    analysis = proposal.analysis
+    assert [a.metric for a in (analysis, *analysis.others)] == ["val_acc", "latency_ms"]
     evidence = str(review.why())
     assert re.search(r"\(epsilon\): 0\.\d+ val_acc, .*; 0\.05 latency_ms, ", evidence)
     assert 0.95 <= proposal.claim.probability <= 1
@@ -90,7 +92,7 @@ def test_a_proposal_keeps_the_front(root):
     epsilon = np.array([proposal.claim.epsilon, proposal.claim.others[0].epsilon])
     for point in points[non_dominated(points)]:
         assert (inside >= point - epsilon).all(axis=1).any()
-    back = refine.Proposal.from_json(proposal.to_json())
+    back = proposal_from_json(proposal_to_json(proposal))
     assert back.claim.others[0].epsilon == pytest.approx(epsilon[1])
     assert back.digest == proposal.digest
     assert proposal.claim.others[0][1:] == (0.05, "given")
@@ -239,8 +241,8 @@ def test_the_noise_of_each_goal_is_printed_under_its_name(tree):
     root = tree.add_round({"a": (0.0, 8.0, 65)}, measured, metric=goals, n=30, seed=1)
     root.run().add(repeat=5, seeds=3).run()
     review = root.propose()
-    loss = review.analysis.noise.sd
-    size = review.analysis.others[0].noise.sd
+    loss = review.proposal.analysis.noise.sd
+    size = review.proposal.analysis.others[0].noise.sd
     assert 0.02 < loss < 0.5
     assert 10 < size < 200
     text = str(review.why())

@@ -83,13 +83,13 @@ def test_an_infeasible_trial_is_never_the_best(root):
 @pytest.mark.slow
 def test_effects_on_the_metric_and_on_feasibility_are_reported_separately(root):
     review = root.propose()
-    units = review.analysis["units"]
+    units = review.proposal.analysis["units"]
     assert units.correlation.estimate > 0.2  # wide networks are better
     assert max(level.bad for level in units.levels) == 1.0  # and infeasible
-    assert review.proposal.subject_to == (LIMIT,)
+    assert review.proposal.evidence.subject_to == (LIMIT,)
     assert LIMIT in review._page().texts("claim")[0]
-    assert review.analysis.findings["units"].of("fails_at", "fails_towards")
-    assert review.analysis.feasibility.finished == 100
+    assert review.proposal.analysis.findings["units"].of("fails_at", "fails_towards")
+    assert review.proposal.analysis.feasibility.finished == 100
     space = review.proposal.space
     assert space["units"].high < 128
     assert review.proposal.volume_kept < 0.5

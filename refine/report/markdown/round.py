@@ -18,7 +18,7 @@ from refine.analysis.finding import MATTERS
 from refine.design.pruning import words_of
 from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, ReviewError
-from refine.proposal.proposal import Claim, Proposal
+from refine.proposal.proposal import Claim, Proposal, proposal_from_json
 from refine.report import figures
 from refine.report.figures.canvas import clipped
 from refine.report.figures.checks import MOST
@@ -689,7 +689,7 @@ def gather(round_: Round, proposal: Proposal | None = None) -> RoundReportInputs
         proposals = home.reader.proposals(stored.pk)
         digests = [*proposals, *(d.proposal for d in decisions if d.proposal in proposals)]
         if digests:
-            proposal = Proposal.from_json(json.loads(proposals[digests[-1]]))
+            proposal = proposal_from_json(json.loads(proposals[digests[-1]]))
     analysis = optimism = checks = review = None
     if proposal is not None:
         with contextlib.suppress(AnalysisError, ReviewError):  # its trials have changed
@@ -699,7 +699,7 @@ def gather(round_: Round, proposal: Proposal | None = None) -> RoundReportInputs
             analysis = round_.analyze()
             checks = round_.checks(analysis, proposal)
         else:
-            analysis = review.analysis
+            analysis = review.proposal.analysis
             checks = review.checks()
     with contextlib.suppress(AnalysisError):  # no trial may be called best yet
         optimism = read_optimism(home.reader, stored.pk, round_._goal, analysis, 0)

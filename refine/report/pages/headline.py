@@ -123,7 +123,7 @@ def round_text(review: Review, n: int) -> str:
 def _changed(review: Review) -> list[str]:
     """The parameters that a review changes and its space uses."""
     old = review.proposal.old
-    unread = unread_in(review.space, review.analysis.parameters)
+    unread = unread_in(review.space, review.proposal.analysis.parameters)
     return [name for name, p in review.space.items() if p != old.get(name) and name not in unread]
 
 
@@ -164,7 +164,7 @@ def budget_text(budget: BudgetState, n: int, *, noisy: bool) -> str:
 def budget_text_of(review: Review, planned: NextRound) -> str:
     """The uses of the trials left, of which a planned round takes some; empty without a budget."""
     cost = full_trainings(review.space, planned.n, planned.exploit)
-    return budget_text(review.budget, cost, noisy=not review.analysis.noise.deterministic)
+    return budget_text(review.budget, cost, noisy=not review.proposal.analysis.noise.deterministic)
 
 
 def _reason_for_a_round(review: Review, planned: NextRound, worth: Worth | None) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 from refine.proposal.alternatives import Offer
 from refine.proposal.chance import judged_like
 from refine.proposal.change import Change
-from refine.proposal.proposal import Claim, Proposal
+from refine.proposal.path import RISKS
+from refine.proposal.proposal import Claim, Proposal, calls_of, surrogate_behind
 from refine.report.pages.reasons import (
     QUIET,
     before_limits,
@@ -72,16 +73,17 @@ def proposal_page(proposal: Proposal) -> Page:
         ("Risk", risk_view(proposal.claim, proposal.risk, cuts_off(proposal.old, proposal.space)).text),
         *unseen_facts(proposal.claim),
     ]
-    if not proposal.tested:
+    if not proposal.evidence.tested:
         facts.append(("Caution", Cell("untested: the model alone proposes", "warn")))
-    title = nothing_cell(proposal).text.removesuffix(":") + "." * (proposal.offer is not None)
+    cell = nothing_cell(proposal)
+    title = cell.text.removesuffix(":") + "." * (cell.call is not None)
     blocks: list[Block] = [Facts(facts)]
     if changed:
-        judged = f" by {proposal.metric}".removesuffix(" by value")
+        judged = f" by {proposal.evidence.metric}".removesuffix(" by value")
         share = f"{percent(proposal.volume_kept)} of the space{before_limits(proposal.old)}"
-        title = f"Proposal from {plural(proposal.n, 'trial')}{judged}: keeps {share}."
+        title = f"Proposal from {plural(proposal.evidence.n, 'trial')}{judged}: keeps {share}."
         blocks.insert(0, changes_grid([views[c.name].row for c in changed], "Search next:"))
-    return Page(title, blocks, proposal.calls, proposal_folds(proposal, views))
+    return Page(title, blocks, calls_of(proposal), proposal_folds(proposal, views))
 
 
 class ChangeView(NamedTuple):
@@ -215,19 +217,30 @@ def unchanged_facts(proposal: Proposal, changed: Sequence[Change]) -> list[Fact]
     return []
 
 
+def _first_cut(proposal: Proposal) -> Proposal | None:
+    """The proposal at the next larger listed risk that cuts something, for a proposal that cuts nothing.
+
+    ``None`` if this proposal changes the space, if no risk up to 30 % cuts anything, or without a posterior.
+    """
+    if surrogate_behind(proposal) is None or proposal.space != proposal.old:
+        return None
+    larger = (proposal.at(risk) for risk in RISKS if risk > proposal.risk)
+    return next((proposed for proposed in larger if proposed.space != proposed.old), None)
+
+
 def nothing_cell(proposal: Proposal) -> Cell:
     """The sentence of a proposal that cuts nothing, with the cut at the next larger risk and its call."""
     text = f"At a risk of {risk_percent(proposal.risk)} nothing can be cut."
-    offer = proposal.offer
-    if offer is None:
+    cut = _first_cut(proposal)
+    if cut is None:
         return Cell(text)
-    chance = chance_words(1 - offer.claim.probability)
+    chance = chance_words(1 - cut.claim.probability)
     if chance.startswith("at most"):
-        chance = f"a risk of {risk_percent(offer.risk)}"
-    changed = [c for c in offer.changes if c.new != c.old][:MOST]
+        chance = f"a risk of {risk_percent(cut.risk)}"
+    changed = [c for c in cut.changes if c.new != c.old][:MOST]
     bounds = join([f"{c.name} {next_text(c.old, c.new)}" for c in changed])
-    share = f"{percent(offer.volume_kept)} of the space"
-    call = Action("round.propose", risk=offer.risk)
+    share = f"{percent(cut.volume_kept)} of the space"
+    call = Action("round.propose", risk=cut.risk)
     return Cell(f"{text} At {chance}: {bounds} ({share}):", call=call)
 
 
@@ -403,9 +416,9 @@ def proposal_folds(
     if any(math.isfinite(c.risk) for c in proposal.changes):
         blocks.append(Text(_RISK_LEGEND, "faint"))
     origin = (
-        f"Proposed at a risk of {percent(proposal.risk)} on {plural(proposal.n, 'trial')}; "
+        f"Proposed at a risk of {percent(proposal.risk)} on {plural(proposal.evidence.n, 'trial')}; "
         f"{percent(proposal.volume_kept)} of the space is kept{before_limits(proposal.old)}. "
-        f"Proposal {proposal.digest}, on evidence {proposal.evidence}."
+        f"Proposal {proposal.digest}, on evidence {proposal.evidence.digest}."
     )
     blocks.append(Text(origin, "faint"))
     return [*folds, Fold("Every parameter", blocks, "table", why=False)]
@@ -427,7 +440,7 @@ def claim_texts(proposal: Proposal) -> list[str]:
     if math.isfinite(claim.epsilon) and claim.epsilon:
         tolerance = _epsilon_text(claim)
         if not math.isfinite(claim.factor):
-            tolerance += f" {proposal.metric}".removesuffix(" value")
+            tolerance += f" {proposal.evidence.metric}".removesuffix(" value")
         tolerances = [f"{tolerance}, {EPSILON_SOURCES[claim.epsilon_source]}"]
         tolerances += [
             f"{difference(t.epsilon)} {t.metric}, {EPSILON_SOURCES[t.epsilon_source]}" for t in claim.others
@@ -453,7 +466,7 @@ def _row(c: Change) -> Row:
 
 def claim_sentence(proposal: Proposal) -> str:
     """The claim, the regions that the claim does not cover, and a caution if nothing was tested."""
-    untested = "Untested: the model alone proposes." * (not proposal.tested)
+    untested = "Untested: the model alone proposes." * (not proposal.evidence.tested)
     sentences = (_claimed(proposal), _judged_sentence(proposal), _scope_sentence(proposal), untested)
     return " ".join(filter(None, sentences))
 
@@ -494,7 +507,7 @@ def _claimed(proposal: Proposal) -> str:
         kept_text = f"the space kept ({percent(proposal.volume_kept)}{before})"
     if math.isnan(proposal.claim.probability):
         return f"The risk of keeping only {kept_text} is not known: {UNKNOWN_RISK}."
-    claimed = claim_text(proposal.claim, proposal.metric, proposal.subject_to, kept_text)
+    claimed = claim_text(proposal.claim, proposal.evidence.metric, proposal.evidence.subject_to, kept_text)
     if any(c.kind in ("widen", "reopen") for c in proposal.changes):
         return f"{claimed} The proposal also looks beyond the present space."
     return claimed

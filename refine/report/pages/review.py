@@ -11,6 +11,7 @@ import numpy as np
 from refine.analysis.conditions import as_read, declared, unread_in
 from refine.proposal.alternatives import left_to_run
 from refine.proposal.change import Change
+from refine.proposal.proposal import calls_of, claim_for
 from refine.report.pages.analysis import best_clause, fidelity_facts, shared_facts, trials_clause, weak_text
 from refine.report.pages.checks import failed_text, worth_page
 from refine.report.pages.headline import Headline, budget_text_of, headline_of
@@ -72,7 +73,8 @@ def review_page(review: Review) -> Page:
     budgeted = review.budget.left is not None
     followed = {c.name: c for c in review.followed}
     decided = {*review.edited, *review.rejected}
-    unread = unread_in(review.space, review.analysis.parameters)
+    analysis = proposal.analysis
+    unread = unread_in(review.space, analysis.parameters)
     # An edit may bring a condition back: its parameters are used again, and unchanged.
     used_again = {c.name for c in proposal.changes if c.kind == "leave" and c.name not in unread}
     touched = [
@@ -110,8 +112,8 @@ def review_page(review: Review) -> Page:
     for i, s in enumerate(review.suggestions, 1):
         text = f"{s.decision.author} suggests {_suggested_text(s)}:"
         facts.append(("", Cell(text, call=Action("review.take", i))))
-    title = f"Round {review.round.id[:8]}: {trials_clause(review.analysis)}, {best_clause(review.analysis)}."
-    evidence = proposal_folds(proposal, views, limit_texts(review.analysis))
+    title = f"Round {review.round.id[:8]}: {trials_clause(analysis)}, {best_clause(analysis)}."
+    evidence = proposal_folds(proposal, views, limit_texts(analysis))
     folds = [fold for fold in evidence if fold.about not in used_again]
     if budgeted:  # instead of a size that ignores the budget
         folds = [fold for fold in folds if fold.about != "n"]
@@ -143,8 +145,8 @@ def _brief_change(name: str | Cell, _: str | Cell, new: str | Cell, *__: str | C
 def _calls(review: Review, headline: Headline, touched: Sequence[Change]) -> list[Action]:
     """The next calls: the call of the headline comes first."""
     edits = _example(review, [c.name for c in touched if c.kind != "leave" and c.name not in review.rejected])
-    if review.proposal.calls:  # a search without a tree: its caller knows the next call
-        return [*review.proposal.calls, *edits, Action("review.why")]
+    if calls_of(review.proposal):  # a search without a tree: its caller knows the next call
+        return [*calls_of(review.proposal), *edits, Action("review.why")]
     go_on = review.next_step.action
     if touched and review.advised_round.n:
         go_on = accept_action(review.advised_round)
@@ -165,13 +167,14 @@ def _over(review: Review) -> bool:
 
 def _all_run(review: Review) -> bool:
     """True if every configuration was run, of the present space and of the next one."""
-    return _over(review) and not left_to_run(review.analysis, review.proposal.old)
+    return _over(review) and not left_to_run(review.proposal.analysis, review.proposal.old)
 
 
 def change_views(review: Review) -> dict[str, ChangeView]:
     """The view of every proposed change, without edits."""
-    epsilon = review.proposal.claim.epsilon
-    return {c.name: change_view(c, epsilon, weak_text(review.analysis, c)) for c in review.proposal.changes}
+    proposal = review.proposal
+    epsilon = proposal.claim.epsilon
+    return {c.name: change_view(c, epsilon, weak_text(proposal.analysis, c)) for c in proposal.changes}
 
 
 def _row(review: Review, view: ChangeView, followed: Change | None) -> Row:
@@ -231,7 +234,7 @@ def risk_of(review: Review) -> RiskView:
     asked_risk = math.nan
     if review.space == proposal.space:
         asked_risk = proposal.risk
-    return risk_view(proposal.claim_for(review.space), asked_risk, cuts_off(proposal.old, review.space))
+    return risk_view(claim_for(proposal, review.space), asked_risk, cuts_off(proposal.old, review.space))
 
 
 def chance_text(review: Review) -> str:
@@ -249,8 +252,9 @@ def risk_facts(review: Review) -> list[Fact]:
     facts: list[Fact] = [("Risk", Cell(risk_of(review).text, top_trials.tone))]
     facts += _front_facts(review)
     facts += [("Kept", top_trials), *unseen_facts(preview.claim)]
-    if review.analysis.noise.deterministic:
-        facts.append(("Noise", noise_of_goals(review.analysis)))
+    analysis = review.proposal.analysis
+    if analysis.noise.deterministic:
+        facts.append(("Noise", noise_of_goals(analysis)))
     return facts
 
 
@@ -269,7 +273,7 @@ def _front_facts(review: Review) -> list[Fact]:
     """The points of the front that are kept; empty with a single goal."""
     if len(review.round._goals) == 1:
         return []
-    analysis = review.analysis
+    analysis = review.proposal.analysis
     front = front_rows(analysis.table, review.round._goals, analysis.space)
     kept_points = np.count_nonzero(review.space.contains(as_read(review.space, analysis.parameters, front)))
     return [("Front", f"{kept_points:,} of {len(front):,} points kept")]
@@ -277,11 +281,12 @@ def _front_facts(review: Review) -> list[Fact]:
 
 def standing_facts(review: Review) -> list[Fact]:
     """The facts that no edit changes: fidelity, belief and cautions."""
-    facts = [*fidelity_facts(review.analysis), *belief_facts(review.analysis.belief)]
+    analysis = review.proposal.analysis
+    facts = [*fidelity_facts(analysis), *belief_facts(analysis.belief)]
     if review.budget.left is None:
-        return [*facts, *shared_facts(review.analysis)]
+        return [*facts, *shared_facts(analysis)]
     # Under a budget most trials are chosen by results, as advised.
-    return [*facts, *shared_facts(review.analysis, without=("few_even", "untested"))]
+    return [*facts, *shared_facts(analysis, without=("few_even", "untested"))]
 
 
 def _size_text(review: Review) -> str:
@@ -310,7 +315,7 @@ def _size_text(review: Review) -> str:
 def notes_on_edits(review: Review) -> list[Cell]:
     """Possible slips of an edit."""
     hints = [as_choices(n, review.space[n]) for n, (a, _) in review.edited.items() if isinstance(a, Range)]
-    unread = unread_in(review.space, review.analysis.parameters)
+    unread = unread_in(review.space, review.proposal.analysis.parameters)
     for name in sorted({*review.edits, *review.rejected}.intersection(unread)):
         condition = review.space[name].when
         hints.append(f"{name} is not used: no configuration kept meets {condition}." if condition else "")
@@ -338,7 +343,7 @@ def _example(review: Review, touched: list[str]) -> list[Action]:
 
 def _folds(review: Review) -> list[Fold]:
     step = review.next_step
-    analysis = review.analysis
+    analysis = review.proposal.analysis
     first, *further = map(sentence, step.reasons)
     folds = [Fold("Next step", [Text(first, "", step.action), *map(Text, further)], "next")]
     if review._worth is not None:
@@ -395,7 +400,7 @@ def _suggested_text(suggestion: Suggestion) -> str:
 
 def _condition_folds(review: Review) -> list[Fold]:
     """Conditions shown by the trials, with the edits to declare them."""
-    parameters = review.analysis.parameters
+    parameters = review.proposal.analysis.parameters
     folds = []
     for e in parameters:
         name = e.name

@@ -82,7 +82,7 @@ def review_content(review: Review[Round]) -> Content:
     """A round under review, without edits: panels by parameter, proposals by risk, checks."""
     view = review._page()
     options = review.options()
-    analysis = review.analysis
+    analysis = review.proposal.analysis
     proposal = review.proposal
     claim = proposal.claim
     views = change_views(review)
@@ -103,7 +103,7 @@ def review_content(review: Review[Round]) -> Content:
         "epsilon_text": score(claim.epsilon),
         "options": options_content(options),
         "option": options.rows.index(options.now),
-        "constraints": [str(c) for c in proposal.subject_to],
+        "constraints": [str(c) for c in proposal.evidence.subject_to],
         "trials": len(analysis.table) + n_others,
         "others": n_others,
         "view": values_view(analysis, review.round._node.allow_degenerate),

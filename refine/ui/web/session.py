@@ -138,7 +138,7 @@ class Session:
             self.risk = started.proposal.risk
             if started.proposal.claim.epsilon_source == "given":
                 self._given_epsilon = started.proposal.claim.epsilon
-            plain = type(started)(started.round, started.proposal, started.analysis)
+            plain = type(started)(started.round, started.proposal)
             self._keep(self._versions()[shown.id], plain)
 
     def handle(self, message: object) -> Content | bytes:
@@ -323,7 +323,7 @@ class Session:
 
     def _trials(self, message: Message) -> bytes:
         review = self._shown(message)
-        return trials_content(review.analysis, review.round._node.allow_degenerate)
+        return trials_content(review.proposal.analysis, review.round._node.allow_degenerate)
 
     # Single trials, and figures.
 
@@ -365,7 +365,7 @@ class Session:
 
     def _analysis_shown(self, message: Message) -> Analysis:
         with self._lock:  # these are answered at the same time as other messages
-            return self._shown(message).analysis
+            return self._shown(message).proposal.analysis
 
     # Consequences of a decision, and the decision.
 

@@ -35,7 +35,7 @@ def test_a_search_gets_the_proposal_of_its_round(tree):
     proposal = refine.propose(search)
     assert proposal.digest == added.propose().proposal.digest
     assert proposal.claim.epsilon_source == "folds"  # its scores by split tell the noise
-    assert (proposal.tested, added._direction, added._value) == (20, "maximize", "score")
+    assert (proposal.evidence.tested, added._direction, added._value) == (20, "maximize", "score")
     assert (added.space["C"].low, added.space["C"].high, added.space["C"].log) == (1e-3, 1e3, True)
     results = search.cv_results_
     trials = added.trials
@@ -72,7 +72,7 @@ def test_distributions_and_scores_that_are_nan(tree):
     assert alpha.low == pytest.approx(min(search.cv_results_["param_ccp_alpha"]))  # as it was tried
     failed = added.trials["state"] == "failed"
     assert (failed == np.isnan(search.cv_results_["mean_test_score"])).all()
-    assert 0 < failed.sum() == 30 - refine.propose(search).tested
+    assert 0 < failed.sum() == 30 - refine.propose(search).evidence.tested
 
 
 @pytest.mark.parametrize(("candidates", "judged"), [(60, "score"), (20, "score at n_samples=18")])
@@ -88,8 +88,8 @@ def test_halving_is_judged_by_the_last_iteration_that_ten_reached(tree, candidat
     for split, column in (("mean_test_score", judged), ("split2_test_score", f"{judged}@3")):
         np.testing.assert_allclose(np.sort(trials[column][reached]), np.sort(results[split][last_iteration]))
     assert trials["score"].max() == search.best_score_  # of the last iteration too
-    assert added._value == proposal.metric == judged
-    assert (proposal.digest, proposal.tested) == (added.propose().proposal.digest, 20)
+    assert added._value == proposal.evidence.metric == judged
+    assert (proposal.digest, proposal.evidence.tested) == (added.propose().proposal.digest, 20)
 
 
 def test_a_search_that_is_not_fitted_is_refused(tree):

@@ -7,8 +7,8 @@ import numpy as np
 import optuna
 import pytest
 
-import refine
 from refine.errors import AnalysisError
+from refine.proposal.proposal import proposal_from_json, proposal_to_json
 from refine.report.pages.reasons import sentence
 from tests.reading import codes_of, facts_of
 
@@ -52,9 +52,9 @@ def test_trials_that_a_search_chose_are_judged_by_the_model_alone(tree, tpe, tmp
     assert all(c.reasons[0].code == "model_alone" for c in changed)
     assert review.space.contains(tree.rounds[0].trials.nlargest(1, "value")).all()
     assert "Caution" in facts_of(review.proposal)
-    stored = json.loads(json.dumps(review.proposal.to_json()))
+    stored = json.loads(json.dumps(proposal_to_json(review.proposal)))
     assert all(c["q"] is None for c in stored["changes"])
-    assert refine.Proposal.from_json(stored).digest == review.proposal.digest
+    assert proposal_from_json(stored).digest == review.proposal.digest
     assert review.proposal.advice.n > 0
     text = str(analysis.why()) + str(review.why())
     assert "these 60 trials" in text
