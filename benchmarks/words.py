@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import refine
+from refine.review.review import advised_outlook
 from refine.ui.web.server import Server
 from refine.ui.web.session import Session
 from refine.utils.display import Shown, to_text
@@ -118,7 +119,7 @@ def glances(tree: refine.Tree, found: Any) -> dict[str, Shown]:
         "preview": review.preview(),
         "optimism": found.optimism(),
     }
-    return shown | ({} if review._worth is None else {"worth": review.worth()})
+    return shown | ({} if advised_outlook(review) is None else {"worth": review.worth()})
 
 
 def reports_of(tree: refine.Tree, found: Any, folder: Path) -> dict[str, str]:

@@ -61,16 +61,14 @@ def by_people(root: refine.Round, n: int, scale: float, workers: int) -> list[re
         author="people",
     ).run(workers=workers)
 
-    review = second.propose().edit(
-        optimizer=[Adam, Nadam], batch_size=(1, 4), epochs=epochs(100, 125, 150, 175)
-    )
-    third = only_edits(review).accept(
+    edits = {"optimizer": [Adam, Nadam], "batch_size": (1, 4), "epochs": epochs(100, 125, 150, 175)}
+    third = only_edits(second.propose(), edits).accept(
         "more epochs help, RMSprop is weak at many", n=n, plan=refine.Plan(audit=0), author="people"
     )
     third.run(workers=workers)
 
-    review = third.propose().edit(batch_size=[2, 4, 26, 28, 30, 32], epochs=epochs(100, 150, 200, 250))
-    fourth = only_edits(review).accept(
+    edits = {"batch_size": [2, 4, 26, 28, 30, 32], "epochs": epochs(100, 150, 200, 250)}
+    fourth = only_edits(third.propose(), edits).accept(
         "losses of training and validation agree, accuracies don't: more epochs, and batches near 30",
         n=n,
         plan=refine.Plan(audit=0),
@@ -79,10 +77,10 @@ def by_people(root: refine.Round, n: int, scale: float, workers: int) -> list[re
     return [second, third, fourth.run(workers=workers)]
 
 
-def only_edits(review: refine.Review) -> refine.Review:
+def only_edits(review: refine.Review, edits: dict[str, object]) -> refine.Review:
     """The person's edits, without other changes of the proposal."""
-    others = [change.name for change in review.proposal.changes if change.name not in review.edits]
-    return review.reject(*others) if others else review
+    others = [change.name for change in review.proposal.changes if change.name not in edits]
+    return (review.reject(*others) if others else review).edit(edits)
 
 
 def by_autopilot(root: refine.Round, n: int, workers: int) -> list[refine.Round]:

@@ -13,7 +13,7 @@ from refine.analysis.finished_study import DECISION, decided_at, read_study
 from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.proposal.proposal import with_call
 from refine.review.decision import Decision, check_author, check_note
-from refine.review.review import Review
+from refine.review.review import Review, decision_on, edits_of
 from refine.review.worth import CONTINUE, worth_of
 from refine.space.encoding import round_significant
 from refine.space.parameters import Parameter, Range
@@ -114,11 +114,11 @@ def narrow(
         ]
         if wider:
             warn(f"{join(wider)}: wider than what the objective suggests, which is followed; widen it there")
-        if review.edited or review.rejected:
+        if edits_of(review).names:
             kind = "edited"
         else:
             kind = "accepted"
-        decision = review._as_decision(kind, check_note(note), check_author(author))
+        decision = decision_on(review, kind, check_note(note), check_author(author))
         study.set_user_attr(f"{DECISION}{len(trials)}", decision.to_json())
     first, space = _decided(study)
     if space is None:

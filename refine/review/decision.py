@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from refine.errors import ReviewError, did_you_mean, shown, unstorable
-from refine.proposal.proposal import Proposal, claim_for, volume_of
+from refine.proposal.change import Change
+from refine.proposal.proposal import Proposal, changes_given, claim_for, volume_of
 from refine.space.edits import edit_space
 from refine.space.encoding import digest, dumps
 from refine.space.parameters import Parameter
@@ -169,10 +170,26 @@ def user() -> str:
         return "unknown"
 
 
+@dataclass(frozen=True)
+class Edits:
+    """Edits and rejections of a proposal, and their consequences."""
+
+    typed: Mapping[str, Any]  # edits by parameter, as the person gave them
+    rejected: tuple[str, ...]  # parameters whose change the person rejected
+    changed: Mapping[str, tuple[Parameter, Parameter]]  # name -> (proposed, decided), if they differ
+    # changes undone, fully or in part, since they depended on a change that was edited or rejected
+    relaxed: tuple[Change, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Parameters that the person decided: edited ones, then rejected ones."""
+        return (*self.changed, *self.rejected)
+
+
 def decided_space(
     proposal: Proposal, edits: Mapping[str, object], rejected: tuple[str, ...]
-) -> tuple[Space, dict[str, tuple[Parameter, Parameter]]]:
-    """The space after rejections and edits, and (proposed, decided) per edited parameter.
+) -> tuple[Space, Edits]:
+    """The space after rejections and edits, and the edits with their consequences.
 
     Raises:
         ReviewError: An unknown name, or an edit that breaks the notation.
@@ -182,7 +199,10 @@ def decided_space(
             raise ReviewError(f"reject: unknown parameter {name!r}; {did_you_mean(name, proposal.old)}")
     back = {name: proposal.old[name] for name in rejected}
     space = edit_space(proposal.space.replace(back), proposal.old, edits)
-    return space, {n: (proposal.space[n], space[n]) for n in edits if space[n] != proposal.space[n]}
+    changed = {n: (proposal.space[n], space[n]) for n in edits if space[n] != proposal.space[n]}
+    changes = changes_given(proposal, {n: space[n] for n in (*edits, *rejected)})
+    relaxed = tuple(c for c in changes if c.new != proposal.space[c.name])
+    return space.replace({c.name: c.new for c in relaxed}), Edits(edits, rejected, changed, relaxed)
 
 
 class Suggestion(NamedTuple):

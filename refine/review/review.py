@@ -13,13 +13,13 @@ from refine.design.samplers import design_of
 from refine.design.space_filling import DESIGNS, feasible, how_many
 from refine.errors import AnalysisError, DesignError, ReviewError, did_you_mean
 from refine.proposal.alternatives import left_to_run
-from refine.proposal.change import Change
 from refine.proposal.options import Options, options_of
 from refine.proposal.preview import Preview, preview_of
-from refine.proposal.proposal import Proposal, changes_given, claim_for, proposal_to_json, volume_of
+from refine.proposal.proposal import Proposal, claim_for, proposal_to_json, volume_of
 from refine.review.checks import Checks
 from refine.review.decision import (
     Decision,
+    Edits,
     Suggestion,
     check_author,
     check_note,
@@ -32,7 +32,6 @@ from refine.review.worth import Worth, worth_of
 from refine.space.categorical import Categorical
 from refine.space.edits import new_choices
 from refine.space.fidelity import full_trainings
-from refine.space.parameters import Parameter
 from refine.space.space import Space
 from refine.space.user_configurations import given_configurations
 from refine.trials.budget import BudgetState
@@ -71,30 +70,34 @@ class Review(Shown, Generic[R]):
 
     round: R  # the round of the proposal
     proposal: Proposal  # the proposal as made; :meth:`preview` has the effects of edits
-    edits: Mapping[str, Any] = field(default_factory=dict)  # the person's edits by parameter
-    rejected: tuple[str, ...] = ()  # parameters whose change the person rejected
+    _typed: Mapping[str, Any] = field(default_factory=dict)  # the person's edits by parameter
+    _rejected: tuple[str, ...] = ()  # parameters whose change the person rejected
 
-    def edit(self, edits: Mapping[str, object] | None = None, /, **named: object) -> Self:
+    def edit(self, edits: Mapping[str, object] | int | None = None, /, **named: object) -> Self:
         """Sets bounds, choices or values of parameters; returns a new review.
 
         Args:
-            edits: For names that are not Python identifiers.
+            edits: For names that are not Python identifiers. Or the number of a suggestion, counted from 1:
+                its bounds replace your edits.
             named: Name -> ``(low, high)`` (keeps the spacing), ``(low, high, levels)``, a list of choices, or
                 a fixed value. Bounds beyond the present ones widen. A choice that no round of the tree had
                 warns; ``refine.Categorical([...])`` declares new choices without a warning.
 
         Raises:
-            ReviewError: An unknown name or a broken notation.
+            ReviewError: An unknown name or number, or a broken notation.
 
         Examples:
             >>> review.edit(dropout=(0, 0.2)).space["dropout"].grid
             (0.0, 0.03, 0.07, 0.1, 0.13, 0.17, 0.2)
         """
+        if is_whole(edits):
+            suggested = self._suggested(edits)
+            return suggested.edit(named) if named else suggested
         if edits is not None and not isinstance(edits, Mapping):
             raise ReviewError(f"edit takes parameters by name, edit(dropout=(0, 0.2)), got {edits!r}")
         changed = {**(edits or {}), **named}
         # The latest edit or rejection of a parameter counts.
-        review = self._with({**self.edits, **changed}, tuple(n for n in self.rejected if n not in changed))
+        review = self._with({**self._typed, **changed}, tuple(n for n in self._rejected if n not in changed))
         review._warn_of_new_choices(changed)
         return review
 
@@ -116,6 +119,22 @@ class Review(Shown, Generic[R]):
         ]
         return tuple(dict.fromkeys(labels))
 
+    def _suggested(self, number: int) -> Self:
+        """The same review with the bounds of a suggestion as its only edits."""
+        suggestions = suggestions_of(self)
+        if not 1 <= number <= len(suggestions):
+            count = plural(len(suggestions), "suggestion")
+            raise ReviewError(
+                f"round {self.round.id}: has {count}, and none of number {number}; "
+                "suggestions are counted from 1 on"
+            )
+        suggestion = suggestions[number - 1]
+        edited_review = self._with({name: new for name, (_, new) in suggestion.differs.items()}, ())
+        if not edited_review._decided[1].relaxed:
+            return edited_review
+        names = [c.name for c in self.proposal.changes if c.name in suggestion.space]
+        return self._with({name: suggestion.space[name] for name in names}, ())
+
     def reject(self, *names: str) -> Self:
         """Rejects changes: the named parameters stay as they are now.
 
@@ -132,8 +151,8 @@ class Review(Shown, Generic[R]):
             )
         if not all(isinstance(name, str) for name in names):
             raise ReviewError(f"reject takes names as text, reject('lr', 'dropout'), got {names!r}")
-        edits = {n: v for n, v in self.edits.items() if n not in names}
-        return self._with(edits, tuple(sorted({*self.rejected, *names})))
+        edits = {n: v for n, v in self._typed.items() if n not in names}
+        return self._with(edits, tuple(sorted({*self._rejected, *names})))
 
     def _data(self) -> JsonObject:
         """The review's numbers; the round without the open store and functions behind it."""
@@ -141,20 +160,16 @@ class Review(Shown, Generic[R]):
             "round": {**self.round._data(), "node": plain(self.round._node)},
             "proposal": proposal_to_json(self.proposal),
             "analysis": plain(self.proposal.analysis),
-            "edits": plain(self.edits),
-            "rejected": plain(self.rejected),
+            "edits": plain(self._typed),
+            "rejected": plain(self._rejected),
         }
 
     @cached_property
-    def _decided(self) -> tuple[Space, dict[str, tuple[Parameter, Parameter]], tuple[Change, ...]]:
-        """The decided space, the edits, and changes of other parameters that the edits undo or alter."""
-        space, edited = decided_space(self.proposal, self.edits, self.rejected)
-        changes = changes_given(self.proposal, {n: space[n] for n in (*self.edits, *self.rejected)})
-        followed = tuple(c for c in changes if c.new != self.proposal.space[c.name])
-        return space.replace({c.name: c.new for c in followed}), edited, followed
+    def _decided(self) -> tuple[Space, Edits]:
+        return decided_space(self.proposal, self._typed, self._rejected)
 
     def _with(self, edits: Mapping[str, object], rejected: tuple[str, ...]) -> Self:
-        changed = self._changed(edits=dict(edits), rejected=rejected)
+        changed = self._changed(_typed=dict(edits), _rejected=rejected)
         _ = changed.space  # an impossible edit is refused here
         return changed
 
@@ -208,81 +223,18 @@ class Review(Shown, Generic[R]):
         """The space of the round that accepting now would create."""
         return self._decided[0]
 
-    @property
-    def edited(self) -> dict[str, tuple[Parameter, Parameter]]:
-        """Parameter -> (proposed, decided), for parameters that the person changed."""
-        return self._decided[1]
-
-    @property
-    def followed(self) -> tuple[Change, ...]:
-        """Changes undone, fully or in part, since they depended on a change that was edited or rejected."""
-        return self._decided[2]
+    @cached_property
+    def _advised(self) -> NextRound:
+        return next_round(self, None, None, None)
 
     @cached_property
-    def advised_round(self) -> NextRound:
-        """Size and shares of the round that :meth:`accept` creates without options; edits are included.
-
-        Examples:
-            >>> review.advised_round
-            NextRound(n=48, exploit=0.3, audit=0.05)
-        """
-        return self._next_round()
-
-    def _next_round(
-        self, n: int | None = None, exploit: float | None = None, audit: float | None = None
-    ) -> NextRound:
-        """The next round with the values that the person set; the others are advised."""
-        return advised_round(
-            self.proposal.analysis,
-            self.proposal,
-            self.space,
-            self._planned_cost,
-            budget=self.budget,
-            n=n,
-            exploit=exploit,
-            audit=audit,
-        )
-
-    @property
-    def budget(self) -> BudgetState:
-        """The budget of the tree with the trials left, read from the store now; see :attr:`Tree.budget`."""
-        state: BudgetState = self.round._budget
-        return state
-
-    @cached_property
-    def next_step(self) -> NextStep:
-        """The next step: decide, run more of this round, or repeat the best; with reasons and cost."""
-        exploit = self.round._node.exploit
-        return next_step_of(self.proposal.analysis, self.proposal, self._planned_cost, exploit, self.budget)
+    def _worth(self) -> Worth | None:
+        return outlook_of(self, self._advised, math.nan)
 
     @property
     def _planned_cost(self) -> int:
         """Cost of the round's trials in full trainings; their number without a fidelity."""
         return max(1, full_trainings(self.round.space, self.round.n, self.round._node.exploit))
-
-    @cached_property
-    def _worth(self) -> Worth | None:
-        """The outlook of the advised round; ``None`` if the evidence does not cover its space."""
-        return self._worth_of(self.advised_round)
-
-    @property
-    def _best_before(self) -> float:
-        """Best value of earlier rounds outside the evidence; NaN without such a value."""
-        best, inside = self.round._best_before()
-        return math.nan if inside else float(best)
-
-    def _worth_of(self, planned: NextRound, price: float = math.nan) -> Worth | None:
-        epsilon = self.proposal.claim.epsilon
-        return worth_of(
-            self.proposal.analysis,
-            epsilon,
-            self.space,
-            planned.n,
-            (planned.exploit, planned.audit),
-            price=price,
-            budget=self.budget,
-            before=self._best_before,
-        )
 
     def worth(
         self,
@@ -298,7 +250,7 @@ class Review(Shown, Generic[R]):
         posterior.
 
         Args:
-            n: Configurations of the round; default the advice, :attr:`advised_round`.
+            n: Configurations of the round; default the advice.
             exploit: As in :meth:`accept`, but simulated as if all exploit trials were chosen before the
                 round. In benchmarks, where the round chose them while it ran, gains were as frequent as
                 simulated.
@@ -323,11 +275,11 @@ class Review(Shown, Generic[R]):
                 f"price must be a number >= 0, the cost of one trial in units of the metric, got {price!r}; "
                 "for example price=0.0001"
             )
-        planned = self._next_round(n, exploit, audit)
-        if planned == self.advised_round and price is None:
+        planned = next_round(self, n, exploit, audit)
+        if planned == self._advised and price is None:
             outlook = self._worth
         else:
-            outlook = self._worth_of(planned, math.nan if price is None else price)
+            outlook = outlook_of(self, planned, math.nan if price is None else price)
         if outlook is None:
             raise AnalysisError(
                 f"round {self.round.id}: its trials say nothing about the space of the next round; "
@@ -338,8 +290,9 @@ class Review(Shown, Generic[R]):
 
     def _no_round(self) -> ReviewError:
         """The error of a further round without a trial left, with the last step as its action."""
-        refusal = f"round {self.round.id}: the budget leaves no trial for another round ({self.budget})"
-        if self.budget.left and not self.proposal.analysis.noise.deterministic:
+        budget = budget_of(self)
+        refusal = f"round {self.round.id}: the budget leaves no trial for another round ({budget})"
+        if budget.left and not self.proposal.analysis.noise.deterministic:
             return ReviewError(f"{refusal}; raise the budget, or confirm the winner", Action("tree.confirm"))
         return ReviewError(f"{refusal}; raise the budget, or use the winner", Action("tree.winner"))
 
@@ -353,7 +306,7 @@ class Review(Shown, Generic[R]):
         author: str | None = None,
         plan: Plan | None = None,
     ) -> R:
-        """Stores the decision and creates the child round, by default as advised in :attr:`advised_round`.
+        """Stores the decision and creates the child round, by default with the advised size.
 
         Args:
             note: Reason for the decision, in your words.
@@ -379,9 +332,9 @@ class Review(Shown, Generic[R]):
             (10, 'edited')
         """
         kind = "accepted"
-        if self.edited or self.rejected:
+        if self._decided[1].names:
             kind = "edited"
-        decision = self._as_decision(kind, check_note(note), check_author(author))
+        decision = decision_on(self, kind, check_note(note), check_author(author))
         typed = plan_of(plan, exploit)
         share = typed.exploit
         if share is None and typed.design is not None and design_of(typed.design)[0] not in DESIGNS:
@@ -390,7 +343,7 @@ class Review(Shown, Generic[R]):
         if typed.downsample is not None:
             run = feasible(self.space).count - left_to_run(self.proposal.analysis, self.space)
             size = how_many(self.space, n, typed.downsample, run)
-        planned = self._next_round(size, share, typed.audit)
+        planned = next_round(self, size, share, typed.audit)
         if planned.n == 0:
             raise self._no_round()
         spec = RoundSpec(
@@ -403,26 +356,8 @@ class Review(Shown, Generic[R]):
         child: R = self.round._create_child(decision, spec, self.proposal.analysis)
         if size is not None and not len(child.trials):
             noisy = not self.proposal.analysis.noise.deterministic
-            self.budget.warn_of_reserve(planned.n, f"round {self.round.id}", noisy=noisy)
+            budget_of(self).warn_of_reserve(planned.n, f"round {self.round.id}", noisy=noisy)
         return child
-
-    def _as_decision(self, kind: str, note: str, author: str) -> Decision:
-        claim = claim_for(self.proposal, self.space)
-        stated = not math.isnan(claim.probability)
-        return Decision(
-            kind=kind,
-            proposal=self.proposal.digest,
-            space=self.space,
-            edits=self.edited,
-            rejected=self.rejected,
-            child=None,
-            note=note,
-            author=author,
-            probability=claim.probability if stated else None,
-            volume_kept=volume_of(self.proposal, self.space),
-            epsilon=claim.epsilon if stated and not claim.others else None,
-            followed=tuple(c.name for c in self.followed),
-        )
 
     def preview(
         self,
@@ -438,7 +373,7 @@ class Review(Shown, Generic[R]):
         Args:
             edits: As in :meth:`edit`, for names that are not Python identifiers, or are called ``n`` or
                 ``workers``.
-            n: Configurations of the next round; default the advice, :attr:`advised_round`.
+            n: Configurations of the next round; default the advice.
             workers: Number of trials that would run at a time.
             named: As in :meth:`edit`.
 
@@ -457,7 +392,7 @@ class Review(Shown, Generic[R]):
         edited_review = self
         if edits is not None or named:
             edited_review = self.edit(edits, **named)
-        n = n or edited_review.advised_round.n
+        n = n or edited_review._advised.n
         allow_degenerate = self.round._node.allow_degenerate
         space = edited_review.space
         preview = preview_of(
@@ -465,11 +400,11 @@ class Review(Shown, Generic[R]):
             space,
             n,
             workers,
-            full_share=edited_review.advised_round.exploit,
+            full_share=edited_review._advised.exploit,
             retrained=lambda: self._retrained,
             allow_degenerate=allow_degenerate,
         )
-        edited = tuple(edited_review.edited)
+        edited = tuple(edited_review._decided[1].changed)
         old = self.proposal.old
         as_proposed = tuple(n for n in space if n in old and space[n] != old[n] and n not in edited)
         return replace(preview, edited=edited, as_proposed=as_proposed)
@@ -514,40 +449,10 @@ class Review(Shown, Generic[R]):
                 "a suggestion must differ from the proposal, and this one has its bounds; edit it first",
                 Action("review.edit", Symbol("name=(low, high)")),
             )
-        decision = replace(self._as_decision("suggested", reason, check_author(author)), signed=True)
+        decision = replace(decision_on(self, "suggested", reason, check_author(author)), signed=True)
         self.round._keep_proposal(self.proposal)
         self.round._add_decision(decision)
         return decision
-
-    @property
-    def suggestions(self) -> tuple[Suggestion, ...]:
-        """Suggestions on this round that no decision has taken over yet, with claims on this evidence."""
-        return suggestions_beside(self.proposal, self.round._decisions)
-
-    def take(self, suggestion: Suggestion | int) -> Self:
-        """The same review with the bounds of a suggestion as its only edits.
-
-        A number counts in :attr:`suggestions`, from 1.
-        """
-        if isinstance(suggestion, int):
-            suggestions = self.suggestions
-            if not 1 <= suggestion <= len(suggestions):
-                count = plural(len(suggestions), "suggestion")
-                raise ReviewError(
-                    f"round {self.round.id}: has {count}, and none of number {suggestion}; "
-                    "suggestions are counted from 1 on"
-                )
-            suggestion = suggestions[suggestion - 1]
-        if not isinstance(suggestion, Suggestion):
-            raise ReviewError(
-                f"round {self.round.id}: a suggestion must be a number or one of review.suggestions, got "
-                f"{suggestion!r:.40}; for example review.take(1)"
-            )
-        edited_review = self._with({name: new for name, (_, new) in suggestion.differs.items()}, ())
-        if not edited_review.followed:
-            return edited_review
-        names = [c.name for c in self.proposal.changes if c.name in suggestion.space]
-        return self._with({name: suggestion.space[name] for name in names}, ())
 
     def show(self) -> Any:
         """The review page in a notebook, with the edits so far.
@@ -572,3 +477,87 @@ class Review(Shown, Generic[R]):
             (rows, columns) axes. An AnalysisError says if results chose the trials.
         """
         return provided("review.plot")(self, width, theme)
+
+
+def edits_of(review: Review[Any]) -> Edits:
+    """The edits and rejections of a review, and their consequences."""
+    return review._decided[1]
+
+
+def budget_of(review: Review[Any]) -> BudgetState:
+    """The budget of the tree with the trials left, read from the store now."""
+    state: BudgetState = review.round._budget
+    return state
+
+
+def suggestions_of(review: Review[Any]) -> tuple[Suggestion, ...]:
+    """Suggestions on the round that no decision has taken over yet, with claims on this evidence."""
+    return suggestions_beside(review.proposal, review.round._decisions)
+
+
+def advised_round_of(review: Review[Any]) -> NextRound:
+    """Size and shares of the round that :meth:`Review.accept` creates without options; edits are included."""
+    return review._advised
+
+
+def next_round(review: Review[Any], n: int | None, exploit: float | None, audit: float | None) -> NextRound:
+    """The next round with the values set by the person, and advised values for the rest."""
+    return advised_round(
+        review.proposal.analysis,
+        review.proposal,
+        review.space,
+        review._planned_cost,
+        budget=budget_of(review),
+        n=n,
+        exploit=exploit,
+        audit=audit,
+    )
+
+
+def next_step(review: Review[Any]) -> NextStep:
+    """The next step: decide, run more of this round, or repeat the best; with reasons and cost."""
+    exploit = review.round._node.exploit
+    proposal = review.proposal
+    return next_step_of(proposal.analysis, proposal, review._planned_cost, exploit, budget_of(review))
+
+
+def advised_outlook(review: Review[Any]) -> Worth | None:
+    """The outlook of the advised round; ``None`` if the evidence does not cover its space."""
+    return review._worth
+
+
+def outlook_of(review: Review[Any], planned: NextRound, price: float = math.nan) -> Worth | None:
+    """The outlook of a round; ``None`` if the evidence does not cover its space."""
+    # best value of earlier rounds outside the evidence
+    best, inside = review.round._best_before()
+    return worth_of(
+        review.proposal.analysis,
+        review.proposal.claim.epsilon,
+        review.space,
+        planned.n,
+        (planned.exploit, planned.audit),
+        price=price,
+        budget=budget_of(review),
+        before=math.nan if inside else float(best),
+    )
+
+
+def decision_on(review: Review[Any], kind: str, note: str, author: str) -> Decision:
+    """A decision on a review as it stands, without a child."""
+    space, edits = review._decided
+    claim = claim_for(review.proposal, space)
+    stated = not math.isnan(claim.probability)
+    return Decision(
+        kind=kind,
+        proposal=review.proposal.digest,
+        space=space,
+        edits=edits.changed,
+        rejected=edits.rejected,
+        child=None,
+        note=note,
+        author=author,
+        probability=claim.probability if stated else None,
+        volume_kept=volume_of(review.proposal, space),
+        epsilon=claim.epsilon if stated and not claim.others else None,
+        followed=tuple(c.name for c in edits.relaxed),
+    )

@@ -14,7 +14,7 @@ from refine.design.space_filling import IMPORTED
 from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.proposal.allocation import check_shares
 from refine.proposal.proposal import check_risk
-from refine.review.review import Review
+from refine.review.review import Review, advised_round_of, edits_of
 from refine.review.round_spec import Plan, check_per
 from refine.run.machine import Machine, rest_of
 from refine.run.runner import TaskSource
@@ -151,7 +151,7 @@ def autopilot(
             review, remaining = _proposed(current, first, accepted_risk)
             if review is None:
                 break
-            size = min(review.advised_round.n if n is None else n, remaining)
+            size = min(advised_round_of(review).n if n is None else n, remaining)
             if size < 1:  # the budget of the tree is spent
                 break
             # An earlier decision stands, although repeats may have been added since.
@@ -191,8 +191,8 @@ def _widened(review: Review[Round]) -> dict[str, bool]:
 def _note(review: Review[Round]) -> str:
     """Note of an accepted proposal, with its widened ranges."""
     names_by_phrase = {
-        "without widening": review.rejected,
-        "widening": [name for name in _widened(review) if name not in review.rejected],
+        "without widening": edits_of(review).rejected,
+        "widening": [name for name in _widened(review) if name not in edits_of(review).rejected],
     }
     return ", ".join(
         [

@@ -16,6 +16,7 @@ from refine.errors import ReviewError
 from refine.proposal.proposal import proposal_to_json
 from refine.report.pages.checks import checks_page
 from refine.report.pages.proposal import claim_sentence
+from refine.review.review import budget_of
 from refine.review.round_spec import Plan, with_plan
 from refine.run.machine import DEFAULT, Machine
 from refine.space.edits import bounds_text
@@ -301,7 +302,7 @@ class Assistant:
             if winner is not None:
                 candidates = winner.to_dict()["candidates"]
             remaining = {"trials_left": self.budget - self.ran, "choices_left": self._choices_left}
-            study_left = review.budget.left
+            study_left = budget_of(review).left
             if study_left is not None:
                 remaining["trials_left"] = min(remaining["trials_left"], study_left)
             if not details:

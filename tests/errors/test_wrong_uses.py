@@ -210,7 +210,6 @@ REVIEWS = {
     "edit in the wrong order": editing(dropout=(0.2, 0)),
     "edit of a range to text": editing(dropout="0-0.2"),
     "edit to a bound far away": editing(lr=(0.5, 1e308)),
-    "take of nothing": lambda p: p.review.take(None),
     "edit of a choice to bounds": editing(optimizer=(0, 1)),
     "edit of a choice in other capitals": editing(optimizer="adam"),
     "reject of nothing": lambda p: p.review.reject(),

@@ -24,6 +24,7 @@ from refine.report.pages.headline import headline_of
 from refine.report.pages.preview import kept_view
 from refine.report.pages.proposal import risk_view
 from refine.report.pages.review import risk_of, short_facts
+from refine.review.review import edits_of
 from refine.ui.web.content import decision_content
 from refine.ui.web.session import Session
 from refine.utils.display import as_cell
@@ -72,7 +73,7 @@ def review_page(review):
     session = Session(review.round, started=review)
     round_ = session.handle({"type": "round", "round": review.round.id, "risk": review.proposal.risk})
     drawn = {"round": review.round.id, "proposal": round_["review"]["proposal"]}
-    decided = {"risk": review.proposal.risk, "rejected": list(review.rejected)}
+    decided = {"risk": review.proposal.risk, "rejected": list(edits_of(review).rejected)}
     preview = session.handle({"type": "preview", **decided, **drawn})
     return json.dumps([round_, preview], ensure_ascii=False)
 

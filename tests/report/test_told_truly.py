@@ -26,6 +26,7 @@ from refine.report.pages.checks import says
 from refine.report.pages.proposal import claim_sentence
 from refine.report.pages.reasons import noise_text, sentences, short_reason, top_trials_cut
 from refine.review.calibration import DecisionComparison, SpaceResult
+from refine.review.review import advised_round_of
 from refine.stats import NoiseEstimate
 from refine.utils.format import coarse, score, signed
 from tests.reading import facts_of, numbers_in, reasons_of
@@ -408,7 +409,7 @@ def test_a_check_gives_the_budget_as_the_only_reason_for_another_round():
         review = root.propose()
         assert review.worth().probability < 0.2
         text = says(review.checks()["worth"])
-        assert text.startswith(f"{tree.budget}: {review.advised_round.n} ")
+        assert text.startswith(f"{tree.budget}: {advised_round_of(review).n} ")
 
 
 def test_the_chance_to_hit_the_best_is_that_of_evenly_drawn_trials():

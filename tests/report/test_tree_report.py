@@ -9,6 +9,7 @@ import pytest
 import refine
 from refine.errors import NotFoundError
 from refine.report.pages.space import population_sentence
+from refine.review.review import edits_of
 
 SPACE = {"lr": (0.5, 5.0, 10), "dropout": (0.0, 0.5, 6), "optimizer": ["Adam", "SGD"], "epochs": 20}
 EVIL = "<script>alert(1)</script> | **x** \n# head"
@@ -79,7 +80,7 @@ def test_a_change_relaxed_by_an_edit_is_not_reported_as_proposed(tmp_path):
         space, score, n=30, seed=5, metric=refine.Goal("value", noise="none"), name="o"
     ).run()
     review = root.propose().edit(c=["y"])
-    assert [change.name for change in review.followed] == ["a"]
+    assert [change.name for change in edits_of(review).relaxed] == ["a"]
     review.accept(n=12).run()
     lines = tree.report(tmp_path).read_text().splitlines()
     cells = [line.split("|") for line in lines if line.count("|") == 7]

@@ -15,6 +15,7 @@ from refine.report.pages.checks import outlook_text, says
 from refine.report.pages.reasons import sentences
 from refine.review.checks import worth as worth_check
 from refine.review.next_step import EVEN, NextRound, accept_action, advised_round, next_step_of
+from refine.review.review import next_step
 from refine.review.worth import worth_of
 from refine.trials.budget import BudgetState
 from tests.reading import numbers_in
@@ -230,8 +231,8 @@ def test_the_next_call_runs_the_trials_that_the_first_line_is_about(tree):
 
     space = dict.fromkeys("abcdefgh", (0.0, 1.0, 11))
     review = tree.add_round(space, waves, n=20, seed=1).run().propose()
-    assert review.next_step.reasons[0].code == "more"
+    assert next_step(review).reasons[0].code == "more"
     assert review.worth().verdict == "CONTINUE"
     first, second, *_ = review._page().calls
     assert (first.name, first.options["n"]) == ("review.accept", review.worth().n)
-    assert second == review.next_step.action
+    assert second == next_step(review).action

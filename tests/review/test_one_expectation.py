@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from refine.proposal.proposal import proposal_from_json, proposal_to_json
+from refine.review.review import edits_of
 
 SPACE = {"x": (0.0, 1.0, 21), "y": (0.0, 1.0, 21), "kind": ["a", "b", "c"]}
 
@@ -58,5 +59,5 @@ def test_a_stored_proposal_states_the_expected_values_of_trials_cut_off(round_, 
     review = round_.propose()
     edited = beside(round_, tree.winner().params)
     reopened = round_._review(proposal_from_json(proposal_to_json(review.proposal)))
-    reopened = reopened.reject(*SPACE).edit(edited.edits)
+    reopened = reopened.reject(*SPACE).edit(edits_of(edited).typed)
     assert reopened.preview().expected == edited.preview().expected

@@ -14,6 +14,7 @@ from refine.proposal.proposal import proposal_from_json
 from refine.report.markdown.rendering import rendered
 from refine.report.markdown.round import EVIDENCE, decisions_parts, gather
 from refine.review.next_step import accept_action
+from refine.review.review import advised_outlook, advised_round_of, edits_of
 from tests.reading import facts_of, reasons_of, warnings_of
 
 
@@ -38,12 +39,12 @@ def test_a_proposal_narrows_what_matters_and_says_why(root):
 @pytest.mark.slow
 def test_accept_creates_the_round_that_the_printed_call_creates(root, tree):
     review = root.propose().edit(dropout=(0, 0.3))
-    call = accept_action(review.advised_round)
+    call = accept_action(advised_round_of(review))
     assert str(call) in " ".join(str(review).split())
     typed = eval(str(call), {"review": review})
     accepted = review.accept()
     assert (accepted.id, accepted.n, len(tree)) == (typed.id, typed.n, 2)
-    advised = review.advised_round
+    advised = advised_round_of(review)
     assert (typed._node.exploit, typed._node.audit, typed.n) == (advised.exploit, advised.audit, advised.n)
 
 
@@ -64,8 +65,8 @@ def test_a_choice_that_no_round_ran_is_named_with_the_nearest_old_one(tree):
 
 def test_worth_simulates_the_round_that_accept_creates(root):
     review = root.propose().edit(dropout=(0, 0.3))
-    n, exploit, audit = astuple(review.advised_round)
-    assert review.worth() == review._worth
+    n, exploit, audit = astuple(advised_round_of(review))
+    assert review.worth() == advised_outlook(review)
     explicit = review.worth(n, exploit=exploit, audit=audit)
     assert explicit.to_json() == review.worth().to_json()
     assert review.worth(exploit=1.0).n == n  # the advised audit share gives way
@@ -79,7 +80,7 @@ def test_an_adaptive_design_learns_by_itself(root):
 def test_edit_reject_accept(root):
     review = root.propose()
     changed = review.edit(dropout=(0, 0.2)).reject("lr")
-    assert review.edits == {}  # a review is never changed in place
+    assert edits_of(review).typed == {}  # a review is never changed in place
     # The round's levels between the bounds, and no fewer than the proposal has there.
     assert {0.0, 0.1, 0.2} <= set(changed.space["dropout"].grid)
     assert (changed.space["dropout"].low, changed.space["dropout"].high) == (0.0, 0.2)

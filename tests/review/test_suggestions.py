@@ -9,6 +9,7 @@ import objectives
 import refine
 from refine.errors import ReviewError
 from refine.review.decision import Decision
+from refine.review.review import suggestions_of
 from refine.ui.web.session import Session
 
 pytestmark = pytest.mark.slow
@@ -77,7 +78,7 @@ def test_only_trials_that_ended_after_it_test_a_suggestion(tree, space):
 
 def test_a_suggestion_is_shown_next_to_the_proposal_and_can_be_adopted(tree, root, review, tmp_path):
     bold(review).suggest("rates below 1.25 never won", author="agent:ann")
-    (suggestion,) = review.suggestions
+    (suggestion,) = suggestions_of(review)
     assert suggestion.probability == pytest.approx(bold(review).preview().probability)
     assert suggestion.volume_kept == pytest.approx(bold(review).preview().volume_kept)
     text = str(review.why())
@@ -86,11 +87,11 @@ def test_a_suggestion_is_shown_next_to_the_proposal_and_can_be_adopted(tree, roo
     report = root.report(tmp_path / "reports", proposal=review.proposal).read_text()
     for phrase in ("Suggested by agent:ann", " in the suggested ", "The proposed one keeps"):
         assert phrase in report
-    adopted = review.edit(junk=(1, 3)).take(1)
+    adopted = review.edit(junk=(1, 3)).edit(1)
     assert adopted.space == bold(review).space
-    assert review.take(suggestion).space == adopted.space
+    assert review.edit(1).space == adopted.space
     with pytest.raises(ReviewError, match="number 2"):
-        review.take(2)
+        review.edit(2)
 
     session = Session(root)
     content = session.handle({"type": "round", "round": root.id})["review"]
@@ -101,7 +102,7 @@ def test_a_suggestion_is_shown_next_to_the_proposal_and_can_be_adopted(tree, roo
     answer = session.handle({"type": "decide", "kind": "accept", "note": "ann is right", "n": 30, **message})
     child = tree[answer["child"]]
     assert child.space == adopted.space
-    assert root.propose().suggestions == ()
+    assert suggestions_of(root.propose()) == ()
     assert tree.calibration().suggestions[0].taken == (child.id,)
     assert child.id in str(tree.calibration().why())
 

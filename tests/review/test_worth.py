@@ -12,6 +12,7 @@ from refine.errors import AnalysisError, DesignError, ReviewError
 from refine.report.pages.checks import figure, outlook_text
 from refine.report.pages.headline import headline_of
 from refine.report.pages.proposal import CLAIMED_DATA
+from refine.review.review import advised_round_of
 from refine.review.worth import verdict_of
 from refine.utils.format import difference
 from tests.reading import facts_of
@@ -98,7 +99,7 @@ def test_confirming_settles_what_it_asked_for():
 def test_a_price_says_what_a_round_must_bring(coarse):
     gain = coarse.worth().gain
     assert math.isnan(coarse.worth().cost)
-    cheap, dear = (coarse.worth(price=gain * share / coarse.advised_round.n) for share in (0.5, 2))
+    cheap, dear = (coarse.worth(price=gain * share / advised_round_of(coarse).n) for share in (0.5, 2))
     assert (cheap.verdict, dear.verdict) == ("CONTINUE", "STOP")
     assert (cheap.gain, cheap.cost) == (gain, pytest.approx(gain / 2))
     assert all(text in str(dear) for text in ("STOP: ", difference(dear.cost)))

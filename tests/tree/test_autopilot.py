@@ -10,6 +10,7 @@ import pytest
 
 import refine
 from refine.errors import DesignError
+from refine.review.review import advised_round_of
 
 SPACE = {"x": (0.0, 9.0, 10), "y": (0.0, 9.0, 10), "c": ["a", "b", "d"], "z": (0, 9, 10)}
 
@@ -187,7 +188,7 @@ def test_rounds_of_autopilot_have_the_advised_size_and_shares(tree):
 
     space = {"x": (0.0, 1.0, 101), "y": (0.0, 1.0, 101), "kind": ["a", "b"]}
     first = tree.add_round(space, objective, n=24, seed=3).run()
-    advised = first.propose(risk=0.3).advised_round
+    advised = advised_round_of(first.propose(risk=0.3))
     child = refine.autopilot(first, rounds=2, risk=0.3)
     assert (child.n, child._node.exploit, child._node.audit) == (advised.n, advised.exploit, advised.audit)
 

@@ -11,6 +11,7 @@ import pytest
 import refine
 from refine.errors import DesignError
 from refine.review.checks import Check, Checks
+from refine.review.review import advised_round_of, next_step
 from refine.store.budget import write_claim
 from refine.trials.budget import BudgetState, checked_budget, first_size, raised, seconds_of
 from refine.utils.action import Action
@@ -247,9 +248,9 @@ def first_round():
 def test_advice_fits_into_the_budget_from_the_first_call_to_the_last(root, tree):
     review = root.propose()
     sizes = []
-    while review.advised_round.n:
+    while advised_round_of(review).n:
         n_left = tree.budget.left
-        advised = review.advised_round
+        advised = advised_round_of(review)
         assert advised.n <= n_left - tree.budget.reserve()
         assert review.worth().n <= advised.n
         assert f" {advised.n} trials" in review._page().lead.text
@@ -258,7 +259,7 @@ def test_advice_fits_into_the_budget_from_the_first_call_to_the_last(root, tree)
         assert child.n == advised.n
         review = child.propose()
     assert sum(sizes) >= 30
-    assert review.next_step.action.name == "tree.confirm"
+    assert next_step(review).action.name == "tree.confirm"
     assert "accept" not in str(review._page().calls[0])
     before = tree.budget.left
     assert before == tree.budget.reserve()
@@ -267,7 +268,7 @@ def test_advice_fits_into_the_budget_from_the_first_call_to_the_last(root, tree)
 
 
 def test_a_later_round_under_a_budget_mostly_learns(root):
-    advised = root.propose().advised_round
+    advised = advised_round_of(root.propose())
     assert advised.n - advised.even > advised.even
 
 

@@ -15,6 +15,7 @@ from refine.analysis.selection import other_trials
 from refine.errors import DesignError
 from refine.proposal.chance import calibration
 from refine.proposal.posterior import surrogate_of
+from refine.review.review import advised_round_of
 from refine.tree.lineage import analyze
 from refine.trials.frame import CHEAP_VALUE
 from tests.reading import facts_of
@@ -82,7 +83,7 @@ def test_a_budget_counts_full_trainings(root, tree):
     state = tree.budget
     assert state.spent_cost == pytest.approx(6 + 24 / 8)
     assert state.full_left == 21
-    planned = root.propose(keep=False).advised_round
+    planned = advised_round_of(root.propose(keep=False))
     assert planned.n * root.space["epochs"].mean_cost_of(planned.exploit) <= 21
     with pytest.raises(DesignError, match="the budget allows"):
         root.propose().accept(n=40, exploit=0.9)

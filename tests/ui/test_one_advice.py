@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import refine
 from refine.report.pages.headline import headline_of
+from refine.review.review import advised_round_of
 from refine.ui.assistant import Assistant
 from refine.ui.cli import app
 from refine.ui.web.session import Session
@@ -77,7 +78,7 @@ TOOLS = {"n": r"trials (\d+)", "exploit": r"exploit ([\d.]+)"}
 
 def advised(review):
     """Size and exploit share as calls write them: a share of 0 is left out."""
-    plan = review.advised_round
+    plan = advised_round_of(review)
     return {"n": plan.n, **({"exploit": plan.exploit} if plan.exploit else {})}
 
 
@@ -100,7 +101,7 @@ def page(review, tree):
     message = {"round": review.round.id, "proposal": content["proposal"]}
     preview = session.handle({"type": "preview", **message})
     for plan in (content["plan"], preview["plan"]):
-        assert {name: plan[name] for name in ("n", "exploit", "audit")} == asdict(review.advised_round)
+        assert {name: plan[name] for name in ("n", "exploit", "audit")} == asdict(advised_round_of(review))
     assert preview["outlook"] == content["outlook"]["key"]
     return json.dumps(content), content["first_call"], values(preview["code"].splitlines()[-1], PYTHON)
 
@@ -139,7 +140,7 @@ def test_every_surface_gives_the_same_advice(surface, tree, review):
 
 
 def test_the_calls_of_all_surfaces_create_the_same_round(tree, review):
-    plan = review.advised_round
+    plan = advised_round_of(review)
     child = review.accept()
     assert (child.n, child._node.exploit, child._node.audit) == (plan.n, plan.exploit, plan.audit)
     called = review.accept(**{name: int(v) if name == "n" else v for name, v in advised(review).items()})

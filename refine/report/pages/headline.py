@@ -13,7 +13,7 @@ from refine.report.pages.checks import TONES, outlook_text
 from refine.report.pages.reasons import fill, upper
 from refine.review.checks import worth as worth_check
 from refine.review.next_step import NextRound, accept_action
-from refine.review.review import Review
+from refine.review.review import Review, advised_outlook, advised_round_of, budget_of, next_step
 from refine.review.worth import CONFIRM, CONTINUE, PROBABLE, STOP, Worth
 from refine.space.fidelity import full_trainings
 from refine.space.parameters import Parameter, Range
@@ -87,11 +87,11 @@ def headline_of(review: Review, planned: NextRound | None = None, worth: Worth |
         worth: The outlook of ``planned``; ``None`` if the evidence does not cover its space.
     """
     if planned is None:
-        planned = review.advised_round
-        worth = review._worth
+        planned = advised_round_of(review)
+        worth = advised_outlook(review)
     if worth is not None and worth.verdict != CONTINUE:
-        return _without_a_round(review.budget, worth)
-    step = review.next_step
+        return _without_a_round(budget_of(review), worth)
+    step = next_step(review)
     searches = worth is not None or step.reasons[0].code in ("decide", "search_on")
     if planned.n and (_changed(review) or searches) and step.action.name != "round.analyze":
         text = round_text(review, planned.n)
@@ -164,7 +164,7 @@ def budget_text(budget: BudgetState, n: int, *, noisy: bool) -> str:
 def budget_text_of(review: Review, planned: NextRound) -> str:
     """The uses of the trials left, of which a planned round takes some; empty without a budget."""
     cost = full_trainings(review.space, planned.n, planned.exploit)
-    return budget_text(review.budget, cost, noisy=not review.proposal.analysis.noise.deterministic)
+    return budget_text(budget_of(review), cost, noisy=not review.proposal.analysis.noise.deterministic)
 
 
 def _reason_for_a_round(review: Review, planned: NextRound, worth: Worth | None) -> str:

@@ -46,7 +46,15 @@ from refine.report.pages.reasons import (
 from refine.report.pages.space import as_choices
 from refine.review.decision import Suggestion
 from refine.review.next_step import accept_action
-from refine.review.review import Review
+from refine.review.review import (
+    Review,
+    advised_outlook,
+    advised_round_of,
+    budget_of,
+    edits_of,
+    next_step,
+    suggestions_of,
+)
 from refine.review.worth import CONTINUE
 from refine.space.edits import bounds_text, level_text
 from refine.space.encoding import label
@@ -70,9 +78,9 @@ def review_page(review: Review) -> Page:
     With a budget the page has few lines: what is left out is in the folds.
     """
     proposal = review.proposal
-    budgeted = review.budget.left is not None
-    followed = {c.name: c for c in review.followed}
-    decided = {*review.edited, *review.rejected}
+    budgeted = budget_of(review).left is not None
+    relaxed = {c.name: c for c in edits_of(review).relaxed}
+    decided = edits_of(review).names
     analysis = proposal.analysis
     unread = unread_in(review.space, analysis.parameters)
     # An edit may bring a condition back: its parameters are used again, and unchanged.
@@ -90,7 +98,7 @@ def review_page(review: Review) -> Page:
         shown = touched
         if budgeted and not decided:
             shown = [c for c in touched if c.kind != "leave"]
-        rows = [_row(review, views[c.name], followed.get(c.name)) for c in shown]
+        rows = [_row(review, views[c.name], relaxed.get(c.name)) for c in shown]
         if budgeted and not decided and len(rows) > _FEW:
             facts.append(("Search", "; ".join(_brief_change(*row) for row in rows)))
         else:
@@ -99,7 +107,7 @@ def review_page(review: Review) -> Page:
             facts += _brief_risk_facts(review)
         else:
             facts += [*unchanged_facts(proposal, touched), *risk_facts(review)]
-    elif review.next_step.reasons[0].code not in _ALL_RUN:
+    elif next_step(review).reasons[0].code not in _ALL_RUN:
         facts.append(("", nothing_cell(proposal)))
     if _all_run(review):
         text = "To go on, extend the space or add levels between those run:"
@@ -109,9 +117,9 @@ def review_page(review: Review) -> Page:
     if failed := failed_text(checks):
         facts.append(("", Cell(failed, "bad")))
     facts += [("", note) for note in notes_on_edits(review)]
-    for i, s in enumerate(review.suggestions, 1):
+    for i, s in enumerate(suggestions_of(review), 1):
         text = f"{s.decision.author} suggests {_suggested_text(s)}:"
-        facts.append(("", Cell(text, call=Action("review.take", i))))
+        facts.append(("", Cell(text, call=Action("review.edit", i))))
     title = f"Round {review.round.id[:8]}: {trials_clause(analysis)}, {best_clause(analysis)}."
     evidence = proposal_folds(proposal, views, limit_texts(analysis))
     folds = [fold for fold in evidence if fold.about not in used_again]
@@ -125,12 +133,12 @@ def review_page(review: Review) -> Page:
 
 def _heading(review: Review, touched: Sequence[Change]) -> str:
     """The line above the changes; empty if the headline names them already."""
-    worth = review._worth
+    worth = advised_outlook(review)
     extended = any(c.kind in ("widen", "reopen") for c in touched)
     only = " only" * (not extended)
     if _all_run(review):
         return "Nothing is left to run here. The evidence would keep:"
-    if review.budget.left is not None and _over(review):
+    if budget_of(review).left is not None and _over(review):
         return f"With more trials, search{only}:"
     if worth is not None and worth.verdict != CONTINUE:
         return f"If you go on anyway, search{only}:"
@@ -144,25 +152,27 @@ def _brief_change(name: str | Cell, _: str | Cell, new: str | Cell, *__: str | C
 
 def _calls(review: Review, headline: Headline, touched: Sequence[Change]) -> list[Action]:
     """The next calls: the call of the headline comes first."""
-    edits = _example(review, [c.name for c in touched if c.kind != "leave" and c.name not in review.rejected])
+    rejected = edits_of(review).rejected
+    edits = _example(review, [c.name for c in touched if c.kind != "leave" and c.name not in rejected])
     if calls_of(review.proposal):  # a search without a tree: its caller knows the next call
         return [*calls_of(review.proposal), *edits, Action("review.why")]
-    go_on = review.next_step.action
-    if touched and review.advised_round.n:
-        go_on = accept_action(review.advised_round)
+    go_on = next_step(review).action
+    if touched and advised_round_of(review).n:
+        go_on = accept_action(advised_round_of(review))
     calls = [headline.action]
     if go_on.name != "review.accept" or not _over(review):
         calls.append(go_on)
     if not _all_run(review):  # else an edit of the proposed changes leaves nothing to run either
         calls += edits
-    if headline.action.name == "review.accept" and review.budget.left is None:
+    if headline.action.name == "review.accept" and budget_of(review).left is None:
         calls.append(Action("review.options"))
     return list(dict.fromkeys([*calls, Action("review.why")]))
 
 
 def _over(review: Review) -> bool:
     """True if no trial is left for another round: of the space, or of the budget."""
-    return review._worth is not None and not review._worth.n
+    worth = advised_outlook(review)
+    return worth is not None and not worth.n
 
 
 def _all_run(review: Review) -> bool:
@@ -191,10 +201,10 @@ def _row(review: Review, view: ChangeView, followed: Change | None) -> Row:
     start = Cell(name, "strong"), short_bounds(old)
     if followed is not None:
         return *start, arrow_cell(text, "warn"), "relaxed with your edit", ""
-    if name not in review.edited and name not in review.rejected:
+    if name not in edits_of(review).names:
         return view.row
     status = "edited"
-    if name in review.rejected:
+    if name in edits_of(review).rejected:
         status = "rejected"
     if change.kind != "keep":
         status += f" (proposed: {next_text(old, change.new)})"
@@ -283,7 +293,7 @@ def standing_facts(review: Review) -> list[Fact]:
     """The facts that no edit changes: fidelity, belief and cautions."""
     analysis = review.proposal.analysis
     facts = [*fidelity_facts(analysis), *belief_facts(analysis.belief)]
-    if review.budget.left is None:
+    if budget_of(review).left is None:
         return [*facts, *shared_facts(analysis)]
     # Under a budget most trials are chosen by results, as advised.
     return [*facts, *shared_facts(analysis, without=("few_even", "untested"))]
@@ -291,7 +301,7 @@ def standing_facts(review: Review) -> list[Fact]:
 
 def _size_text(review: Review) -> str:
     """The uses of the trials left in the budget, and the kinds of trials of the next round."""
-    planned = review.advised_round
+    planned = advised_round_of(review)
     uses = budget_text_of(review, planned)
     counts = {
         "even": planned.even,
@@ -314,12 +324,13 @@ def _size_text(review: Review) -> str:
 
 def notes_on_edits(review: Review) -> list[Cell]:
     """Possible slips of an edit."""
-    hints = [as_choices(n, review.space[n]) for n, (a, _) in review.edited.items() if isinstance(a, Range)]
+    edits = edits_of(review)
+    hints = [as_choices(n, review.space[n]) for n, (a, _) in edits.changed.items() if isinstance(a, Range)]
     unread = unread_in(review.space, review.proposal.analysis.parameters)
-    for name in sorted({*review.edits, *review.rejected}.intersection(unread)):
+    for name in sorted({*edits.typed, *edits.rejected}.intersection(unread)):
         condition = review.space[name].when
         hints.append(f"{name} is not used: no configuration kept meets {condition}." if condition else "")
-    if review.edits:
+    if edits.typed:
         hints += map(sentence, review.preview().new_values)
     return [Cell(text, "warn") for text in hints if text]
 
@@ -342,20 +353,20 @@ def _example(review: Review, touched: list[str]) -> list[Action]:
 
 
 def _folds(review: Review) -> list[Fold]:
-    step = review.next_step
+    step = next_step(review)
     analysis = review.proposal.analysis
     first, *further = map(sentence, step.reasons)
     folds = [Fold("Next step", [Text(first, "", step.action), *map(Text, further)], "next")]
-    if review._worth is not None:
-        about = worth_page(review._worth)
+    if worth := advised_outlook(review):
+        about = worth_page(worth)
         folds.append(Fold("Another round", [Text(about.title), *about.blocks], "worth"))
     suggestions: list[Block] = []
-    if review.suggestions:
+    if suggestions_of(review):
         legend = (
             f"risk: that the best inside is not {within_text(review.proposal.claim)} the best in the present "
             "space, for all on the same evidence."
         )
-        suggestions = [suggestions_grid(review), Text(legend, "faint", Action("review.take", 1))]
+        suggestions = [suggestions_grid(review), Text(legend, "faint", Action("review.edit", 1))]
     folds += _condition_folds(review)
     folds += [
         Fold("Noise", [Text(f"Noise: {noise_of_goals(analysis)}.")], "noise"),
@@ -372,10 +383,11 @@ def followed_sentence(review: Review) -> str:
 
     Empty without relaxed changes.
     """
-    if not review.followed:
+    edits = edits_of(review)
+    if not edits.relaxed:
         return ""
-    decided = join([*review.edited, *review.rejected])
-    relaxed = join([f"{c.name} to {bounds_text(c.new)}" for c in review.followed])
+    relaxed = join([f"{c.name} to {bounds_text(c.new)}" for c in edits.relaxed])
+    decided = join(edits.names)
     return f"Without the proposed change of {decided}, the evidence supports less: relaxed {relaxed}."
 
 
@@ -384,7 +396,7 @@ def suggestions_grid(review: Review) -> Grid:
     proposal = review.proposal
     proposed_risk = chance_cell(1 - proposal.claim.probability)
     rows = [("", "the proposal", "", percent(proposal.volume_kept), proposed_risk, "")]
-    for i, s in enumerate(review.suggestions, 1):
+    for i, s in enumerate(suggestions_of(review), 1):
         numbers = percent(s.volume_kept), chance_cell(1 - s.probability)
         rows.append((str(i), s.decision.author, _suggested_text(s), *numbers, f'"{s.decision.note}"'))
     head = ("", "suggested by", "change to the proposal", "space kept", "risk", "reason")
@@ -416,11 +428,12 @@ def _condition_folds(review: Review) -> list[Fold]:
 
 def _changes(review: Review) -> list[Block]:
     """A table of edits, rejections and the changes relaxed by them; empty without decisions."""
-    if not (review.edits or review.rejected):
+    edits = edits_of(review)
+    if not (edits.typed or edits.rejected):
         return []
-    decided = dict.fromkeys(review.edited, "edited") | dict.fromkeys(review.rejected, "rejected")
+    decided = dict.fromkeys(edits.changed, "edited") | dict.fromkeys(edits.rejected, "rejected")
     rows = []
-    for name, kind in (decided | {c.name: "relaxed" for c in review.followed}).items():
+    for name, kind in (decided | {c.name: "relaxed" for c in edits.relaxed}).items():
         new = review.space[name]
         # The levels that an edit makes, unless the bounds say them.
         levels = ""

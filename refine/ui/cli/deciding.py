@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from refine.errors import NotFoundError, ReviewError, shown
+from refine.review.review import advised_outlook, next_step
 from refine.run.machine import Machine
 from refine.ui.cli.shared import (
     BRING,
@@ -141,7 +142,11 @@ def propose(
         if not out.as_json:
             out.put(review)
             return
-        parts = {"next_step": review.next_step, "worth": review._worth, "options": review.options()}
+        parts = {
+            "next_step": next_step(review),
+            "worth": advised_outlook(review),
+            "options": review.options(),
+        }
         data = {name: None if part is None else part.to_json() for name, part in parts.items()}
         put_json({**data, **review.proposal.to_dict(), "page": review._page().to_dict()})
 

@@ -44,6 +44,7 @@ from refine.report.pages.review import (
 )
 from refine.report.pages.space import beats_sentence, comparison_page, front_text
 from refine.report.plots import Plots
+from refine.review.review import advised_outlook, advised_round_of, next_step, suggestions_of
 from refine.space.edits import bounds_text
 from refine.space.encoding import label
 from refine.space.literals import page_form
@@ -94,8 +95,8 @@ def review_content(review: Review[Round]) -> Content:
         "best_value": best_value_text(analysis),
         "facts": _facts(standing_facts(review)),
         "first_call": str(view.calls[0]),
-        "plan": plan_content(review.advised_round),
-        "outlook": outlook_content(review, review.advised_round, review._worth),
+        "plan": plan_content(advised_round_of(review)),
+        "outlook": outlook_content(review, advised_round_of(review), advised_outlook(review)),
         "claim": " ".join([*view.texts("claim"), *view.texts("next")]),
         "risk": proposal.risk,
         "epsilon": plain(claim.epsilon),
@@ -196,7 +197,7 @@ def outlook_content(review: Review, planned: NextRound, worth: Worth | None) -> 
         "text": headline.text,
         "reason": headline.reason,
         "call": str(headline.action),
-        "step": _button(headline.action, review.next_step),
+        "step": _button(headline.action, next_step(review)),
     }
 
 
@@ -233,11 +234,11 @@ SUGGESTED = "suggested"
 
 def suggestions_content(review: Review[Round]) -> list[Content]:
     """The suggestions of people and programs, with the edits that adopt them."""
-    if not review.suggestions:
+    if not suggestions_of(review):
         return []
     content = []
     proposal_row, *rows = suggestions_grid(review).rows
-    for suggestion, row in zip(review.suggestions, rows, strict=True):
+    for suggestion, row in zip(suggestions_of(review), rows, strict=True):
         decision = suggestion.decision
         edits = {}
         for name, (proposed, suggested) in suggestion.differs.items():
@@ -369,7 +370,7 @@ def preview_content(review: Review, preview: Preview, asked_n: int | None) -> Co
     facts: list[tuple[str, str | Cell]] = [row for row in page.facts if row[0] not in ("Kept", "Risk")]
     facts.append(("Space", " ".join(as_cell(item).text for item in space.items)))
     notes = [cell.text for cell in notes_on_edits(review)]
-    unpaid = asked_n is None and not review.advised_round.n
+    unpaid = asked_n is None and not advised_round_of(review).n
     warnings = [too_many_text(preview, asked_n), *notes, followed_sentence(review)]
     if unpaid:
         warnings.insert(0, "The budget leaves no trial for another round.")

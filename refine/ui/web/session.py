@@ -23,7 +23,7 @@ from refine.proposal.proposal import check_risk
 from refine.report.pages.headline import round_text
 from refine.report.pages.reasons import everybody, judged_text, whom
 from refine.review.next_step import NextRound, accept_action
-from refine.review.review import Review
+from refine.review.review import Review, edits_of, next_round, next_step, outlook_of, suggestions_of
 from refine.review.round_spec import with_plan
 from refine.run.machine import Machine
 from refine.run.options import RunOptions
@@ -179,8 +179,9 @@ class Session:
         if (review := self._started) is not None:
             old = review.proposal.old
             proposed = review.proposal.space
-            edits = {name: page_form(old[name], review.space[name], proposed[name]) for name in review.edits}
-            rejected = list(review.rejected)
+            decided = edits_of(review)
+            edits = {name: page_form(old[name], review.space[name], proposed[name]) for name in decided.typed}
+            rejected = list(decided.rejected)
         return {
             "tree": self.shown._context.name,
             "studies": 1 if self.other is None else 2,
@@ -395,7 +396,7 @@ class Session:
         with self._lock:
             review = self._edited(self._shown(message), message)
         planned = _planned(message, review)
-        return outlook_content(review, planned, review._worth_of(planned))
+        return outlook_content(review, planned, outlook_of(review, planned))
 
     def _decide(self, message: Message) -> Content:
         kind = message["kind"]
@@ -563,7 +564,7 @@ class Session:
 
     def _meant(self, review: Review, name: str, edit: object) -> Any:
         if isinstance(edit, Mapping) and edit.get("as") == SUGGESTED:
-            for suggestion in review.suggestions:
+            for suggestion in suggestions_of(review):
                 if suggestion.decision.digest == edit.get("of") and name in suggestion.differs:
                     return suggestion.differs[name][1]
             raise ReviewError(f"edit: {name}: this suggestion no longer exists; refresh the page")
@@ -573,9 +574,9 @@ class Session:
                 raise ReviewError(f"edit: unknown parameter {name!r}; {did_you_mean(name, old)}")
             return page_value(old[name], name, edit)
         started = self._started
-        if started is None or started.round.id != review.round.id or name not in started.edits:
+        if started is None or started.round.id != review.round.id or name not in edits_of(started).typed:
             raise ReviewError(f"edit: {name}: the page did not begin with this edit; reload the page")
-        return started.edits[name]
+        return edits_of(started).typed[name]
 
 
 def _evidence(home: Context) -> dict[str, str]:
@@ -622,7 +623,7 @@ def _decided(round_: Round) -> list[Content]:
 
 def _planned(message: Message, review: Review) -> NextRound:
     """Size and shares of the next round: as in a message, else as advised."""
-    return review._next_round(*(message.get(name) for name in ("n", "exploit", "audit")))
+    return next_round(review, *(message.get(name) for name in ("n", "exploit", "audit")))
 
 
 def _accepting(message: Message, review: Review, planned: NextRound) -> dict[str, Any]:
@@ -677,12 +678,13 @@ def _code(
         options["epsilon"] = claim.epsilon
     propose = f'tree["{review.round.id}"].propose'
     lines = [f"review = {Action(propose, **options)}"]
-    if review.edits:
-        lines.append(f"review = {Action('review.edit', python_symbols(review.edits))}")
-    if review.rejected:
-        lines.append(f"review = {Action('review.reject', *review.rejected)}")
+    edits = edits_of(review)
+    if edits.typed:
+        lines.append(f"review = {Action('review.edit', python_symbols(edits.typed))}")
+    if edits.rejected:
+        lines.append(f"review = {Action('review.reject', *edits.rejected)}")
     if not accepting["n"]:  # the budget leaves no round
-        return "\n".join([*lines, str(review.next_step.action)])
+        return "\n".join([*lines, str(next_step(review).action)])
     lines.append(f"child = {Action('review.accept', **accepting)}")
     if any(running):
         lines.append(str(_run_action(*running)))

@@ -5,6 +5,7 @@ from pages import SPACE, bounds, handle, python, score, served, settled, until, 
 
 from refine.report.pages.headline import headline_of
 from refine.report.pages.winner import winner_page
+from refine.review.review import advised_round_of
 
 pytestmark = pytest.mark.browser
 
@@ -68,7 +69,7 @@ def test_the_advice_to_stop_comes_first_and_leads_to_the_winner(browser, tree):
 
 def test_the_accept_button_and_python_make_the_advised_round(opened, root, tree):
     settled(opened)
-    advised = root.propose(keep=False).advised_round
+    advised = advised_round_of(root.propose(keep=False))
     last = python(opened).splitlines()[-1]
     assert last == f"child = review.accept(n={advised.n}, exploit={advised.exploit})"
     exploit = opened.get_by_label("Share of exploit trials")

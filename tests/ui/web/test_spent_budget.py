@@ -4,6 +4,7 @@ import pytest
 from pages import SPACE, noisy, served, settled, visit
 
 import refine
+from refine.review.review import advised_round_of
 from refine.ui.web.session import Session
 
 
@@ -14,8 +15,8 @@ def spent(tmp_path_factory):
         last = tree.add_round(
             SPACE, noisy, budget=36, seed=3, metric=refine.Goal("value", noise="retraining")
         ).run()
-        while (review := last.propose(keep=False)).advised_round.n:
-            last = review.accept(n=review.advised_round.n, exploit=1.0, plan=refine.Plan(audit=0.0))
+        while advised_round_of(review := last.propose(keep=False)).n:
+            last = review.accept(n=advised_round_of(review).n, exploit=1.0, plan=refine.Plan(audit=0.0))
             last.run()
         yield tree
 
