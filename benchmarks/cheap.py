@@ -1,13 +1,15 @@
-"""Cheap trainings first, beside full trainings only, at the cost of 60 full trainings.
+"""Cheap trainings first, beside full trainings only, at the cost of 60 full trainings or another budget.
 
     pip install optuna torch
     python benchmarks/recorded_levels.py
     python benchmarks/cheap.py --seeds 5
     python benchmarks/cheap.py --seeds 2 --part development
     python benchmarks/cheap.py --seeds 3 --rounds 1 --methods "refine, cheap first"
+    python benchmarks/cheap.py --seeds 3 --cheapest 1 --methods "refine, cheap first"
+    python benchmarks/cheap.py --seeds 3 --budget 20 --methods "refine, cheap first" "refine, full only"
 
 Truths are models of recorded trainings at three levels: epochs of small networks, shares of the data. A training at
-the first level costs its share of a full one. `cheap` is refine with a fidelity, `full` refine without one: both type
+a cheap level costs its share of a full one. `cheap` is refine with a fidelity, `full` refine without one: both type
 the printed calls until the budget is spent. Optuna's TPE stops trials by Hyperband, which compares them at the three
 levels; its GPSampler runs full trainings. Claims are lost if the best full value inside is worse than the best before
 by more than the stated tolerance.
@@ -30,8 +32,9 @@ from tables import markdown, parser, share
 import refine
 from refine.errors import RefineError
 
-BUDGET = 60
+BUDGET = 60  # --budget
 MOST_ROUNDS = 100  # --rounds
+CHEAPEST = 0  # --cheapest: number of the level of cheap trials
 NOISE = 0.05
 PARTS = {
     "development": ("moons", "cancer", "kernel"),
@@ -118,7 +121,7 @@ def typed(on: Levels, seed: int, cheap: bool) -> dict[str, Any]:
     fidelity, levels = on.of.fidelity, on.of.levels
     space: Any = on.of.space
     if cheap:
-        space = refine.Space({**space, fidelity: refine.Fidelity(levels[0], levels[-1])})
+        space = refine.Space({**space, fidelity: refine.Fidelity(levels[CHEAPEST], levels[-1])})
 
     def train(p: Any, trial: Any) -> dict[str, float]:
         number = levels.index(p[fidelity]) if cheap else len(levels) - 1
@@ -163,7 +166,7 @@ def typed(on: Levels, seed: int, cheap: bool) -> dict[str, Any]:
         states = [
             trial for r in tree.rounds for trial in (*r.trials["state"], *["complete"] * len(r.replicates))
         ]
-    cost = sum(levels[0] / levels[-1] if state == "cheap" else 1.0 for state in states)
+    cost = sum(levels[CHEAPEST] / levels[-1] if state == "cheap" else 1.0 for state in states)
     return {"regret": regret, "cost": cost, "reviews": reviews}
 
 
@@ -290,7 +293,9 @@ if __name__ == "__main__":
         "--share", nargs=2, type=int, default=(0, 1), metavar=("I", "N"), help="every n-th study"
     )
     options.add_argument("--rounds", type=int, default=MOST_ROUNDS, help="most rounds of refine in a study")
+    options.add_argument("--cheapest", type=int, default=0, help="number of the level of cheap trials")
+    options.add_argument("--budget", type=int, default=60, help="full trainings of a study")
     a = options.parse_args()
-    MOST_ROUNDS = a.rounds
+    MOST_ROUNDS, CHEAPEST, BUDGET = a.rounds, a.cheapest, a.budget
     finished = studies(a.part, range(a.first, a.first + a.seeds), a.methods, tuple(a.share))
     print(f"\n{report(finished)}")
