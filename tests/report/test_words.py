@@ -178,5 +178,5 @@ def test_the_printed_edit_is_the_one_that_accept_takes_when_typed(shown):
     )
     names = {"review": review}
     exec(typed, names)
-    assert names["review"].edits
+    assert names["review"].preview().edited
     assert names["review"].space != review.space

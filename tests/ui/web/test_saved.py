@@ -42,7 +42,7 @@ def test_a_copy_opens_offline_and_spells_edits(browser, tmp_path, n):
             settled(page)
             namespace = {"tree": tree}
             exec(python(page), namespace)
-            assert namespace["review"].edits.keys() == {"dropout", "optimizer"}
+            assert set(namespace["review"].preview().edited) == {"dropout", "optimizer"}
             assert deciding.all_inner_texts() == of_the_proposal
             assert page.locator(".refine-next").inner_text() == headline_of_the_proposal
             assert page.locator(".refine-unjudged").is_visible()
