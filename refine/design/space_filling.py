@@ -267,7 +267,7 @@ def check_size(n: object) -> None:
 def enough_for(budget: BudgetState, spaces: Sequence[Space]) -> BudgetState:
     """A budget; with the configurations of the largest space if the training time left is enough for more."""
     n_left = budget.left
-    if not isinstance(budget.budget, str) or n_left is None or any(s.size >= n_left for s in spaces):
+    if not isinstance(budget.limit, str) or n_left is None or any(s.size >= n_left for s in spaces):
         return budget
     return replace(budget, configurations=max((feasible(s).high for s in spaces), default=None))
 

@@ -300,7 +300,7 @@ def _round_step(
 def _last_step(analysis: Analysis, budget: BudgetState, trial_time: float) -> NextStep:
     """The last step under a budget: the trials left confirm the winner, or the winner is handed over."""
     runs = budget.full_left or 0
-    values = {"runs": runs, "seconds": runs * trial_time, "spent": budget.spent, "budget": str(budget.budget)}
+    values = {"runs": runs, "seconds": runs * trial_time, "spent": budget.spent, "budget": str(budget.limit)}
     if runs and not analysis.noise.deterministic:
         return NextStep(Action("tree.confirm"), (Reason("last_repeats", values),), runs, runs * trial_time)
     return NextStep(Action("tree.winner"), (Reason("spent", values),), 0, 0.0)

@@ -121,7 +121,7 @@ def measure_noise(
 
 def _announce(node: Node, budget: BudgetState) -> None:
     paid = ""
-    if budget.budget is not None:
+    if budget.limit is not None:
         paid = f"; the budget pays, {budget}"
     skip = "noise='retraining' skips this"
     _say(f"round {node.id}: repeating the best configuration to measure noise{paid} ({skip})")

@@ -42,7 +42,7 @@ def read_state(connection: sa.Connection, tree: int) -> BudgetState:
     fidelity = _fidelity(connection, tree)
     spent, repeats, seconds, n_cheap = connection.execute(query.where(of_tree, ran | lost)).one()
     return BudgetState(
-        budget=read_budget(connection, tree),
+        limit=read_budget(connection, tree),
         spent=int(spent),
         running=sum(claimed_trials(connection, tree).values()),
         repeats=int(repeats or 0),

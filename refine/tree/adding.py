@@ -205,8 +205,8 @@ def _first_size(tree: TreeRecord, budget: Budget, existing: StoredNode | None, s
     named = fidelity_of(space)
     if named is not None:
         state = replace(state, cheap_cost=named[1].cost, mean_cost=named[1].mean_cost)
-    state = replace(state, budget=raised(state.budget, budget))
-    size = first_size(state.budget, state.mean_cost)
+    state = replace(state, limit=raised(state.limit, budget))
+    size = first_size(state.limit, state.mean_cost)
     if size is None or state.left is None:
         return None
     if existing is not None:

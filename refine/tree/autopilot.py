@@ -225,7 +225,7 @@ def _left_of_tree(first: Round) -> int | timedelta | None:
     Trials of the round and of an earlier search count as spent by the search.
     """
     state = first._context.budget
-    if isinstance(state.budget, str):
+    if isinstance(state.limit, str):
         return timedelta(seconds=max(1.0, state.seconds_left))
     if state.left is None:
         return None

@@ -269,6 +269,6 @@ class Tree(TreeRecord):
             "store": self._url,
             "rounds": rounds,
             "tags": self._tags,
-            "budget": None if self.budget.budget is None else self.budget.to_json(),
+            "budget": None if self.budget.limit is None else self.budget.to_json(),
             "best": plain(snapshot._best()),
         }

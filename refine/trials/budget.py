@@ -47,12 +47,12 @@ class BudgetState:
 
     Examples:
         >>> from refine.trials.budget import BudgetState
-        >>> state = BudgetState(budget=60, spent=36, running=0, repeats=3, seconds=90.0)
+        >>> state = BudgetState(limit=60, spent=36, running=0, repeats=3, seconds=90.0)
         >>> state.left, state.for_rounds(), str(state)
         (24, 18, '24 of 60 trials left')
     """
 
-    budget: Budget = None  # trials, or training time such as ``"8 h"``; ``None`` without a budget
+    limit: Budget = None  # trials, or training time such as ``"8 h"``; ``None`` without a budget
     spent: int = 0  # trials that ran, failed ones and repeats included
     running: int = 0  # trials that calls in progress will still run
     repeats: int = 0  # repeats among the spent trials
@@ -73,15 +73,15 @@ class BudgetState:
         """Remaining trainings at the full level, such as repeats; ``None`` if :attr:`left` is."""
         if self.left is None:
             return None
-        if isinstance(self.budget, int):
-            return max(0, math.floor(self.budget - self.spent_cost - self.running * self.mean_cost + 1e-9))
+        if isinstance(self.limit, int):
+            return max(0, math.floor(self.limit - self.spent_cost - self.running * self.mean_cost + 1e-9))
         return math.floor(self.left * self.mean_cost + 1e-9)
 
     @property
     def seconds_left(self) -> float:
         """Training time left; infinite without a budget of time."""
-        if isinstance(self.budget, str):
-            return max(0.0, seconds_of(self.budget) - self.seconds)
+        if isinstance(self.limit, str):
+            return max(0.0, seconds_of(self.limit) - self.seconds)
         return math.inf
 
     @property
@@ -90,10 +90,10 @@ class BudgetState:
 
         The remaining training time is divided by the mean training time of the trials so far.
         """
-        if isinstance(self.budget, int):
-            trials = math.floor((self.budget - self.spent_cost) / self.mean_cost + 1e-9)
+        if isinstance(self.limit, int):
+            trials = math.floor((self.limit - self.spent_cost) / self.mean_cost + 1e-9)
             return max(0, trials - self.running)
-        if self.budget is None or not self.spent or self.seconds <= 0:
+        if self.limit is None or not self.spent or self.seconds <= 0:
             return None
         n_left = min(self.seconds_left * self.spent / self.seconds, LARGEST_BUDGET)
         return max(0, int(n_left) - self.running)
@@ -155,17 +155,17 @@ class BudgetState:
         return f"<p>{escape(str(self))}</p>"
 
     def __str__(self) -> str:
-        if self.budget is None:
+        if self.limit is None:
             return "no budget"
-        if isinstance(self.budget, int):
-            text = f"{self.left:,} of {self.budget:,} trials left"
+        if isinstance(self.limit, int):
+            text = f"{self.left:,} of {self.limit:,} trials left"
             if self.mean_cost < 1:
-                text = f"{self.full_left:,} of {self.budget:,} full trainings left"
+                text = f"{self.full_left:,} of {self.limit:,} full trainings left"
         else:
-            text = f"{duration(self.seconds_left)} of {_in_whole_units(self.budget)} left"
+            text = f"{duration(self.seconds_left)} of {_in_whole_units(self.limit)} left"
         if self.configurations is not None:
             text += f", enough for the whole space: {plural(self.configurations, 'configuration')}"
-        elif isinstance(self.budget, str) and self.left is not None:
+        elif isinstance(self.limit, str) and self.left is not None:
             text += f", about {self.left:,} trials"
         if self.running:
             text += f", {self.running:,} running"
@@ -174,7 +174,7 @@ class BudgetState:
     def to_json(self) -> JsonObject:
         """Plain data."""
         return {
-            "budget": self.budget,
+            "budget": self.limit,
             "spent": self.spent,
             "running": self.running,
             "left": self.left,
@@ -192,7 +192,7 @@ class BudgetState:
             fix: A smaller call, with ``{left}`` for the largest possible number.
             full: Whether all of them run at the full level of the fidelity.
         """
-        if isinstance(self.budget, int):
+        if isinstance(self.limit, int):
             remaining = self.left or 0
             cost = self.mean_cost
             if full:
@@ -206,12 +206,12 @@ class BudgetState:
             raise DesignError(
                 f"{subject}: the budget allows {remaining:,} more trials ({self}), got {count:,}; "
                 f"{smaller}raise the budget",
-                Action("tree.budget", self.budget + math.ceil((count - remaining) * cost)),
+                Action("tree.budget", self.limit + math.ceil((count - remaining) * cost)),
             )
-        if self.budget is not None and self.seconds_left <= 0:
-            larger = f"{math.ceil(2 * seconds_of(self.budget) / 3600)} h"
+        if self.limit is not None and self.seconds_left <= 0:
+            larger = f"{math.ceil(2 * seconds_of(self.limit) / 3600)} h"
             raise DesignError(
-                f"{subject}: the budget of {_in_whole_units(self.budget)} is spent: the trials trained for "
+                f"{subject}: the budget of {_in_whole_units(self.limit)} is spent: the trials trained for "
                 f"{duration(self.seconds)}; raise the budget",
                 Action("tree.budget", larger),
             )

@@ -66,7 +66,7 @@ def test_other_steps_are_named_in_at_most_eight_words_and_one_sentence(code):
     ],
 )
 def test_a_budget_states_the_uses_of_the_trials_left(spent, n, noisy, text):
-    assert budget_text(BudgetState(budget=60, spent=spent), n, noisy=noisy) == text
+    assert budget_text(BudgetState(limit=60, spent=spent), n, noisy=noisy) == text
 
 
 def test_a_budget_never_goes_on_and_doubts_in_one_breath(review):

@@ -168,7 +168,7 @@ def test_failed_trials_are_not_said_to_have_the_same_value():
 
 def test_budget_pays_for_search_on_the_same_space_if_nothing_is_proposed():
     analysis, proposal = proposed(noise, n=20)
-    step = next_step_of(analysis, proposal, 20, budget=BudgetState(budget=60, spent=21, repeats=1))
+    step = next_step_of(analysis, proposal, 20, budget=BudgetState(limit=60, spent=21, repeats=1))
     assert codes(step) == ["search_on"]
     assert str(step.action) == "review.accept(n=20, exploit=0.9)"
     assert about(step, 0)["learned"] == 18
@@ -179,7 +179,7 @@ def test_verdict_goes_on_while_the_budget_leaves_trials_for_a_round():
     planned = (20, (0.8, 0.0))
     epsilon = 100.0  # no round gains as much
     alone = worth_of(analysis, epsilon, proposal.space, *planned)
-    budget = BudgetState(budget=60, spent=21, repeats=1)
+    budget = BudgetState(limit=60, spent=21, repeats=1)
     budgeted = worth_of(analysis, epsilon, proposal.space, *planned, budget=budget)
     spent = worth_of(analysis, epsilon, proposal.space, 0, (0.8, 0.0), budget=budget)
     assert alone.verdict != "CONTINUE"
@@ -189,7 +189,7 @@ def test_verdict_goes_on_while_the_budget_leaves_trials_for_a_round():
 
 def test_a_round_that_the_budget_pays_for_is_not_called_unlikely_to_help():
     analysis, proposal = proposed(noise, n=20)
-    budget = BudgetState(budget=60, spent=21, repeats=1)
+    budget = BudgetState(limit=60, spent=21, repeats=1)
     outlook = worth_of(analysis, 100.0, proposal.space, 20, (0.8, 0.0), budget=budget)
     for view in (str(outlook), says(worth_check(outlook))):
         assert str(budget) in view

@@ -76,13 +76,13 @@ def test_a_budget_of_thousands_of_digits_is_refused(tree):
 
 def test_a_budget_is_kept_in_the_store_and_can_be_removed(tmp_path):
     with refine.Tree("study", store=tmp_path / "a.db") as tree:
-        assert tree.budget.budget is None
+        assert tree.budget.limit is None
         assert tree.budget.left is None
         tree.budget = 60
     with refine.Tree("study", store=tmp_path / "a.db") as tree:
-        assert tree.budget.budget == 60
+        assert tree.budget.limit == 60
         tree.budget = None
-        assert tree.budget.budget is None
+        assert tree.budget.limit is None
 
 
 def test_every_trial_counts_once_failed_ones_and_repeats_too(tree):
@@ -115,7 +115,7 @@ def test_a_round_that_exceeds_the_budget_is_refused_before_anything_is_written(t
         tree.add_round(SPACE, noisy, n=70, budget=60)
     assert "tree.budget = 70" in str(error.value)
     assert len(tree) == 0
-    assert tree.budget.budget is None
+    assert tree.budget.limit is None
 
 
 def test_an_extension_and_a_repeat_are_refused_too(tree):
@@ -208,7 +208,7 @@ def test_a_budget_never_falls_below_the_spent_trials(tree):
     with pytest.raises(DesignError, match="got 5"):
         tree.budget = 5
     tree.add_round(SPACE, noisy, n=12, budget=15)
-    assert tree.budget.budget == 20
+    assert tree.budget.limit == 20
 
 
 def test_the_first_round_takes_a_third_of_the_budget(tree):
@@ -321,7 +321,7 @@ def test_an_exported_study_keeps_its_budget(tree, tmp_path):
     tree.add_round(SPACE, noisy, n=3, budget=30).run()
     folder = tree.export(tmp_path / "folder", reports=False)
     with refine.Tree.load(folder, store=tmp_path / "copy.db") as copy:
-        assert copy.budget.budget == 30
+        assert copy.budget.limit == 30
         assert copy.budget.spent == 3
 
 
@@ -582,5 +582,5 @@ def test_a_budget_pays_for_every_attempt_of_the_trials_that_rerun_repeats(tree):
     ],
 )
 def test_a_budget_of_a_fraction_of_a_unit_is_printed_in_the_unit_of_the_time_left(budget, text):
-    state = BudgetState(budget=budget, seconds=56.0)
+    state = BudgetState(limit=budget, seconds=56.0)
     assert str(state) == text

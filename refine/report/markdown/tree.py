@@ -201,7 +201,7 @@ def _proposal_folds(round_: Round, entry: Entry) -> list[Fold]:
     """The evidence of the proposal behind a round; under a budget without a size that ignores the budget."""
     if entry.proposal is None:
         return []
-    budgeted = round_._budget.budget is not None
+    budgeted = round_._budget.limit is not None
     folds = entry.proposal._page().folds
     return [fold for fold in folds if fold.why and not (budgeted and fold.about == "n")]
 

@@ -74,7 +74,7 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
     if overview.winner and first.name != "tree.winner":
         calls.insert(1, Action("tree.winner"))
     first_line = [Cell(tree._name, "strong")]
-    if tree._budget.budget is not None:
+    if tree._budget.limit is not None:
         first_line.append(Cell(f"  {tree._budget}", "faint"))
     root = Branch([first_line], grow(overview.below(None)))
     return Page("", [root, *_damaged(tree, overview)], calls)

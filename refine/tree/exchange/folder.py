@@ -95,7 +95,7 @@ def export(self: TreeRecord, folder: str | os.PathLike[str], *, reports: bool = 
         rounds.append(part.id)
     made_folder(target)
     answers = context.store.answers(context.tree)
-    write_index(target, context.name, rounds, self._budget.budget, answers)
+    write_index(target, context.name, rounds, self._budget.limit, answers)
     return target
 
 
@@ -118,7 +118,7 @@ def loaded(
         try:
             load_rounds(context.store, context.tree, sound, "" if new else title)
             context.store.add_answers(context.tree, answers)
-            if budget is not None and context.budget.budget is None:
+            if budget is not None and context.budget.limit is None:
                 context.store.set_budget(context.tree, budget)
         except BaseException:
             context.store.close()

@@ -195,7 +195,7 @@ def _say_edited(tree: refine.Tree) -> None:
 
     file = project().path or "--set"
     budget = checked_budget(project().content.get("budget"))
-    present = tree.budget.budget
+    present = tree.budget.limit
     if budget is not None and tree.rounds and budget != present:
         say(
             f"warning: {file} has budget {budget}, and the study has {present or 'none'}; to change it type "
