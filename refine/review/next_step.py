@@ -88,7 +88,6 @@ class NextRound:
 
 
 def advised_round(
-    analysis: Analysis,
     proposal: Proposal,
     space: Space,
     planned: int,
@@ -110,7 +109,6 @@ def advised_round(
     winner. If fewer than ten trials would remain afterwards, the round takes all of them. Exploit: 0.8.
 
     Args:
-        analysis: The evidence.
         proposal: The proposal made on the evidence.
         space: Space of the next round: the proposed one, or an edited one.
         planned: Configurations of the present round; with a fidelity, their cost in full trainings.
@@ -126,6 +124,7 @@ def advised_round(
         DesignError: ``n`` is not a whole number >= 1.
         ReviewError: A share outside [0, 1], or a sum of shares above 1.
     """
+    analysis = proposal.analysis
     check_shares(exploit, audit)
     named = fidelity_of(space)
     if named is not None:
@@ -202,11 +201,7 @@ def accept_action(advised: NextRound) -> Action:
 
 
 def next_step_of(
-    analysis: Analysis,
-    proposal: Proposal,
-    planned: int,
-    exploit: float = 0.0,
-    budget: BudgetState = NO_BUDGET,
+    proposal: Proposal, planned: int, exploit: float = 0.0, budget: BudgetState = NO_BUDGET
 ) -> NextStep:
     """The next step after a round of ``planned`` configurations, a share ``exploit`` of them exploit trials.
 
@@ -217,6 +212,7 @@ def next_step_of(
     repeats, unless repeats are identical or all values are equal. If the budget leaves no trial for
     a round, the winner is confirmed, or handed over.
     """
+    analysis = proposal.analysis
     changed = [c.name for c in proposal.changes if c.kind not in ("keep", "leave")]
     trial_time = trial_seconds(analysis, proposal.space)
     available = trials_for_rounds(analysis, budget)
@@ -226,7 +222,7 @@ def next_step_of(
     remaining = left_to_run(analysis, analysis.space)
     decidable = changed and (remaining or analysis.noise.deterministic)
     if decidable or (available is not None and read and remaining):
-        return _round_step(analysis, proposal, planned, budget, changed)
+        return _round_step(proposal, planned, budget, changed)
     if not analysis.tested and read and remaining:
         n = planned
         if proposal.advice is not None:
@@ -271,15 +267,14 @@ def next_step_of(
     return NextStep(action, (reason, tried), runs, runs * trial_time)
 
 
-def _round_step(
-    analysis: Analysis, proposal: Proposal, planned: int, budget: BudgetState, changed: list[str]
-) -> NextStep:
+def _round_step(proposal: Proposal, planned: int, budget: BudgetState, changed: list[str]) -> NextStep:
     """A round on the proposed space, or the winner if every configuration of that space was run."""
     if changed and proposal.advice is not None and not proposal.advice.n:
         reason = Reason("decide", {"parameters": changed, "n": 0})
         return NextStep(Action("tree.winner"), (reason,), 0, 0.0)
-    advised = advised_round(analysis, proposal, proposal.space, planned, budget=budget)
+    advised = advised_round(proposal, proposal.space, planned, budget=budget)
     n = advised.n
+    analysis = proposal.analysis
     seconds = n * trial_seconds(analysis, proposal.space, advised.exploit)
     values: dict[str, object] = {
         "n": n,

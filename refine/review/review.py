@@ -503,7 +503,6 @@ def advised_round_of(review: Review[Any]) -> NextRound:
 def next_round(review: Review[Any], n: int | None, exploit: float | None, audit: float | None) -> NextRound:
     """The next round with the values set by the person, and advised values for the rest."""
     return advised_round(
-        review.proposal.analysis,
         review.proposal,
         review.space,
         review._planned_cost,
@@ -517,8 +516,7 @@ def next_round(review: Review[Any], n: int | None, exploit: float | None, audit:
 def next_step(review: Review[Any]) -> NextStep:
     """The next step: decide, run more of this round, or repeat the best; with reasons and cost."""
     exploit = review.round._node.exploit
-    proposal = review.proposal
-    return next_step_of(proposal.analysis, proposal, review._planned_cost, exploit, budget_of(review))
+    return next_step_of(review.proposal, review._planned_cost, exploit, budget_of(review))
 
 
 def advised_outlook(review: Review[Any]) -> Worth | None:

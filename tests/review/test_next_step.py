@@ -24,7 +24,7 @@ SPACE = refine.Space({"lr": (0.0, 1.0, 9), "depth": (1, 6), "kind": ["a", "b", "
 
 
 def proposed(value, n=40, space=SPACE, seed=1, goal="value", read=None):
-    """An analysis and its proposal, which changes nothing if the values are noise."""
+    """A proposal, which changes nothing if the values are noise."""
     frame = pd.DataFrame(space.columns(draw(Sobol(), space, n, seed)))
     frame = frame.assign(value=value(frame, np.random.default_rng(seed)), seconds=2.0)
     analysis = refine.analyze(space, frame, goal, read=read)
@@ -32,11 +32,11 @@ def proposed(value, n=40, space=SPACE, seed=1, goal="value", read=None):
     if value is noise:
         unchanged = tuple(replace(c, kind="keep", new=c.old) for c in proposal.changes)
         proposal = replace(proposal, space=space, changes=unchanged, advice=None)
-    return analysis, proposal
+    return proposal
 
 
 def step_of(value, n=40, space=SPACE, seed=1, exploit=0.0, **options):
-    return next_step_of(*proposed(value, n, space, seed, **options), n, exploit)
+    return next_step_of(proposed(value, n, space, seed, **options), n, exploit)
 
 
 def noise(frame, rng):
@@ -67,15 +67,15 @@ def test_a_proposal_that_changes_something_is_to_be_decided():
     ],
 )
 def test_advice_leaves_twenty_even_trials(n, call):
-    analysis, proposal = proposed(lambda f, rng: f["lr"] + rng.normal(0, 0.05, len(f)))
-    assert str(accept_action(advised_round(analysis, proposal, proposal.space, 60, n=n))) == call
+    proposal = proposed(lambda f, rng: f["lr"] + rng.normal(0, 0.05, len(f)))
+    assert str(accept_action(advised_round(proposal, proposal.space, 60, n=n))) == call
 
 
 def test_an_explicit_share_lowers_the_advised_one():
-    analysis, proposal = proposed(lambda f, rng: f["lr"] + rng.normal(0, 0.05, len(f)))
+    proposal = proposed(lambda f, rng: f["lr"] + rng.normal(0, 0.05, len(f)))
 
     def shares(**chosen):
-        advised = advised_round(analysis, proposal, proposal.space, 60, n=60, **chosen)
+        advised = advised_round(proposal, proposal.space, 60, n=60, **chosen)
         return advised.exploit, advised.audit
 
     assert shares() == (0.3, 0.05)
@@ -88,8 +88,8 @@ def test_an_explicit_share_lowers_the_advised_one():
 
 
 def test_a_space_that_cuts_nothing_off_needs_no_audit():
-    analysis, proposal = proposed(lambda f, rng: f["lr"] + rng.normal(0, 0.05, len(f)))
-    assert advised_round(analysis, proposal, SPACE, 60, n=60) == NextRound(60, 0.3, 0.0)
+    proposal = proposed(lambda f, rng: f["lr"] + rng.normal(0, 0.05, len(f)))
+    assert advised_round(proposal, SPACE, 60, n=60) == NextRound(60, 0.3, 0.0)
 
 
 def test_an_advised_round_shows_the_noise_by_its_even_trials(rng):
@@ -167,30 +167,30 @@ def test_failed_trials_are_not_said_to_have_the_same_value():
 
 
 def test_budget_pays_for_search_on_the_same_space_if_nothing_is_proposed():
-    analysis, proposal = proposed(noise, n=20)
-    step = next_step_of(analysis, proposal, 20, budget=BudgetState(limit=60, spent=21, repeats=1))
+    proposal = proposed(noise, n=20)
+    step = next_step_of(proposal, 20, budget=BudgetState(limit=60, spent=21, repeats=1))
     assert codes(step) == ["search_on"]
     assert str(step.action) == "review.accept(n=20, exploit=0.9)"
     assert about(step, 0)["learned"] == 18
 
 
 def test_verdict_goes_on_while_the_budget_leaves_trials_for_a_round():
-    analysis, proposal = proposed(noise, n=20)
+    proposal = proposed(noise, n=20)
     planned = (20, (0.8, 0.0))
     epsilon = 100.0  # no round gains as much
-    alone = worth_of(analysis, epsilon, proposal.space, *planned)
+    alone = worth_of(proposal.analysis, epsilon, proposal.space, *planned)
     budget = BudgetState(limit=60, spent=21, repeats=1)
-    budgeted = worth_of(analysis, epsilon, proposal.space, *planned, budget=budget)
-    spent = worth_of(analysis, epsilon, proposal.space, 0, (0.8, 0.0), budget=budget)
+    budgeted = worth_of(proposal.analysis, epsilon, proposal.space, *planned, budget=budget)
+    spent = worth_of(proposal.analysis, epsilon, proposal.space, 0, (0.8, 0.0), budget=budget)
     assert alone.verdict != "CONTINUE"
     assert budgeted.verdict == "CONTINUE"
     assert spent.verdict != "CONTINUE"
 
 
 def test_a_round_that_the_budget_pays_for_is_not_called_unlikely_to_help():
-    analysis, proposal = proposed(noise, n=20)
+    proposal = proposed(noise, n=20)
     budget = BudgetState(limit=60, spent=21, repeats=1)
-    outlook = worth_of(analysis, 100.0, proposal.space, 20, (0.8, 0.0), budget=budget)
+    outlook = worth_of(proposal.analysis, 100.0, proposal.space, 20, (0.8, 0.0), budget=budget)
     for view in (str(outlook), says(worth_check(outlook))):
         assert str(budget) in view
         assert "unlikely" not in view
@@ -206,8 +206,8 @@ def test_a_round_that_the_budget_pays_for_is_not_called_unlikely_to_help():
     ],
 )
 def test_a_verdict_states_its_own_chance(probability, verdict, gain, chance):
-    analysis, proposal = proposed(noise, n=20)
-    outlook = worth_of(analysis, 0.1, proposal.space, 20)
+    proposal = proposed(noise, n=20)
+    outlook = worth_of(proposal.analysis, 0.1, proposal.space, 20)
     outlook = replace(outlook, probability=probability, verdict=verdict)
     assert gain in outlook_text(outlook)
     assert chance in str(outlook)
@@ -217,7 +217,7 @@ def test_next_step_names_the_parameter_that_makes_trials_slow(rng):
     frame = pd.DataFrame(SPACE.columns(draw(Sobol(), SPACE, 60, 1)))
     frame = frame.assign(value=frame["lr"] + rng.normal(0, 0.05, 60), seconds=frame["depth"] ** 2.0)
     analysis = refine.analyze(SPACE, frame)
-    step = next_step_of(analysis, refine.propose(analysis), 60)
+    step = next_step_of(refine.propose(analysis), 60)
     assert codes(step) == ["decide", "durations"]
     assert about(step, 1) == {"parameter": "depth", "factor": 36.0}
     assert "take 36 times" in sentences(step.reasons)
