@@ -95,8 +95,8 @@ def test_a_preview_counts_the_trials_of_the_table(review):
     preview = review.preview(**edits, n=60, workers=2)
     ranked = review.round.trials.sort_values("value", ascending=False, kind="stable")
     inside = preview.space.contains(ranked)
-    assert preview.top == 15
-    assert preview.top_kept == inside[:15].sum()
+    assert preview.top == 10
+    assert preview.top_kept == inside[:10].sum()
     assert preview.lost == tuple(i + 1 for i in range(10) if not inside[i])
     assert preview.best == ranked["value"].iloc[0]
     assert preview.best_kept == ranked["value"][inside].iloc[0]
