@@ -72,6 +72,8 @@ class Review(Shown, Generic[R]):
     proposal: Proposal  # the proposal as made; :meth:`preview` has the effects of edits
     _typed: Mapping[str, Any] = field(default_factory=dict)  # the person's edits by parameter
     _rejected: tuple[str, ...] = ()  # parameters whose change the person rejected
+    # expected values when retrained, once they are read; shared by all edits
+    _read: list[RetrainedValues | None] = field(default_factory=list)
 
     def edit(self, edits: Mapping[str, object] | int | None = None, /, **named: object) -> Self:
         """Sets bounds, choices or values of parameters; returns a new review.
@@ -169,37 +171,21 @@ class Review(Shown, Generic[R]):
         return decided_space(self.proposal, self._typed, self._rejected)
 
     def _with(self, edits: Mapping[str, object], rejected: tuple[str, ...]) -> Self:
-        changed = self._changed(_typed=dict(edits), _rejected=rejected)
+        changed = replace(self, _typed=dict(edits), _rejected=rejected)
         _ = changed.space  # an impossible edit is refused here
         return changed
 
-    def _changed(self, **values: object) -> Self:
-        """The review with other values on the same evidence."""
-        changed = replace(self, **values)  # type: ignore[arg-type]
-        vars(changed)["_before_edits"] = self._unedited
-        return changed
-
     @property
-    def _unedited(self) -> Self:
-        """The unedited review, which reads expected values once for all edits."""
-        unedited: Self = vars(self).get("_before_edits", self)
-        return unedited
-
-    @cached_property
     def _retrained(self) -> RetrainedValues | None:
         """Expected values of the configurations run so far, as winners state them."""
-        if self._unedited is not self:
-            return self._unedited._retrained
-        values: RetrainedValues | None = self.round._retrained()
-        return values
+        if not self._read:
+            self._read.append(self.round._retrained())
+        return self._read[0]
 
     def options(self) -> Options:
         """The proposals at risks of 1, 5, 15 and 30 %: the levels dropped and kept, all by one posterior.
 
         :meth:`at` picks one.
-
-        Raises:
-            AnalysisError: The proposal was read from a store, so its posterior is gone.
 
         Examples:
             >>> [(row.risk, row.up_to, row.top_kept) for row in review.options().rows]
@@ -216,7 +202,7 @@ class Review(Shown, Generic[R]):
             >>> review.at(0.3).proposal.risk
             0.3
         """
-        return self._changed(proposal=self.proposal.at(risk))
+        return replace(self, proposal=self.proposal.at(risk))
 
     @property
     def space(self) -> Space:
