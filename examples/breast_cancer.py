@@ -109,7 +109,8 @@ def last_screen(tree, root, child, out):
     effects = [finding.name for finding in findings if finding.verdict == "matters"]
     rounds = str(tree).partition("\n\nNext")[0]  # the calls stand under the last question
     winner = tree.winner()
-    in_python = "".join(f"{call}    in Python, as the winner advises\n" for call in winner.page().calls)
+    calls = winner.to_dict()["page"]["next"]
+    in_python = "".join(f"{call}    in Python, as the winner advises\n" for call in calls)
     print(
         f"\n--- What did I learn?\n"
         f"Parameters with an effect: {', '.join(effects) or 'none detected'}.\n"
