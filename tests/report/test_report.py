@@ -12,7 +12,7 @@ import pytest
 from refine.analysis.analysis import analyze
 from refine.analysis.learning_curves import trial_curves
 from refine.analysis.reason import Reason
-from refine.proposal.proposal import Change, Claim, Proposal
+from refine.proposal.proposal import Change, Claim, EvidenceSummary, Proposal
 from refine.report.markdown.facts import ORIGIN_WORDS
 from refine.report.markdown.rendering import (
     Raw,
@@ -128,17 +128,14 @@ def facts():
         volume_kept=volume,
         claim=claim,
         risk=0.05,
-        n=74,
-        evidence="c0ffee12",
-        metric="val_acc",
-        tested=73,
+        evidence=EvidenceSummary("c0ffee12", metric="val_acc", n=74, tested=73),
     )
     space, edits = decided_space(proposal, {"dropout": (0, 0.25)}, ("optimizer",))
     decision = Decision(
         kind="edited",
         proposal=proposal.digest,
         space=space,
-        edits=edits,
+        edits=edits.changed,
         rejected=("optimizer",),
         child="0123456789ab",
         note="Low dropout only.\nNadam may matter | later.",

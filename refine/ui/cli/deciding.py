@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from refine.errors import NotFoundError, ReviewError, shown
-from refine.review.review import advised_outlook, next_step
 from refine.run.machine import Machine
 from refine.ui.cli.shared import (
     BRING,
@@ -132,6 +131,8 @@ def propose(
     ] = False,
 ) -> None:
     """Propose bounds for the next round, and store the proposal for a decision."""
+    from refine.review.review import advised_outlook, next_step
+
     with target.round() as round_:
         if options:
             listed = round_.propose(risk, epsilon, renew=renew, keep=False).options()

@@ -96,7 +96,7 @@ def test_a_search_that_is_not_fitted_is_refused(tree):
     other = type("Other", (RandomizedSearchCV,), {})(TREE, {"ccp_alpha": uniform(0, 0.1)}, n_iter=12, cv=2)
     with pytest.raises(AnalysisError, match=r"cv_results_, got Other; call search.fit"):
         tree.add_runs(other)
-    assert refine.propose(other.fit(X, Y)).tested == 0  # it may go by results
+    assert refine.propose(other.fit(X, Y)).evidence.tested == 0  # it may go by results
 
 
 def test_refine_search_is_a_search_with_a_tree_behind():
