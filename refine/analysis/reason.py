@@ -83,6 +83,7 @@ CODES = {
     "all_known": "every configuration was run, and repeats are identical",
     "last_repeats": "the budget leaves repeats, but no round: runs, seconds, spent, budget",
     "spent": "the budget leaves no trial that would help: the same",
+    "decided": "repeats have decided the winner",
     "nothing_read": "the objective reads no parameter that varies: parameters",
     "untested_yet": "nothing is to be narrowed and nothing is tested: n, seconds",
     "tried": "what was tried: n, parameters",

@@ -206,6 +206,12 @@ class Winner(Shown):
         """Value of the winner's planned run."""
         return self.candidates[0].observed
 
+    @property
+    def is_decided(self) -> bool:
+        """True if repeats have decided the race: more of them would hardly change the winner."""
+        races = [race for race in (self.race, self.standing) if race is not None]
+        return any(race.verdict in ("decided", "noise") for race in races)
+
     def kept_in(self, home: Any) -> Winner:
         """A copy of the winner that knows its tree or round, for :meth:`report`."""
         needs = home._needs(*{c.round for c in self.candidates})

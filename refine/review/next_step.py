@@ -73,6 +73,10 @@ class NextStep:
         }
 
 
+DECIDED = NextStep(Action("tree.winner"), (Reason("decided", {}),), 0, 0.0)
+"""The step after repeats have decided the winner."""
+
+
 @dataclass(frozen=True)
 class NextRound:
     """Size and shares of the next round: options of :meth:`refine.Review.accept` with advised defaults."""

@@ -26,9 +26,9 @@ from refine.review.decision import (
     decided_space,
     suggestions_beside,
 )
-from refine.review.next_step import NextRound, NextStep, advised_round, next_step_of
+from refine.review.next_step import DECIDED, NextRound, NextStep, advised_round, next_step_of
 from refine.review.round_spec import Plan, RoundSpec, plan_of
-from refine.review.worth import Worth, worth_of
+from refine.review.worth import CONFIRM, STOP, Worth, worth_of
 from refine.space.categorical import Categorical
 from refine.space.edits import new_choices
 from refine.space.fidelity import full_trainings
@@ -217,6 +217,11 @@ class Review(Shown, Generic[R]):
     def _worth(self) -> Worth | None:
         return outlook_of(self, self._advised, math.nan)
 
+    @cached_property
+    def _winner_is_decided(self) -> bool:
+        """True if repeats have decided the winner of the tree."""
+        return self.round._has_decided_winner()
+
     @property
     def _planned_cost(self) -> int:
         """Cost of the round's trials in full trainings; their number without a fidelity."""
@@ -278,7 +283,7 @@ class Review(Shown, Generic[R]):
         """The error of a further round without a trial left, with the last step as its action."""
         budget = budget_of(self)
         refusal = f"round {self.round.id}: the budget leaves no trial for another round ({budget})"
-        if budget.left and not self.proposal.analysis.noise.deterministic:
+        if budget.left and not (self.proposal.analysis.noise.deterministic or self._winner_is_decided):
             return ReviewError(f"{refusal}; raise the budget, or confirm the winner", Action("tree.confirm"))
         return ReviewError(f"{refusal}; raise the budget, or use the winner", Action("tree.winner"))
 
@@ -502,7 +507,10 @@ def next_round(review: Review[Any], n: int | None, exploit: float | None, audit:
 def next_step(review: Review[Any]) -> NextStep:
     """The next step: decide, run more of this round, or repeat the best; with reasons and cost."""
     exploit = review.round._node.exploit
-    return next_step_of(review.proposal, review._planned_cost, exploit, budget_of(review))
+    step = next_step_of(review.proposal, review._planned_cost, exploit, budget_of(review))
+    if step.action.name == "tree.confirm" and review._winner_is_decided:
+        return DECIDED
+    return step
 
 
 def advised_outlook(review: Review[Any]) -> Worth | None:
@@ -514,7 +522,7 @@ def outlook_of(review: Review[Any], planned: NextRound, price: float = math.nan)
     """The outlook of a round; ``None`` if the evidence does not cover its space."""
     # best value of earlier rounds outside the evidence
     best, inside = review.round._best_before()
-    return worth_of(
+    worth = worth_of(
         review.proposal.analysis,
         review.proposal.claim.epsilon,
         review.space,
@@ -524,6 +532,9 @@ def outlook_of(review: Review[Any], planned: NextRound, price: float = math.nan)
         budget=budget_of(review),
         before=math.nan if inside else float(best),
     )
+    if worth is not None and worth.verdict == CONFIRM and review._winner_is_decided:
+        return replace(worth, verdict=STOP, decided=True)
+    return worth
 
 
 def decision_on(review: Review[Any], kind: str, note: str, author: str) -> Decision:

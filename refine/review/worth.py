@@ -84,8 +84,9 @@ class Worth(Shown):
     """
 
     # ``"CONTINUE"``: another round gains more than ``epsilon`` with probability 0.2 or more; ``"CONFIRM"``:
-    # it does not, and repeats of the best gain more; ``"STOP"``: neither pays. With a budget: ``"CONTINUE"``
-    # while the budget leaves trials for a round, then ``"CONFIRM"`` if values are noisy and repeats are left.
+    # it does not, and repeats of the best gain more; ``"STOP"``: neither pays, or repeats have decided.
+    # With a budget: ``"CONTINUE"`` while the budget leaves trials for a round, then ``"CONFIRM"`` if values
+    # are noisy and repeats are left.
     # With a price: the option with the larger expected gain, ``"STOP"`` if that is less than ``cost``
     verdict: str
     n: int  # trials of the round, at most those left; 0 if none is left
@@ -103,6 +104,7 @@ class Worth(Shown):
     cost: float = math.nan  # cost of the round in units of the metric; NaN without a price
     repeats: int = RUNS  # repeats compared with the round
     budget: str = ""  # the budget that limits the round, such as ``"24 of 60 trials left"``
+    decided: bool = False  # whether repeats have decided the winner, so that more would not help
     data: str = ""  # data that gains are about: see :attr:`refine.proposal.proposal.Claim.data`
 
     def to_json(self) -> JsonObject:

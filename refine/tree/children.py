@@ -224,6 +224,11 @@ class DecidedRound(RoundRecord):
         content = dumps(proposal_to_json(proposal))
         self._context.store.add_proposal(self._stored.pk, proposal.digest, content, again)
 
+    def _has_decided_winner(self) -> bool:
+        """True if repeats have decided the winner of the tree."""
+        decided: bool = provided("round.has_decided_winner")(self)
+        return decided
+
     def _checks(self, analysis: Analysis, proposal: Proposal | None, worth: Worth | None) -> Checks:
         snapshot = self._at_once()
         curves = read_curves(*snapshot._judged, analysis.noise.sd)

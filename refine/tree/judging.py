@@ -42,6 +42,7 @@ from refine.trials.round_record import StoredNode
 from refine.utils.action import Action
 from refine.utils.format import join, plural
 from refine.utils.numbers import is_whole
+from refine.utils.provided import provides
 
 # Configurations by name: the winner, the best observed configuration, and the configuration to beat.
 WORDS = ("winner", "best", "baseline")
@@ -81,6 +82,12 @@ def winner(self: TreeRecord) -> Winner | None:
     found_winner = entrants.judged.winner(entrants.tree_label, entrants.epsilon)
     goals = tuple(metric for metric, _ in entrants.rounds[0][0].node.goals)
     return replace(found_winner, goals=goals, standing=entrants.outlook()).kept_in(self)
+
+
+@provides("round.has_decided_winner")
+def _has_decided_winner(round_: RoundRecord) -> bool:
+    won = winner(TreeRecord._of(round_._context))
+    return won is not None and won.is_decided
 
 
 def confirm(

@@ -293,6 +293,22 @@ def test_confirm_uses_the_trials_left_and_refuses_more(tree):
     assert tree.budget.left >= 0
 
 
+@pytest.mark.slow
+def test_after_repeats_have_decided_the_winner_no_surface_asks_to_confirm(tree):
+    metric = refine.Goal("value", noise="retraining", epsilon=0.03)
+    root = tree.add_round(SPACE, noisy, n=34, budget=40, metric=metric).run()
+    assert str(root.propose()._page().calls[0]) == "tree.confirm()"
+    confirmed = tree.confirm()
+    assert confirmed.is_decided
+    assert tree.budget.left
+    review = root.propose()
+    assert review.worth().decided
+    assert review.next_step.reasons[0].code == "decided"
+    for page in (review._page(), confirmed._page(), tree.winner()._page(), tree._page()):
+        assert page.calls
+        assert "confirm" not in " ".join(map(str, page.calls))
+
+
 def test_a_noisy_winner_that_ran_once_is_not_handed_over_silently(tree):
     tree.add_round(SPACE, noisy, n=20, budget=24, metric=refine.Goal("value", noise="retraining")).run()
     assert len(warnings_of(tree.winner())) == 1

@@ -56,6 +56,7 @@ _STEPS = {
         "Nothing is left to narrow, and {runs} repeats show which configuration is best.",
     ),
     "settled_exactly": ("Stop and use the winner", "Nothing is left to narrow, and repeats are identical."),
+    "decided": ("Stop: repeats have decided the winner", "More repeats would not help."),
     "spent": ("Stop: the budget is spent", "No trial is left that could improve the winner."),
     "untested_yet": (
         "Run {n:evenly drawn trial}",
@@ -192,7 +193,9 @@ def _without_a_round(budget: BudgetState, worth: Worth) -> Headline:
             reason = "Every configuration was run, so only repeats can show the best one."
         return Headline(text, reason, TONES[CONFIRM], action)
     text = "Stop and use the winner"
-    if not worth.n and worth.left and budget.left is not None:
+    if worth.decided:
+        text, _ = _STEPS["decided"]
+    elif not worth.n and worth.left and budget.left is not None:
         text = "Stop: the budget is spent"
         reason = f"{upper(str(budget))}, none of them for another round."
         if not budget.left:

@@ -657,6 +657,7 @@ _SENTENCES: dict[str, Say] = {
         "repeats of the plausible winners."
     ),
     "spent": "{spent} trials of the budget of {budget} are spent.",
+    "decided": "Repeats have decided the winner: more of them would not help.",
     "nothing_read": (
         "The objective uses none of the parameters {parameters:and}. Change the objective, or vary "
         "other parameters."

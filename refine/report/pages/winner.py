@@ -79,12 +79,14 @@ def winner_page(winner: Winner) -> Page:
     if winner.race is not None:
         facts.append(("Race", _race(winner)))
     calls = [call for call in (confirm_call(winner),) if call]
+    if winner.is_decided:
+        calls = [Action("tree.report", "reports")]
     if noisy and best.replicates:
         times = 1 + len(best.replicates)
         facts.append(("Runs", f"{times:,}: the planned run and {plural(len(best.replicates), 'repeat')}"))
     elif noisy:
         once = f"not confirmed: {winner.budget}"
-        if calls:
+        if calls and not winner.is_decided:
             once = "confirm it first: the value of a single run is partly luck"
         facts.append(("Ran once", Cell(once, "warn")))
     title = f"Winner of {winner.of}, out of {plural(winner.evaluated, 'configuration')}"
@@ -125,9 +127,9 @@ def confirm_call(winner: Winner) -> Action | None:
         return Action("tree.confirm", budget=total, **winner.needs)
     if winner.race is not None or (winner.candidates[0].replicates and not winner.within_rows < _DOUBTFUL):
         return None
-    standing = winner.standing
-    if standing is not None and standing.verdict in ("decided", "noise"):
+    if winner.is_decided:
         return None
+    standing = winner.standing
     options: dict[str, int] = {}
     if remaining is None:
         options["budget"] = 20
