@@ -282,7 +282,8 @@ _project = _OfCommand()
 def project() -> Project:
     """The project file of the running command: of ``--project``, else of the working folder.
 
-    A file in the working folder that another user wrote could name a program to run, and is not read.
+    The file may name a program to run. A warning names a file that is not read: of another user in the
+    working folder, or next to the store in another folder, because file and store may come from elsewhere.
 
     Raises:
         SpaceError: The file can't be read, or has an unknown key.
@@ -302,16 +303,27 @@ def _project_file() -> Project:
     if typed := remembered(PROJECT):
         return Project.read(typed)
     file = Path(FILE)
+    if file.is_file() and is_own(file):
+        return Project.read(file)
+    reason = "other users own the file or may change it"
     if not file.is_file():
-        return Project()
-    if not is_own(file):
+        file = _store_folder() / FILE
+        reason = "a store from elsewhere may bring a file that names any program"
+    if file.is_file():
         say(
-            f"warning: {file} is not read, because other users own the file or may change it; type "
-            f"--project {file} to use it",
+            f"warning: {file} is not read, because {reason}; type --project {quoted(str(file))} to use it",
             err=True,
         )
-        return Project()
-    return Project.read(file)
+    return Project()
+
+
+def _store_folder() -> Path:
+    """The folder of the typed store; the working folder for a server, or without a store."""
+    from refine.store.engine import file_of, url_of
+
+    store = remembered(STORE)
+    file = None if store is None else file_of(url_of(store))
+    return Path() if file is None else file.parent
 
 
 STORE_HELP = "Open this store: a path of a SQLite file, or a URL."

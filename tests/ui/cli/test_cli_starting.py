@@ -120,7 +120,7 @@ def test_init_of_a_program_writes_a_space_and_a_command_that_runs(tmp_path, monk
     resumed = suggested(said("run study.db last -n 6 -q"))
     assert not [line for line in resumed if "--command" in line]
     monkeypatch.chdir(tmp_path)  # the store names no program to run
-    assert "runs a program" in refused("run digits/study.db last -n 7 -q")
+    assert "runs a program" in run("run digits/study.db last -n 7 -q").stderr
     assert "--project digits/refine.toml" in said(
         "run digits/study.db last -n 7 -q --project digits/refine.toml"
     )
@@ -152,6 +152,21 @@ def test_a_project_file_that_others_may_have_written_runs_nothing_unless_it_is_n
     assert not list(tmp_path.glob("ran-*"))
     run("run study.db -n 1 -q --project refine.toml")
     assert list(tmp_path.glob("ran-*"))
+
+
+def test_a_project_file_next_to_a_store_elsewhere_runs_only_if_it_is_named(tmp_path, monkeypatch):
+    folder = tmp_path / "sent by mail"
+    folder.mkdir()
+    (folder / "refine.toml").write_text('[program]\ncommand = "touch ran-{x}"\n[parameters]\nx = [1, 2]\n')
+    monkeypatch.chdir(tmp_path)
+    result = run("run 'sent by mail/study.db' -n 1 -q")
+    assert result.exit_code == 1
+    assert not list(tmp_path.rglob("ran-*"))
+    option = "--project 'sent by mail/refine.toml'"
+    assert option in result.stderr
+    run(f"run 'sent by mail/study.db' -n 1 -q {option}")
+    assert list(folder.glob("ran-*"))
+    assert not run(f"show 'sent by mail/study.db' {option}").stderr
 
 
 @pytest.mark.slow
