@@ -37,7 +37,7 @@ from refine.ui.cli.shared import (
     put_json,
     say,
 )
-from refine.ui.cli.spelling import completed
+from refine.ui.cli.spelling import completed, in_shell
 from refine.utils.action import Action, Symbol
 from refine.utils.display import Page, Text, line
 from refine.utils.format import percent, plural
@@ -176,6 +176,12 @@ def accept(
         _say_new(review.proposal.old, child, review.proposal.space)
         if target.round_name == "last":
             say("From now on, `last` names the new round.", err=True)
+        if planned := round_.n - len(round_.trials):
+            call = in_shell(Action("round.run"), round_.id)
+            say(
+                f"Round {round_.id} still has {plural(planned, 'planned trial')} to run: {call}",
+                err=True,
+            )
         out.put(chosen(child), page=lambda: _of_which(review, child._page()))
 
 

@@ -56,6 +56,15 @@ def test_a_question_is_settled_by_trials_of_its_round(store):
     assert data("add", store, "-n", "4", "--settle", "dropout >= 0.2")["n"] >= 44
 
 
+@pytest.mark.slow
+def test_a_decision_names_the_planned_trials_that_it_leaves_behind(store):
+    root = data("ask", store, "dropout >= 0.2", "--settle", 4)["id"]
+    good("propose", store, "--risk", 0.05)
+    accepted = run("accept", store, "-n", 5)
+    assert accepted.exit_code == 0
+    assert f"Round {root} still has 4 planned trials to run: refine run {store} {root}" in accepted.stderr
+
+
 @pytest.mark.parametrize(
     ("edit", "spelled"),
     [
