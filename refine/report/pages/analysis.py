@@ -28,6 +28,7 @@ from refine.space.edits import level_text
 from refine.space.encoding import label
 from refine.space.parameters import Parameter
 from refine.stats import Pair
+from refine.trials.trial import FAILED
 from refine.utils.action import Action
 from refine.utils.display import Block, Cell, Fact, Facts, Fold, Grid, Items, Page, Row, Text
 from refine.utils.format import difference, join, number, p_value, percent, plural, score, signed
@@ -162,8 +163,12 @@ def shared_facts(analysis: Analysis, without: Sequence[str] = ()) -> list[Fact]:
 
 
 def trials_clause(analysis: Analysis) -> str:
-    """The trials of the round, audits outside its space included: ``11 trials``."""
-    return plural(sum(analysis.states.values()) + analysis.n_outside, "trial")
+    """The trials of the round, audits outside its space included: ``11 trials (2 failed, 1 timeout)``."""
+    trials = plural(sum(analysis.states.values()) + analysis.n_outside, "trial")
+    failures = [f"{count:,} {state}" for state, count in analysis.states.items() if count and state in FAILED]
+    if failures:
+        return f"{trials} ({', '.join(failures)})"
+    return trials
 
 
 def best_clause(analysis: Analysis) -> str:

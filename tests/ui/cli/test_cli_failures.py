@@ -53,6 +53,11 @@ def test_failures_are_listed_by_kind_with_the_first_traceback(store):
     assert sum(TOO_LARGE in (row["error"] or "") for row in rows) == 8
 
 
+@pytest.mark.parametrize("command", ["analyze", pytest.param("propose", marks=pytest.mark.slow)])
+def test_the_first_line_counts_failed_trials(command, store):
+    assert "22 trials (8 failed, 2 diverged)," in good(command, *store).splitlines()[0]
+
+
 def test_failures_that_differ_in_numbers_alone_are_one_kind(tmp_path):
     message = "tried to allocate"
 
