@@ -392,9 +392,12 @@ def init(
     With --command, the space has the parameters of the program. Without, an objective.py is written too.
     """
     from refine.run.command import named_parameters, words_of
+    from refine.trials.budget import checked_budget
     from refine.ui import starter
 
+    checked_budget(budget)
     texts = {}
+    guessed = ""
     if typed.command is None:
         texts[_OBJECTIVE] = resources.files("refine.ui.starter").joinpath(_OBJECTIVE).read_text("utf-8")
         program = starter.toml_table("program", {"objective": f"{_OBJECTIVE}:score"})
@@ -412,7 +415,12 @@ def init(
         metric = metric or _first_metric(patterns)
         program = starter.toml_table("program", {"command": typed.command, "metric-pattern": patterns})
         space = starter.space_of_parameters(names)
-    goal = starter.toml_table("goal", {"metric": metric, "direction": _direction(metric, minimize)})
+        guessed = f"Guessed from names: the values of {join(names)}"
+    direction = _direction(metric, minimize)
+    if guessed and minimize is None:
+        better = "larger" if direction == "maximize" else "smaller"
+        guessed += f", and that a {better} {metric} is better"
+    goal = starter.toml_table("goal", {"metric": metric, "direction": direction})
     texts = {FILE: starter.project_text(budget, program, goal, space), **texts}
     if existing := [name for name in texts if (folder / name).exists()]:
         free = next(name for name in _FOLDERS if not Path(name).exists())
@@ -432,7 +440,9 @@ def init(
     run_line = "refine run study.db"
     if folder != Path():
         run_line = f"cd {quoted(str(folder))} && {run_line}"
-    say(f"\nChange the ranges in {FILE} to yours; then run:\n\n{run_line}")
+    if guessed:
+        say(f"\n{guessed}.")
+    say(f"\nChange {FILE} to yours; then run:\n\n{run_line}")
 
 
 def _first_metric(patterns: Sequence[str]) -> str:

@@ -29,6 +29,18 @@ def test_init_writes_files_that_run(tmp_path, monkeypatch):
     assert start == "refine run study.db"
 
 
+def test_init_says_what_it_guessed_and_refuses_a_budget_that_no_run_takes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = "init --command 'train --lr {lr} --units {units}' --metric-pattern 'loss=(.+)'"
+    error = refused(f"{line} --budget forty")
+    assert "got 'forty'; for example --budget 60" in error
+    assert not list(tmp_path.iterdir())
+    (guessed,) = re.findall("^Guessed .*", said(f"{line} --budget '8 h'"), re.MULTILINE)
+    assert {"lr", "units,", "smaller", "loss"} < set(guessed.split())
+    (guessed,) = re.findall("^Guessed .*", said(f"{line} given --maximize"), re.MULTILINE)
+    assert "loss" not in guessed
+
+
 @pytest.mark.parametrize("command", ["", "echo hi", "echo {lr} 'open"])
 def test_init_writes_nothing_for_a_command_that_cannot_run(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
