@@ -115,6 +115,14 @@ def test_learning_trials_per_second_prefer_fast_configurations(tree):
     assert rates["second"] < rates["trial"]
 
 
+def test_a_tree_with_trials_left_to_run_leads_to_the_call_that_runs_them(tree):
+    root = tree.add_round(SPACE, smooth, n=4, metric=refine.Goal("value", noise="none")).run()
+    assert tree._page().calls[0].name.endswith(".propose")
+    root.add(3)
+    calls = [call.name for call in tree._page().calls]
+    assert calls == [f"tree[{root.id!r}].run", "tree.winner", "tree.report"]  # 4 trials allow no proposal
+
+
 def test_a_wrong_unit_is_refused_before_anything_is_planned(root):
     with pytest.raises(DesignError, match="per"):
         root.add(2, per="hour").run()

@@ -64,15 +64,17 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
 
     last = overview.rounds[-1]
     round_call = Action("tree[]", last.id)
-    if last.states.get("complete"):
+    first = run = Action(f"{round_call}.run", workers=2, **tree._needs(last.id))
+    complete = last.states.get("complete", 0)
+    if complete:
         first = _call_in_budget(tree, Action(f"{round_call}.propose", risk=0.05))
     elif last.states:
         first = Action(f"{round_call}.failures")
-    else:
-        first = Action(f"{round_call}.run", workers=2, **tree._needs(last.id))
     calls = [first, Action("tree.report", "reports")]
     if overview.winner and first.name != "tree.winner":
         calls.insert(1, Action("tree.winner"))
+    if complete and sum(last.states.values()) < last.n:
+        calls = [run, *calls[complete < LEAST :]]
     first_line = [Cell(tree._name, "strong")]
     if tree._budget.limit is not None:
         first_line.append(Cell(f"  {tree._budget}", "faint"))
