@@ -31,6 +31,7 @@ _EQUAL = r"==?|:|(?:is\s+in|is|in|only)\b"
 _CLAUSE = rf"\s*(?:(?P<unequal>{_NOT_EQUAL})|(?P<equal>{_EQUAL})|(?<=\s)|(?=[(\[]))\s*(?P<value>[^=<>].*)"
 _QUOTED = r"'[^']*'|\"[^\"]*\""
 _OR = r"\bor\b|\|\|?"
+_AGAINST = r"\b(?:vs|versus|against)\b\.?"
 _AND = r"\band\b|&&?|,|;"
 _LEADING = re.compile(r"^(?:in|with|where|when|if|is|only)\s+", re.IGNORECASE)
 _SIGNS = {
@@ -69,6 +70,21 @@ def condition_text(space: Mapping[str, Parameter], typed: str) -> str:
     with contextlib.suppress(SpaceError):
         return str(Constraint(read))
     return typed
+
+
+def typed_sides(space: Mapping[str, Parameter], typed: str) -> tuple[str, str | None]:
+    """The two sides of a typed comparison: ``relu vs tanh``; the text and ``None`` for another text.
+
+    The second side may leave out the parameter of the first one: ``units 16 vs 32``.
+    """
+    parts = _parts(typed.strip().removesuffix("?"), _AGAINST)
+    if len(parts) != 2:
+        return typed, None
+    first, second = (part.strip() for part in parts)
+    name = re.match(_names(space), first)
+    if name is not None and re.search(_names(space), second) is None:
+        second = f"{name[0]} {second}"
+    return first, second
 
 
 def in_language(space: Mapping[str, Parameter], text: str) -> bool:

@@ -26,7 +26,7 @@ from refine.proposal.question import (
 )
 from refine.space.constraints import Constraint
 from refine.space.space import Indices, Space
-from refine.space.typed_condition import in_language
+from refine.space.typed_condition import in_language, typed_sides
 from refine.tree.lineage import analyze
 from refine.tree.overview import comparable
 from refine.tree.round import Round
@@ -59,6 +59,8 @@ class Question(NamedTuple):
             named = named_value(space, str(expression), better)
             if named is not None:
                 expression, better = named
+        if better is None and isinstance(expression, str):
+            expression, better = typed_sides(space, expression)
         region = condition_in(space, expression, self.bounds)
         within = None
         if self.given is not None:

@@ -37,8 +37,8 @@ class Asked(Given):
         str | None,
         Argument(
             metavar="QUESTION",
-            help="Give the question: 'num_layers <= 2', 'act = relu' or 'lr 0.003..0.3'; default list the "
-            "questions asked so far.",
+            help="Give the question: 'num_layers <= 2', 'act = relu', 'lr 0.003..0.3' or 'relu vs tanh'; "
+            "default list the questions asked so far.",
         ),
     ] = None
     given: str | None = option("Compare only configurations that meet this expression; default all.")
