@@ -35,10 +35,12 @@ from refine.ui.cli.shared import (
     objective_for,
     option,
     project,
+    ran_another_program,
     say,
     started,
     typed_configuration,
     use_project,
+    winner_page,
 )
 from refine.ui.cli.spelling import PROJECT, completed, quoted, remember
 from refine.ui.project import FILE, Project
@@ -181,12 +183,7 @@ def _begins(target: InTree, program: str | None) -> bool:
 
 def _failed_under_another_program(round_: Round, program: str | None) -> bool:
     """True if another program than the typed one ran, and no trial has a result."""
-    from refine.trials.round_record import COMMAND
-
-    recorded = round_._node.objective
-    if program is None or not recorded.startswith(COMMAND) or recorded == program:
-        return False
-    return set(round_.trials["state"]) == {"failed"}
+    return ran_another_program(round_, program) and set(round_.trials["state"]) == {"failed"}
 
 
 def _say_edited(tree: refine.Tree) -> None:
@@ -306,7 +303,7 @@ def confirm(
     with target.tree() as tree:
         with out.alone():
             confirmed = tree.confirm(budget, top, **execution.on(_winning(tree), progress=not quiet))
-        out.put(confirmed)
+        out.put(confirmed, page=lambda: winner_page(confirmed, tree[confirmed.round], execution.source))
 
 
 def _winning(tree: refine.Tree) -> Round | None:

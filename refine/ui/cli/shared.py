@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,11 +53,12 @@ from refine.ui.cli.spelling import (
 )
 from refine.ui.project import FILE, Project, Source, is_own
 from refine.utils.action import Action
-from refine.utils.display import Page, Shown, respelled, to_rich, to_text
+from refine.utils.display import Page, Shown, Text, respelled, to_rich, to_text
 from refine.utils.objects import found_object, is_import_path, is_installed, named_object
 
 if TYPE_CHECKING:
     import refine
+    from refine.analysis.winner import Winner
     from refine.tree.round import Round
 
 # Exit codes: done; an error in one line; wrong usage; done with the answer no, or open; Ctrl-C.
@@ -773,19 +775,31 @@ def direction_of(minimize: bool | None) -> dict[str, str]:
     return {"direction": "maximize"}
 
 
-def _check_program(round_: Round, program: str) -> None:
-    """Raises ObjectiveError: a round ran another program than the typed one."""
+def ran_another_program(round_: Round, program: str | None) -> bool:
+    """True if a round recorded a program, and ``program`` is another one."""
     from refine.trials.round_record import COMMAND
 
     recorded = round_._node.objective
-    if not recorded.startswith(COMMAND) or recorded == program:
-        return
-    file = quoted(str(project().path or "FILE"))
-    raise ObjectiveError(
-        f"round {round_.id} ran another program: {_program_words(recorded)}; now it is "
-        f"{_program_words(program)}; for a round of the changed program type "
-        f"{completed(f'refine run STORE --space {file}')}"
-    )
+    return program is not None and recorded.startswith(COMMAND) and recorded != program
+
+
+def winner_page(won: Winner, round_: Round, source: Source) -> Page:
+    """The page of a winner of a round, with the call that trains it.
+
+    The call is known if the typed command, or the person's own project file, names the program of the round.
+    """
+    page = won._page()
+    if source.program != round_._node.objective:
+        return page
+    columns = round_._records().columns
+    seeds = dict(zip(columns["key"], columns["seed"], strict=True))
+    with suppress(ObjectiveError):  # for example on a machine without the program
+        call = shlex.join(source.command().words(won.params, seeds[won.candidates[0].key]))
+        if source.folder is not None:
+            call = f"cd {quoted(source.folder)} && {call}"
+        configuration, *further = page.blocks
+        return replace(page, blocks=(configuration, Text(call, "code", lines=True), *further))
+    return page
 
 
 def _program_words(name: str) -> str:
@@ -890,8 +904,13 @@ def objective_for(round_: Round | None, source: Source) -> Keywords:
     from refine.trials.round_record import COMMAND
 
     if source.program is not None:
-        if round_ is not None:
-            _check_program(round_, source.program)
+        if round_ is not None and ran_another_program(round_, source.program):
+            file = quoted(str(project().path or "FILE"))
+            raise ObjectiveError(
+                f"round {round_.id} ran another program: {_program_words(round_._node.objective)}; now it is "
+                f"{_program_words(source.program)}; for a round of the changed program type "
+                f"{completed(f'refine run STORE --space {file}')}"
+            )
         return {"objective": source.command()}
     if source.function is not None:
         return {"objective": found_object(source.function)}

@@ -34,7 +34,9 @@ from refine.ui.cli.shared import (
     direction_of,
     newest,
     option,
+    project,
     put_json,
+    winner_page,
 )
 from refine.ui.cli.spelling import completed, in_shell, quoted, with_objective, words_of
 from refine.utils.action import Action
@@ -141,14 +143,15 @@ def winner(target: InTree, out: Explained, round_name: OfArgument = None) -> Non
                 "run more trials"
             )
         won_round = chosen(tree[won.round])
+        page = winner_page(won, won_round, project().source)
         if len(won_round._goals) < 2:
-            out.put(won)
+            out.put(won, page=lambda: page)
         else:
-            _put_front(out, won, (tree if round_name is None else won_round).front)
+            _put_front(out, won, page, (tree if round_name is None else won_round).front)
 
 
-def _put_front(out: Output, won: Winner, rows: pd.DataFrame) -> None:
-    """Prints the winner by the first goal, and the trials of the front."""
+def _put_front(out: Output, won: Winner, page: Page, rows: pd.DataFrame) -> None:
+    """Prints the page of the winner by the first goal, and the trials of the front."""
     from refine.report.pages.tree import value_text
     from refine.utils.plain import plain
 
@@ -162,7 +165,6 @@ def _put_front(out: Output, won: Winner, rows: pd.DataFrame) -> None:
         Text("The front: trials that no other trial beats", "strong"),
         Grid(list(map(str, names)), texts),
     )
-    page = won._page()
     out.put(won, page=lambda: replace(page, blocks=(*page.blocks, *front)))
 
 

@@ -166,6 +166,22 @@ def test_a_project_file_that_others_may_have_written_runs_nothing_unless_it_is_n
     assert list(tmp_path.glob("ran-*"))
 
 
+def test_a_winner_has_the_call_of_its_program_if_the_project_file_names_it(tmp_path, monkeypatch):
+    folder = tmp_path / "a study"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    program = '[program]\ncommand = "echo {x}"\n[goal]\nnoise = "none"\n[parameters]\nx = [1, 2, 3]\n'
+    (folder / "refine.toml").write_text(program)
+    run("run study.db -n 3 -q")
+    assert "\necho 3\n" in said("winner study.db")
+    monkeypatch.chdir(tmp_path)
+    line = "winner 'a study/study.db'"
+    assert "\ncd 'a study' && echo 3\n" in said(f"{line} --project 'a study/refine.toml'")
+    assert "echo" not in said(line)  # the store alone names no program
+    (folder / "refine.toml").write_text(program.replace("echo", "printf"))
+    assert "printf" not in said(f"{line} --project 'a study/refine.toml'")
+
+
 def test_a_project_file_next_to_a_store_elsewhere_runs_only_if_it_is_named(tmp_path, monkeypatch):
     folder = tmp_path / "sent by mail"
     folder.mkdir()
