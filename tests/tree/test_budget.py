@@ -303,7 +303,7 @@ def test_after_repeats_have_decided_the_winner_no_surface_asks_to_confirm(tree):
     assert tree.budget.left
     review = root.propose()
     assert review.worth().decided
-    assert review.next_step.reasons[0].code == "decided"
+    assert next_step(review).reasons[0].code == "decided"
     for page in (review._page(), confirmed._page(), tree.winner()._page(), tree._page()):
         assert page.calls
         assert "confirm" not in " ".join(map(str, page.calls))
