@@ -38,12 +38,13 @@ UV := $(RUN) -m uv
 NEWEST ?= $(firstword $(foreach v,3.14 3.13 3.12 3.11,$(if $(shell python$(v) -c 'print(1)' 2>/dev/null),python$(v))) $(RUN))
 TESTS := -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 5 --durations-min 2
 FAST := not (slow or keras or browser or cluster or nightly)
+PATIENT := (slow or keras or browser or cluster) and not (elsewhere or nightly)
 # CI runs the fast tests of what calls other packages most with the oldest of them, and all others on the newest Python; proposals
 # are compared on both. `make lowest` and `make newest` run all.
 CALLS := tests/design tests/report tests/space tests/stats tests/store tests/ui tests/utils
 NO_KERAS := --ignore tests/keras --ignore tests/docs
 
-.PHONY: demo check test static fast alone ray nightly fuzz coverage lowest newest backends core package sizes docs docs-versions chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
+.PHONY: demo check test static fast oldest-calls newest-others keras patient nightly fuzz coverage lowest newest backends core package sizes docs docs-versions chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -74,25 +75,31 @@ static:
 fast:
 	$(RUN) $(TESTS) -m '$(FAST)' $(NO_KERAS)
 
-alone:
-	KERAS_BACKEND=jax $(ELSEWHERE)/bin/python -m pytest -m slow tests/space/test_recipes.py
-
-ray:
-	$(ELSEWHERE)/bin/python -m pytest -k Ray -m 'cluster and not nightly' tests/run tests/testing
-
-test: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
-	@echo '--- static checks, recipes for libraries that are there alone, and Ray, side by side'
-	$(MAKE) --no-print-directory --jobs 2 static alone ray
-	@echo '--- fast tests, the oldest packages'
+oldest-calls: $(OLDEST)/.ready
 	$(OLDEST)/bin/python -W ignore $(TESTS) -W ignore -m '$(FAST)' $(CALLS)
-	@echo '--- fast tests, the newest Python'
-	$(ELSEWHERE)/bin/python $(TESTS) -m '$(FAST)' $(NO_KERAS) $(addprefix --ignore ,$(CALLS))
-	@echo '--- all other tests, of which many wait for processes of their own'
-	$(RUN) $(TESTS) -n 4 -m 'not nightly and (slow or keras or browser or cluster)'
+
+newest-others: $(ELSEWHERE)/.ready
+	KERAS_BACKEND=jax $(ELSEWHERE)/bin/python $(TESTS) -m '$(FAST) or (elsewhere and not nightly)' $(NO_KERAS) $(addprefix --ignore ,$(CALLS))
+
+# One process, because each process that collects these tests imports TensorFlow first.
+keras: $(READY)
+	$(RUN) $(TESTS) -n 0 -m 'not nightly' tests/keras
+
+patient: $(READY) $(ELSEWHERE)/.ready $(CORE)/.ready
+	$(RUN) $(TESTS) -n 3 -m '$(PATIENT)' --ignore tests/keras
+
+# A core that waits for a download, or for mypy, does something else meanwhile: the order of the first line matters.
+test: $(READY)
+	@echo '--- static checks, then fast tests with the oldest packages, while the other environments are installed'
+	$(MAKE) --no-print-directory --jobs 2 $(OLDEST)/.ready static $(ELSEWHERE)/.ready oldest-calls $(CORE)/.ready
+	@echo '--- fast tests on the newest Python, and tests of Ray and other libraries that are there alone'
+	$(MAKE) --no-print-directory newest-others
+	@echo '--- tests of Keras, and all others, of which many wait for processes of their own'
+	$(MAKE) --no-print-directory --jobs 2 patient keras
 
 nightly: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
-	$(RUN) $(TESTS) -m nightly
-	$(ELSEWHERE)/bin/python -m pytest -k Ray -m 'cluster and nightly' tests/run
+	$(RUN) $(TESTS) -m 'nightly and not elsewhere'
+	$(ELSEWHERE)/bin/python -m pytest -m 'nightly and elsewhere' tests/run
 
 fuzz: $(READY)
 	REFINE_FUZZ=1000000 $(RUN) $(TESTS) -n 4 --dist load tests/store/test_fuzz.py

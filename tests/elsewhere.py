@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".venv-backends" / "bin" / "python"
 TESTS = ("-m", "pytest", "-q", "-c", os.devnull, "--noconftest", "-p", "no:cacheprovider", "-W", "ignore")
 """Begins the command of tests there."""
+RAY = pytest.param("Ray", marks=pytest.mark.elsewhere)
+"""A case that needs Ray, which only .venv-backends has."""
 
 
 def missing(need):

@@ -62,6 +62,7 @@ def test_more_devices_than_visible_and_other_executors_are_refused(monkeypatch):
 
 
 @pytest.mark.cluster
+@pytest.mark.elsewhere
 def test_ray_gives_each_trial_a_gpu_and_a_process_that_saw_no_other(tree):
     with ray(2, num_gpus=1) as on:
         table = (

@@ -19,6 +19,7 @@ import refine.run.workers.cluster_health
 from refine._version import VERSION
 from refine.errors import RoundStoppedError
 from refine.run.workers.task import Job, opened, versions
+from tests.elsewhere import RAY
 
 SPACE = {"x": (1, 40, 40)}
 ROOT = Path(refine.__file__).parents[1]
@@ -114,7 +115,7 @@ def test_a_job_of_another_version_is_refused_before_it_is_read():
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("engine", ["Dask", "Ray"])
+@pytest.mark.parametrize("engine", ["Dask", RAY])
 @pytest.mark.parametrize("kind", ["another refine", "no refine"])
 def test_a_worker_of_another_version_is_refused(tree, tmp_path, monkeypatch, kind, engine):
     if kind == "another refine":

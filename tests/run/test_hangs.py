@@ -17,6 +17,7 @@ from dask_cluster import dask_cluster, processes, ray
 import refine
 from refine.errors import DesignError, RefineWarning, RoundStoppedError
 from refine.run.workers import child, cluster_health, dispatch, task
+from tests.elsewhere import RAY
 
 pytestmark = pytest.mark.cluster
 
@@ -49,7 +50,9 @@ GONE = {
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("lost", GONE)
+@pytest.mark.parametrize(
+    "lost", ["scheduler", "workers", pytest.param("raylet", marks=pytest.mark.elsewhere)]
+)
 def test_a_cluster_that_is_gone_ends_the_round(tmp_path, monkeypatch, lost):
     if lost == "workers":
         monkeypatch.setattr(cluster_health, "LOST_SECONDS", 3.0)
@@ -82,7 +85,7 @@ def says(folder, params):
     return slowly(params) + random.random()
 
 
-@pytest.mark.parametrize("engine", ["Dask", "Ray"])
+@pytest.mark.parametrize("engine", ["Dask", RAY])
 def test_killed_workers_that_hold_ten_trials_cost_none(tmp_path, engine):
     def table(**options):
         with refine.Tree("q", store="sqlite://") as tree:
@@ -114,7 +117,13 @@ def test_killed_workers_that_hold_ten_trials_cost_none(tmp_path, engine):
     [
         ("Dask", {}, "", ""),
         ("Dask", {"GPU": 1}, " that offers GPU=1", " with dask.*'GPU=1'"),
-        ("Ray", {"num_gpus": 3}, " that offers CPU=1, GPU=3", " with ray start"),
+        pytest.param(
+            "Ray",
+            {"num_gpus": 3},
+            " that offers CPU=1, GPU=3",
+            " with ray start",
+            marks=pytest.mark.elsewhere,
+        ),
     ],
 )
 def test_a_cluster_whose_workers_lack_what_is_asked_for_is_said(tmp_path, engine, needs, offering, way):

@@ -70,7 +70,8 @@ def run(executor, n=40):
     "pool",
     [
         ThreadPoolExecutor,
-        *(pytest.param(cluster, marks=pytest.mark.cluster) for cluster in (foreign_dask, ray)),
+        pytest.param(foreign_dask, marks=pytest.mark.cluster),
+        pytest.param(ray, marks=[pytest.mark.cluster, pytest.mark.elsewhere]),
         nightly(processes),
     ],
 )

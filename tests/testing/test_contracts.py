@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from nightly import nightly
 from refine.testing import ExecutorContract
 from run.dask_cluster import foreign_dask, loky, processes, ray
+from tests.elsewhere import RAY
 
 PLACES = {
     "here": (lambda _: contextlib.nullcontext(), 1),
@@ -18,11 +20,12 @@ PLACES = {
     "foreign Dask, 1 thread": (foreign_dask, 1),
     "processes": (processes, 2),
 }
+NIGHTLY = ("loky", "foreign Dask, 1 thread", "processes")
 
 
 @pytest.fixture(
     scope="class",
-    params=[pytest.param(p, marks=() if i < 5 else pytest.mark.nightly) for i, p in enumerate(PLACES)],
+    params=["here", "workers", "foreign Dask, 8 threads", RAY, "threads", *map(nightly, NIGHTLY)],
 )
 def place(request):
     pool_of, request.cls.workers = PLACES[request.param]
