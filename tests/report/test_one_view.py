@@ -4,7 +4,6 @@ import html
 import json
 import re
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +49,6 @@ def review(round_):
     return round_.propose(keep=False)
 
 
-@pytest.fixture(scope="module")
-def unchanged(review):
-    """The text of the unchanged review on a surface, drawn once."""
-    return cache(lambda surface: SURFACES[surface](review))
-
-
 def terminal(review):
     console = Console(width=300, force_terminal=True, color_system="truecolor")
     with console.capture() as capture:
@@ -90,61 +83,35 @@ SURFACES = {
 }
 
 
-def with_another_tolerance(review):
-    claim = replace(review.proposal.claim, epsilon=0.0321, epsilon_source="given")
-    return replace(review, proposal=replace(review.proposal, claim=claim))
+@pytest.fixture(scope="module")
+def changed(review):
+    """The review with another claim, another reason and risk of one change, an offer and a shared fact."""
+    proposal = review.proposal
+    coupled = Reason("coupled", {"parameter": "lr", "q": 0.01, "partners": ["humidity"]})
+    flat = Reason("flat", {"parameter": "dropout", "level": "0.1", "epsilon": 0.01, "saving": 0.4})
+    proposal = replace(
+        proposal,
+        claim=replace(proposal.claim, epsilon=0.0321, epsilon_source="given", scope=0.0777),
+        changes=tuple(
+            replace(change, reasons=(coupled,), risk=0.9) if change.name == "lr" else change
+            for change in proposal.changes
+        ),
+        offers=(Offer("dropout", 0.1, 0.4, 0.9, flat),),
+    )
+    analysis = replace(proposal.analysis, codes=("a", "b"))
+    return replace(review, proposal=on_evidence(proposal, analysis))
 
 
-def with_another_scope(review):
-    claim = replace(review.proposal.claim, scope=0.0777)
-    return replace(review, proposal=replace(review.proposal, claim=claim))
-
-
-def with_another_reason(review):
-    changes = [
-        replace(
-            change, reasons=(Reason("coupled", {"parameter": "lr", "q": 0.01, "partners": ["humidity"]}),)
-        )
-        if change.name == "lr"
-        else change
-        for change in review.proposal.changes
-    ]
-    return replace(review, proposal=replace(review.proposal, changes=tuple(changes)))
-
-
-def with_another_risk_of_one_change(review):
-    changes = [
-        replace(change, risk=0.9) if change.name == "lr" else change for change in review.proposal.changes
-    ]
-    return replace(review, proposal=replace(review.proposal, changes=tuple(changes)))
+@pytest.fixture(scope="module", params=SURFACES)
+def texts(request, review, changed):
+    """Name of a surface, and its texts of the review and of the changed review."""
+    draw = SURFACES[request.param]
+    return request.param, draw(review), draw(changed)
 
 
 def parts(proposal):
     """The texts of all cells of the summary."""
     return {as_cell(text).text for block in proposal._page().blocks for row in block.rows for text in row}
-
-
-CHANGED = [
-    (with_another_tolerance, "0.032"),
-    (with_another_scope, "7.8 %"),
-    (with_another_reason, "humidity"),
-    (with_another_risk_of_one_change, "high"),
-]
-
-
-@pytest.mark.parametrize("surface", SURFACES)
-@pytest.mark.parametrize(("change", "word"), CHANGED, ids=[change.__name__ for change, _ in CHANGED])
-def test_one_changed_part_of_a_proposal_reaches_every_surface(review, unchanged, change, word, surface):
-    changed = change(review)
-    (part,) = parts(changed.proposal) - parts(review.proposal)
-    assert word in part
-    assert SURFACES[surface](changed).count(part) > unchanged(surface).count(part)
-
-
-def with_an_offer(review):
-    values = {"parameter": "dropout", "level": "0.1", "epsilon": 0.01, "saving": 0.4}
-    offer = Offer("dropout", 0.1, 0.4, 0.9, Reason("flat", values))
-    return replace(review, proposal=replace(review.proposal, offers=(offer,)))
 
 
 def new_texts(review, changed, topic):
@@ -153,38 +120,32 @@ def new_texts(review, changed, topic):
     return [text for text in changed._page().texts(topic) if text not in known_texts]
 
 
-EVIDENCE = {name: SURFACES[name] for name in ("details", "HTML", "report", "JSON", "review page")}
+def test_every_changed_part_of_a_proposal_reaches_every_surface(review, changed, texts):
+    _, before, after = texts
+    changed_parts = parts(changed.proposal) - parts(review.proposal)
+    for word in ("0.032", "7.8 %", "humidity", "high"):
+        assert any(word in part for part in changed_parts), word
+    for part in changed_parts:
+        assert after.count(part) > before.count(part)
 
 
-@pytest.mark.parametrize("surface", EVIDENCE)
-def test_evidence_and_claim_reach_every_surface_that_unfolds(review, surface):
-    changed = with_another_reason(with_another_tolerance(review))
-    (reason,) = new_texts(review, changed, "lr")
+def test_evidence_claim_and_offer_reach_every_surface_that_unfolds(review, changed, texts):
+    surface, _, after = texts
+    (reason,) = [text for text in new_texts(review, changed, "lr") if "humidity" in text]
     claim, tolerance = new_texts(review, changed, "claim")
-    assert "humidity" in reason
+    (offer,) = new_texts(review, changed, "dropout")
     assert "0.032" in claim
     assert "0.032" in tolerance
-    shown = EVIDENCE[surface](changed)
-    for text in (reason, claim, tolerance):
-        assert text in shown
+    if surface in ("details", "HTML", "report", "JSON", "review page"):
+        for text in (reason, claim, tolerance, offer, "review.edit(dropout=0.1)"):
+            assert text in after
 
 
-@pytest.mark.parametrize("surface", EVIDENCE)
-def test_an_offer_to_fix_a_parameter_reaches_every_surface_that_unfolds(review, surface):
-    changed = with_an_offer(review)
-    text = EVIDENCE[surface](changed)
-    (offer,) = new_texts(review, changed, "dropout")
-    assert offer in text
-    assert "review.edit(dropout=0.1)" in text
-
-
-@pytest.mark.parametrize("surface", [name for name in SURFACES if name != "print of the value"])
-def test_a_shared_fact_of_an_analysis_reaches_every_surface_of_its_review(review, unchanged, surface):
-    analysis = replace(review.proposal.analysis, codes=("a", "b"))
-    changed = replace(review, proposal=on_evidence(review.proposal, analysis))
-    ((_, fact),) = set(shared_facts(analysis)) - set(shared_facts(review.proposal.analysis))
-    assert fact.text not in unchanged(surface)
-    assert fact.text in SURFACES[surface](changed)
+def test_a_shared_fact_of_an_analysis_reaches_every_surface_of_its_review(review, changed, texts):
+    surface, before, after = texts
+    ((_, fact),) = set(shared_facts(changed.proposal.analysis)) - set(shared_facts(review.proposal.analysis))
+    assert fact.text not in before
+    assert (fact.text in after) == (surface != "print of the value")
 
 
 def test_the_review_page_shows_every_fact_of_the_printed_review(review):
