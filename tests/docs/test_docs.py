@@ -70,7 +70,7 @@ def printed(text):
 
 
 WITH_CODE = [page for page in PAGES if "```python\n" in page.read_text()]
-DAILY = ("README.md", "index.md", "keras.md")
+DAILY = ("README.md", "keras.md")
 """Pages whose code runs with every change; that of the others runs nightly."""
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from refine.errors import AnalysisError
-from refine.report.markdown.rendering import rendered, summary_of
-from refine.report.pages.calibration import calibration_page
 from refine.report.pages.headline import MOST_WORDS, headline_of
 from refine.review.review import advised_round_of, next_step
 from refine.run.holdout import HoldoutResult
@@ -22,7 +20,7 @@ import words
 
 pytestmark = pytest.mark.slow  # a study of three rounds, analysed
 
-REPORTS = ("report", "tree's report", "certificate")
+NOT_PRINTED = ("report", "tree's report", "certificate", "page")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +38,7 @@ def shown(request, study, tmp_path_factory):
             yield words.glances(tree, tree.rounds[-1])
 
 
-@pytest.mark.parametrize("name", [name for name in words.BUDGETS if name not in (*REPORTS, "page")])
+@pytest.mark.parametrize("name", [name for name in words.BUDGETS if name not in NOT_PRINTED])
 def test_glances_are_short(shown, name):
     text = to_text(shown[name]._page(), words.COLUMNS)
     # On top come checks that failed or wait, which are news of their own, and wrapped lines of a table.
@@ -141,29 +139,6 @@ def test_every_result_that_prints_is_data_with_the_version_of_its_schema(study):
         assert data.keys() > {"schema", "page"}, result
         kinds_left.discard(type(result))
     assert kinds_left == {HoldoutResult}  # which has tests of its own
-
-
-def test_reports_are_short_before_their_folds(study, tmp_path):
-    round_ = study.rounds[1]  # it was decided upon
-    reports = words.reports_of(study, round_, tmp_path)
-    decided = round_.propose(keep=False).proposal.analysis  # of the decision, not of later trials
-    record = calibration_page(study.calibration(), named=True)
-    pages = decided._page(), study.winner()._page(), record
-    for page, name in zip(pages, ("report", "tree's report", "tree's report"), strict=True):
-        assert rendered([summary_of(page)]) in reports[name]
-    assert tuple(reports) == REPORTS
-    text = {name: words.unfolded(report) for name, report in reports.items()}
-    for name in REPORTS:
-        assert words.counted(text[name]).words <= words.BUDGETS[name].words
-    assert re.search(r"^.*\b[Ss]earch\b.*:$", text["report"], re.MULTILINE)
-    for name, heads in {
-        "report": ("Winner", "The decision", "Evidence"),
-        "tree's report": ("Winner", "The decisions", "Evidence"),
-        "certificate": ("Evidence",),
-    }.items():
-        assert re.findall("^## (.*)$", text[name], re.MULTILINE) == list(heads)
-        assert re.search(r"^\*\*Winner\b", text[name].split("## Evidence")[0], re.MULTILINE)
-        assert "<summary>Reproduce" in reports[name].split("## Evidence")[1]
 
 
 def test_the_printed_edit_is_the_one_that_accept_takes_when_typed(shown):
