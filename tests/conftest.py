@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ import sqlalchemy as sa
 import typer.testing
 
 import refine
+from refine.report import figures
+from refine.report.markdown import rendering
 from refine.store.store import Store
 from refine.tree import context
 from tests.elsewhere import missing
@@ -105,6 +108,28 @@ def quiet():
     context.DEFAULT = refine.Machine(progress=False)
     yield
     context.DEFAULT = before
+
+
+def save_empty(drawing, path):
+    """Writes a file that begins as a picture does."""
+    path.write_bytes(b"\x89PNG")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_pictures():
+    """Reports of tests hold empty pictures, which cost less time, unless a test asks for ``pictures``."""
+    rendering.figures = SimpleNamespace(themed=figures.themed, save=save_empty)
+    yield
+    rendering.figures = figures
+
+
+@pytest.fixture(scope="module")
+def pictures(empty_pictures):
+    """Reports of a module's tests hold the pictures that people get."""
+    before = rendering.figures
+    rendering.figures = figures
+    yield
+    rendering.figures = before
 
 
 @pytest.fixture(scope="session")

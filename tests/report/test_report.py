@@ -36,7 +36,7 @@ from refine.trials.metric import Metric
 from refine.trials.round_record import Node
 from refine.utils.display import Grid
 
-pytestmark = pytest.mark.slow  # one report, drawn with its figures
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("pictures")]  # one report, drawn with its figures
 
 GOLDEN = Path(__file__).parent / "golden" / "round.md"
 
@@ -172,7 +172,7 @@ def facts():
 
 
 @pytest.fixture(scope="module")
-def written(facts, tmp_path_factory):
+def written(facts, tmp_path_factory, pictures):
     return round_report(facts, tmp_path_factory.mktemp("reports"))
 
 

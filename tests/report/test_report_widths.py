@@ -15,7 +15,7 @@ def score(p):
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory):
+def reports(tmp_path_factory, pictures):
     folder = tmp_path_factory.mktemp("reports")
     with refine.Tree("question", store=folder / "t.db") as tree:
         root = tree.add_round(SPACE, score, n=60, seed=1, note=LINK).run()

@@ -90,7 +90,7 @@ def test_a_change_relaxed_by_an_edit_is_not_reported_as_proposed(tmp_path):
 
 
 @pytest.mark.slow
-def test_one_html_file_holds_its_pictures_and_runs_nothing(tree, tmp_path):
+def test_one_html_file_holds_its_pictures_and_runs_nothing(tree, tmp_path, pictures):
     for path in (tree.report(tmp_path, html=True), tree.rounds[0].report(tmp_path, html=True)):
         text = path.read_text()
         assert path.suffix == ".html"

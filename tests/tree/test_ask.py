@@ -745,7 +745,7 @@ def test_a_cut_that_loses_with_one_choice_of_an_uncut_parameter_is_suggested(tre
 
 
 @pytest.mark.slow
-def test_a_round_of_given_configurations_leaves_a_tree_that_can_be_exported(bowl_tree, tmp_path):
+def test_a_round_of_given_configurations_leaves_a_tree_that_can_be_exported(bowl_tree, tmp_path, pictures):
     configurations = [
         {**dict.fromkeys(SPACE), **row}
         for row in bowl_tree["root"].trials[list(SPACE)].tail(4).to_dict("records")

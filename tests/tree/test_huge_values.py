@@ -9,7 +9,7 @@ import pytest
 @pytest.mark.filterwarnings(
     "ignore:overflow encountered:RuntimeWarning", "ignore:invalid value:RuntimeWarning"
 )
-def test_one_huge_value_breaks_no_look_and_no_export(tree, tmp_path, huge, direction):
+def test_one_huge_value_breaks_no_look_and_no_export(tree, tmp_path, pictures, huge, direction):
     def score(params):
         x = params["x"]
         y = params["y"]

@@ -102,7 +102,7 @@ def test_a_proposal_keeps_the_front(root):
 
 
 @pytest.mark.nightly
-def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, root, tmp_path):
+def test_a_child_spreads_along_the_front_and_all_of_it_survives(tree, root, tmp_path, pictures):
     review = root.propose()
     child = review.accept(n=30, exploit=0.6)
     child.run()

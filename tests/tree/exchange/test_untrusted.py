@@ -15,7 +15,7 @@ from refine.store.rows import parts_of
 from refine.tree.exchange.optuna import to_study
 from refine.ui.cli import app
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("pictures")]
 
 MODULE = (
     "import pathlib\npathlib.Path({mark!r}).write_text('ran')\ndef chosen():\n    return 1\ndef "
