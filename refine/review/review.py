@@ -193,17 +193,6 @@ class Review(Shown, Generic[R]):
         """
         return options_of(self.proposal, self.round._node.allow_degenerate)
 
-    def at(self, risk: float) -> Self:
-        """The same review at another risk, from 0.01 to 0.3, or to the proposed one.
-
-        Edits and rejections stay.
-
-        Examples:
-            >>> review.at(0.3).proposal.risk
-            0.3
-        """
-        return replace(self, proposal=self.proposal.at(risk))
-
     @property
     def space(self) -> Space:
         """The space of the round that accepting now would create."""

@@ -56,7 +56,6 @@ _TOOLS = {
     "round.checks": "checks",
     "round.propose": "proposal",
     "round.branch": "create_round",
-    "review.at": "proposal",
     "review.options": "menu",
     "review.edit": "preview",
     "review.accept": "accept",

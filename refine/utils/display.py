@@ -486,7 +486,7 @@ def _next_facts(calls: Sequence[Action | str]) -> Facts:
     return Facts(rows)
 
 
-_NEW_REVIEW = ("review.at", "review.edit", "review.reject")
+_NEW_REVIEW = ("review.edit", "review.reject")
 
 
 def _typed_call(call: Action | str) -> str:

@@ -76,14 +76,18 @@ def test_rows_differ_and_cover_every_risk(tree):
     assert all(a.up_to < b.risk for a, b in zip(options.rows, options.rows[1:], strict=False))
     assert options.now.space == review.proposal.space
     assert options.now.risk <= 0.1 <= options.now.up_to
+
+    def at(risk):
+        return replace(review, proposal=review.proposal.at(risk))
+
     for row in options.rows:
-        assert review.at(row.risk).proposal.space == review.at(row.up_to).proposal.space == row.space
+        assert at(row.risk).proposal.space == at(row.up_to).proposal.space == row.space
     # Chances in words cannot tell 3 % from 5 %, so the risk that was asked for is named.
-    assert "1 in 20 (asked: 3 %)" in str(review.at(0.03))
-    assert "(asked:" not in str(review.at(0.03).edit(act=["a", "b", "c"]))
-    assert "(asked:" not in str(review.at(0.05))
+    assert "1 in 20 (asked: 3 %)" in str(at(0.03))
+    assert "(asked:" not in str(at(0.03).edit(act=["a", "b", "c"]))
+    assert "(asked:" not in str(at(0.05))
     # The risk that was asked for stays listed, wherever one moves to.
-    moved = review.at(0.3)
+    moved = at(0.3)
     assert risks_of(moved.proposal) == (0.05, 0.1, 0.15, 0.3)
     assert replace(moved.options(), chosen=0.1).rows == options.rows
     assert [row["up_to"] for row in options.to_json()] == [row.up_to for row in options.rows]

@@ -1,5 +1,7 @@
 """Review and winner state one expected value of a configuration."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,7 +52,7 @@ def test_top_trials_cut_off_are_expected_to_reach_what_the_winner_states(round_,
 def test_edits_of_a_review_read_expected_values_once(round_):
     review = round_.propose(keep=False)
     edits = [review.reject(*SPACE).edit(x=(0.0, high)) for high in (0.3, 0.4)]
-    read = [edit.at(0.15)._retrained for edit in edits]
+    read = [replace(edit, proposal=edit.proposal.at(0.15))._retrained for edit in edits]
     assert read[0] is read[1] is review._retrained
 
 

@@ -187,7 +187,9 @@ def options_page(options: Options) -> Page:
         rows.append((risks, leaves_text(option), *shares, f"{option.top_kept} of {option.top}"))
     head = ("risk asked", "dropped", "space kept", "risk of a loss", "top trials kept")
     grid = Grid(head, rows, right=(0, 2, 4), wide=(1,))
-    calls = [Action("review.at", risk=option.risk) for option in options.rows if option is not options.now]
+    calls = [
+        Action("round.propose", risk=option.risk) for option in options.rows if option is not options.now
+    ]
     return Page("Proposals at other risks", [grid, Text(f"Loss: {loss}.", "faint")], calls[:1])
 
 

@@ -524,7 +524,7 @@ class Session:
         for review in alike:
             # loaded without its posterior, or made at a smaller risk
             with contextlib.suppress(AnalysisError):
-                return self._keep(version, review.at(risk))
+                return self._keep(version, replace(review, proposal=review.proposal.at(risk)))
         epsilon = None
         if round_.id == self.shown.id:
             epsilon = self._given_epsilon

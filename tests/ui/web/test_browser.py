@@ -1,6 +1,7 @@
 """The page in a real Chromium: looked at, dragged, typed into, decided with."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -230,7 +231,8 @@ def test_the_slider_moves_along_the_proposals_by_risk(viewed_page, viewed_round)
         assert tuple(bounds(opened, "lr")) == (option.space["lr"].low, option.space["lr"].high)
         settled(opened)
         assert slider.evaluate("e => e === document.activeElement")
-        assert said(opened) == claimed(review if row == start_row else review.at(option.risk))
+        at_risk = replace(review, proposal=review.proposal.at(option.risk))
+        assert said(opened) == claimed(review if row == start_row else at_risk)
         assert tuple(bounds(opened, "units")) == (option.space["units"].low, option.space["units"].high)
         assert fact(opened, "Space").startswith(percent(option.volume_kept))
         assert opened.locator(".refine-accept").is_enabled()
