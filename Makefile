@@ -37,14 +37,14 @@ UV := $(RUN) -m uv
 # uv's Python for an environment: the newest that is here and starts.
 NEWEST ?= $(firstword $(foreach v,3.14 3.13 3.12 3.11,$(if $(shell python$(v) -c 'print(1)' 2>/dev/null),python$(v))) $(RUN))
 TESTS := -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 5 --durations-min 2
-FAST := not (slow or keras or browser or cluster or nightly)
+FAST := not (slow or keras or browser or cluster or elsewhere or nightly)
 PATIENT := (slow or keras or browser or cluster) and not (elsewhere or nightly)
 # CI runs the fast tests of what calls other packages most with the oldest of them, and all others on the newest Python; proposals
 # are compared on both. `make lowest` and `make newest` run all.
 CALLS := tests/design tests/report tests/space tests/stats tests/store tests/ui tests/utils
 NO_KERAS := --ignore tests/keras --ignore tests/docs
 
-.PHONY: demo check test static fast oldest-calls newest-others keras patient nightly fuzz coverage lowest newest backends core package sizes docs docs-versions chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
+.PHONY: demo check test static fast oldest-calls newest-others elsewhere keras patient nightly fuzz coverage lowest newest backends core package sizes docs docs-versions chaos bench bench-keras bench-scale bench-search bench-proposals bench-worth clean page
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("refine needs Python >= 3.11, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -79,7 +79,11 @@ oldest-calls: $(OLDEST)/.ready
 	$(OLDEST)/bin/python -W ignore $(TESTS) -W ignore -m '$(FAST)' $(CALLS)
 
 newest-others: $(ELSEWHERE)/.ready
-	KERAS_BACKEND=jax $(ELSEWHERE)/bin/python $(TESTS) -m '$(FAST) or (elsewhere and not nightly)' $(NO_KERAS) $(addprefix --ignore ,$(CALLS))
+	$(ELSEWHERE)/bin/python $(TESTS) -m '$(FAST)' $(NO_KERAS) $(addprefix --ignore ,$(CALLS))
+
+# In a process of its own: Ray replaces the handlers of signals.
+elsewhere: $(ELSEWHERE)/.ready
+	KERAS_BACKEND=jax $(ELSEWHERE)/bin/python $(TESTS) -n 0 -m 'elsewhere and not nightly' tests/run tests/testing tests/integrations
 
 # One process, because each process that collects these tests imports TensorFlow first.
 keras: $(READY)
@@ -93,7 +97,7 @@ test: $(READY)
 	@echo '--- static checks, then fast tests with the oldest packages, while the other environments are installed'
 	$(MAKE) --no-print-directory --jobs 2 $(OLDEST)/.ready static $(ELSEWHERE)/.ready oldest-calls $(CORE)/.ready
 	@echo '--- fast tests on the newest Python, and tests of Ray and other libraries that are there alone'
-	$(MAKE) --no-print-directory newest-others
+	$(MAKE) --no-print-directory --jobs 2 newest-others elsewhere
 	@echo '--- tests of Keras, and all others, of which many wait for processes of their own'
 	$(MAKE) --no-print-directory --jobs 2 patient keras
 
