@@ -90,7 +90,7 @@ keras: $(READY)
 	$(RUN) $(TESTS) -n 0 -m 'not nightly' tests/keras
 
 patient: $(READY) $(ELSEWHERE)/.ready $(CORE)/.ready
-	$(RUN) $(TESTS) -n 3 -m '$(PATIENT)' --ignore tests/keras
+	$(RUN) $(TESTS) -n 4 -m '$(PATIENT)' --ignore tests/keras
 
 # A core that waits for a download, or for mypy, does something else meanwhile: the order of the first line matters.
 test: $(READY)

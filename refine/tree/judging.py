@@ -126,6 +126,7 @@ def confirm(
         Winner of tree example, out of 30 configurations
         ...
         Race        nothing to confirm: repeats gave identical values
+        Next        tree.report('reports')
     """
     running = RunOptions(machine=self._context.machine(machine))
     check_times(top, REPEATS if budget is None else budget, "budget")

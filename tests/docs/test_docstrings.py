@@ -14,7 +14,7 @@ METHODS = {
         "budget add_round add_runs add_runs tag diff winner confirm judge ask log calibration report export"
     ),
     "Round": ("run add trials best analyze checks propose optimism exclude branch report"),
-    "Review": "edit reject options at worth preview accept decline",
+    "Review": "edit reject options worth preview accept decline",
 }
 NAMES = [*refine.__all__, *(f"{kind}.{method}" for kind in METHODS for method in METHODS[kind].split())]
 WRITES = re.compile(
