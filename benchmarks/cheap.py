@@ -145,18 +145,14 @@ def typed(on: Levels, seed: int, cheap: bool) -> dict[str, Any]:
             except RefineError:
                 break
             loss = on.best_inside(round_.space) - on.best_inside(review.space)
-            agreement = (
-                review.proposal.analysis.bridges.agreement
-                if cheap and review.proposal.analysis.bridges
-                else math.nan
-            )
+            bridges = review.proposal.analysis.bridges
             reviews.append(
                 {
                     "changed": any(c.kind not in ("keep", "leave") for c in review.proposal.changes),
                     "kept": review.proposal.volume_kept,
                     "stated": 1 - review.proposal.claim.probability,
                     "lost": bool(loss > review.proposal.claim.epsilon + 1e-9),
-                    "agreement": agreement,
+                    "agreement": bridges.agreement if bridges else math.nan,
                 }
             )
             if len(reviews) == MOST_ROUNDS:

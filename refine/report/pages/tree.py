@@ -73,8 +73,10 @@ def tree_page(tree: Tree, *, named: bool = False) -> Page:
     calls = [first, Action("tree.report", "reports")]
     if overview.winner and first.name != "tree.winner":
         calls.insert(1, Action("tree.winner"))
-    if complete and sum(last.states.values()) < last.n:
-        calls = [run, *calls[complete < LEAST :]]
+    if complete and sum(last.states.values()) < last.n:  # stopped in between
+        if complete < LEAST:  # too few trials for a proposal
+            calls.remove(first)
+        calls.insert(0, run)
     first_line = [Cell(tree._name, "strong")]
     if tree._budget.limit is not None:
         first_line.append(Cell(f"  {tree._budget}", "faint"))
