@@ -102,6 +102,7 @@ test: $(READY)
 	$(MAKE) --no-print-directory --jobs 2 patient keras
 
 nightly: $(READY) $(ELSEWHERE)/.ready $(OLDEST)/.ready $(CORE)/.ready
+	$(RUN) -m mypy --config-file benchmarks/mypy.ini benchmarks
 	$(RUN) $(TESTS) -m 'nightly and not elsewhere'
 	$(ELSEWHERE)/bin/python -m pytest -m 'nightly and elsewhere' tests/run
 

@@ -183,7 +183,7 @@ def parts(
             inside &= mask[np.maximum(level[:, j], 0)] | (level[:, j] == NOT_READ)
         if inside.all() or int(inside.sum()) < surrogate.fewest:
             continue
-        draws = surrogate.kept(inside, epsilon)
+        draws = surrogate.keeping(inside, epsilon)
         shares = [float(draws[m].mean() if m.stop > m.start else draws.mean()) for m in models]
         loss = best - best_in(on, analysis, masks)
         yield {

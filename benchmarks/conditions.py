@@ -19,6 +19,7 @@ from tables import parser
 
 import refine
 from refine.design.space_filling import Sobol, draw
+from refine.proposal.proposal import changes_given
 
 RISKS = (0.05, 0.15, 0.3)
 NOISE = 0.02
@@ -76,7 +77,9 @@ def outcomes(seed: int, n: int) -> list[dict[str, float]]:
         epsilon, inside = made.claim.epsilon, made.space.contains(grid)
         left = [r for r in space["regime"].grid if not made.space["regime"].contains([r])[0]]
         whole = {"regime": space["regime"]}
-        kept = made.space.replace({**whole, **{c.name: c.new for c in made.given(whole)}}).contains(grid)
+        kept = made.space.replace({**whole, **{c.name: c.new for c in changes_given(made, whole)}}).contains(
+            grid
+        )
         own = [(grid["regime"] == r).to_numpy() for r in left]
         gone = [value[kept & mine].max(initial=-np.inf) < value[mine].max() - epsilon for mine in own]
         unread = [c.kind not in ("keep", "leave") for c in made.changes if c.name.split("_")[0] in left]

@@ -83,7 +83,7 @@ def boxes(pair: Pair, n: int, seed: int) -> dict[tuple[str, float], Box]:
         for goal in pair.goals
     ]
     each = {
-        "both goals": looks[0].beside(looks[1:]),
+        "both goals": looks[0].with_goals(looks[1:]),
         f"{looks[0].metric} alone": looks[0],
         f"{looks[1].metric} alone": looks[1],
     }

@@ -200,11 +200,12 @@ def boxes(name: str, seed: int, folds: bool) -> Iterator[Box]:
             for risk in RISKS:
                 asked = proposal.at(risk)
                 inside = asked.space.contains(every)
-                lost = [
-                    v.max() - v[inside].max() > asked.claim.epsilon for v in (t.scores.mean(axis=1), t.new)
-                ]
+                lost, lost_new = (
+                    bool(v.max() - v[inside].max() > asked.claim.epsilon)
+                    for v in (t.scores.mean(axis=1), t.new)
+                )
                 stated = 1 - asked.claim.probability
-                yield Box(name, noise, method, risk, stated, *map(bool, lost), float(inside.mean()))
+                yield Box(name, noise, method, risk, stated, lost, lost_new, float(inside.mean()))
 
 
 def winners(name: str, seed: int, folds: bool) -> Iterator[Winner]:

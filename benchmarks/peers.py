@@ -15,7 +15,7 @@ import logging
 import math
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
@@ -35,7 +35,7 @@ AT = (30, 60, 90, 120, 150)
 
 MOST = 150
 
-Search = Callable[..., Iterator[int]]
+Search = Callable[..., Generator[int, float, None]]
 """(grid, seed, most=) -> cells, at most so many; sent the value of each, NaN if it failed."""
 
 
@@ -210,7 +210,9 @@ def run(method: str, on: Grid, seed: int, most: int = MOST) -> list[tuple[int, f
     return visited(PEERS[method][0](on, seed, most=most), most, value)
 
 
-def visited(search: Iterator[int], most: int, value: Callable[[int, int], float]) -> list[tuple[int, float]]:
+def visited(
+    search: Generator[int, float, None], most: int, value: Callable[[int, int], float]
+) -> list[tuple[int, float]]:
     """The cells that a search visits, in order, with their values: of a cell as so-manieth of a run."""
     seen: list[tuple[int, float]] = []
     with warnings.catch_warnings():

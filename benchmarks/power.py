@@ -87,12 +87,14 @@ def detection(simulations: int) -> str:
         for j, (effect, wanted) in enumerate(EFFECTS.items()):
             rows[effect].append(" / ".join(f"{100 * seen[d][:, j].mean():.0f}" for d in DIMENSIONS))
             if n == 60:
-                verdicts.append(f"{effect} wanted {wanted} %, got {share(seen[8][:, j])}")
+                verdicts.append(f"- {effect}: wanted {wanted} %, got {share(seen[8][:, j])}.")
     return "\n\n".join(
         [
-            f"**Is the effect detected?** Share of {simulations} rounds in which q <= 0.1, in %, with {' / '.join(map(str, DIMENSIONS))} parameters. An effect has 0.4 deviations of the noise.",
+            f"**Is the effect detected?** Share of {simulations} rounds in which q <= 0.1, in %, with "
+            f"{' / '.join(map(str, DIMENSIONS))} parameters.\nAn effect has 0.4 deviations of the noise.",
             markdown(["", *(f"n = {n}" for n in SIZES)], list(rows.values())),
-            f"- Power at n = 60 with 8 parameters: {'; '.join(verdicts)}.",
+            "Power at n = 60 with 8 parameters:",
+            "\n".join(verdicts),
             f"- False discovery rate wanted at most {100 * ALPHA:.0f} %: the highest of {len(rates)} is {100 * max(rates):.1f} %.",
         ]
     )
