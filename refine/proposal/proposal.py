@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -295,6 +294,12 @@ def surrogate_behind(proposal: Proposal) -> Surrogate | None:
     return proposal._proposer.goals[0].surrogate
 
 
+def spared(proposal: Proposal) -> bool:
+    """True if nothing is cut only because a smaller space would hold too few configurations for the budget."""
+    proposer = proposal._proposer
+    return proposer is not None and proposal.space == proposal.old and proposer.spared(proposal.risk)
+
+
 def volume_of(proposal: Proposal, space: Space) -> float:
     """Volume kept by a space, as :attr:`Proposal.volume_kept`.
 
@@ -498,15 +503,20 @@ class Proposer:
                 levels = [a.joined(b) for a, b in zip(levels, path_given.kept(risk), strict=True)]
             return tuple(self._change(j, kept_levels) for j, kept_levels in enumerate(levels))
 
-        def full(number: int) -> bool:
-            space = _space_with(analysis.space, changes_to(number), decided)
-            return left_to_run(analysis, space) >= room
-
-        last = self.boxes.last(risk)
         room = min(self.room, left_to_run(analysis, analysis.space))
-        if room and not full(last):
-            last = bisect.bisect_left(range(last), True, key=lambda number: not full(number)) - 1
-        return changes_to(max(0, last))
+        for number in range(self.boxes.last(risk), 0, -1):
+            smaller = changes_to(number)
+            space = _space_with(analysis.space, smaller, decided)
+            # A range with few levels left gets finer ones, so a smaller box may leave more configurations.
+            if not room or left_to_run(analysis, space) >= room:
+                return smaller
+        return changes_to(0)
+
+    def spared(self, risk: float) -> bool:
+        """True if the space stays only because a smaller one would not hold :attr:`room` configurations."""
+        if self.boxes is None or not self.room:
+            return False
+        return replace(self, room=0).changes(risk)[1] != self.goals[0].analysis.space
 
     def _change(self, j: int, levels: KeptLevels | None) -> Change:
         """The change of parameter ``j``; its reasons come from the goal on which its effect is clearest."""

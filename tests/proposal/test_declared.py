@@ -10,6 +10,7 @@ import refine
 from refine.design.space_filling import Sobol, draw
 from refine.proposal.proposal import changes_given, proposal_from_json, proposal_to_json
 from refine.report.pages.proposal import change_view
+from refine.report.pages.review import followed_sentence
 from refine.review.decision import Decision
 from refine.review.review import edits_of
 from refine.ui.web.content import panel
@@ -99,6 +100,7 @@ def test_rejecting_a_change_undoes_changes_that_depend_on_the_rejected_one(tmp_p
     assert review.reject("a").space["b"] == review.space["b"]
     only = review.edit(a=["1"])
     assert [c.name for c in edits_of(only).relaxed] == ["b"]
+    assert " a," in followed_sentence(only)
     assert only.space["b"].low == 0.0  # no level goes that was to stay
     assert only.space["b"].high == 1.0
     child = only.accept(n=5)
