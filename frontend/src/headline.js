@@ -35,7 +35,7 @@ export class Headline {
 export function drawTiles(list, tiles) {
   replace(
     list,
-    tiles.map(({ name, about, number, text, full, tone }) => h("div", { class: tone || null, "data-fact": about ?? name, title: full ?? null }, h("dt", {}, name), h("dd", {}, number), h("dd", { class: "refine-faint" }, text))),
+    tiles.map(({ name, about, number, text, full, tone }) => h("div", { class: tone || null, "data-fact": about ?? name, title: full ?? null }, name ? h("dt", {}, name) : null, h("dd", {}, number), h("dd", { class: "refine-faint" }, text))),
   );
 }
 
@@ -43,6 +43,6 @@ export function drawTiles(list, tiles) {
 export function drawFacts(list, facts) {
   replace(
     list,
-    facts.map(({ name, text, tone, call }) => h("div", { class: tone || null, "data-fact": name }, h("dt", {}, name), h("dd", {}, text), call ? h("code", { class: "refine-call" }, call) : null)),
+    facts.map(({ name, text, tone, call }) => h("div", { class: tone || null, "data-fact": name }, name ? h("dt", {}, name) : null, h("dd", {}, text), call ? h("code", { class: "refine-call" }, call) : null)),
   );
 }

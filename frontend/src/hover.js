@@ -147,7 +147,7 @@ export class Hover {
   // Excludes a trial, or includes the trial again.
 
   tools(content) {
-    const reason = h("input", { type: "text", required: true, maxlength: 10000, placeholder: "Reason (a bad value alone is not one)", "aria-label": "Reason to exclude the trial" });
+    const reason = h("input", { type: "text", required: true, maxlength: 10000, placeholder: "Reason", title: "A bad value alone is not a reason.", "aria-label": "Reason to exclude the trial" });
     this.refused = h("p", { class: "refine-card-error", role: "status" });
     const leave = h(
       "form",

@@ -232,6 +232,8 @@ export class Page {
       ...[this.evidence, this.explore, this.more, this.bar],
     );
     this.placeNote();
+    this.main.classList.add("waiting"); // nothing to press before the first round is drawn
+    this.headline.show({ text: "Analysing the round …" });
     this.root = h("div", { class: `refine refine-${this.transport.home}` }, this.side, this.main, this.hover.card);
     if (this.transport.home === "saved") {
       // A saved page is read-only and ends with the Python code to type.
@@ -275,7 +277,10 @@ export class Page {
     // Later trials and rounds are new.
     const pulse = await this.send({ type: "pulse" });
     this.hear(pulse);
-    await Promise.all([this.open(found.shown, { edits: found.edits, rejected: found.rejected }), this.drawTree(found.shown)]);
+    // A reload shows the same round again.
+    const before = this.transport.home === "browser" ? decodeURIComponent(location.hash.slice(1)) : "";
+    const first = before !== found.shown && before in pulse.versions ? [before] : [found.shown, { edits: found.edits, rejected: found.rejected }];
+    await Promise.all([this.open(...first), this.drawTree(first[0])]);
     this.beat();
   }
 
@@ -353,6 +358,8 @@ export class Page {
     this.round = round;
     this.review = round.review;
     this.preview = null;
+    this.main.classList.remove("waiting");
+    if (this.transport.home === "browser") history.replaceState(null, "", `#${round.id}`);
     if (!sameTrials) this.trials = null;
     if (!sameTrials) this.hover.forget();
     for (const panel of this.panels) this.hover.drop(panel.cloud);
@@ -521,6 +528,7 @@ export class Page {
       this.gone();
       return;
     }
+    this.runner.progress(round, pulse.progress[round.id]);
     this.live.progress(pulse.progress[round.id]);
     await this.live.look();
     if (version === round.version) return;
@@ -730,6 +738,7 @@ export class Page {
       return;
     }
     if (call === "confirm") {
+      this.say("Repeating the plausible winners: progress is at the top of the page.");
       await this.runner.ask({ type: "confirm", round: this.round.id, budget: budget ?? null, workers: this.runner.message.workers });
       return;
     }
@@ -760,7 +769,7 @@ export class Page {
     if (answer === null) return;
     const { child } = answer;
     // Opens the child, unless another round is shown by now.
-    if (child !== null && this.round === round) await this.open(child);
+    if (this.round === round) await this.open(child ?? round.id);
     if (child !== null && this.round?.id === child) this.left.delete(round.id);
     this.say(`${answer.text} ${answer.warning}`.trim(), answer.warning ? "" : "good");
     await this.drawTree();

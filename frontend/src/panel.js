@@ -161,7 +161,8 @@ export class Panel {
   spanned() {
     if (!this.axis) return [0, 1];
     const { panel, choices } = this;
-    const at = [...choices.current(panel.name), ...(panel.proposed ?? [])].map(this.axis.scale);
+    // A typed bound that the axis cannot show, for example -1 on a logarithmic one, is an error and moves nothing.
+    const at = [...choices.current(panel.name), ...(panel.proposed ?? [])].map(this.axis.scale).filter(Number.isFinite);
     const [low, high] = this.axis.ends;
     return [Math.max(low, Math.min(0, ...at)), Math.min(high, Math.max(1, ...at))];
   }

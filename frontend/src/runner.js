@@ -73,6 +73,13 @@ export class Runner {
     this.update();
   }
 
+  /** The shown round has other numbers of trials. @param {{imported: boolean}} round @param {{ended: number, planned: number}} progress */
+  progress({ imported }, { ended, planned }) {
+    if (this.runnable === null || imported || this.runs) return;
+    this.runnable.left = Math.max(0, planned - ended);
+    this.update();
+  }
+
   /** @param {Job | null} job */
   hear(job) {
     this.job = job;

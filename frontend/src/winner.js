@@ -29,6 +29,7 @@ export class Winner {
     if (!this.shown.hasChildNodes()) replace(this.shown, h("p", { class: "refine-faint" }, "computing the winner …"));
     const found = await page.transport.ask({ type: "winner", round: page.round.id });
     this.asking = false;
+    if (found.about) this.about.textContent = found.about;
     replace(this.shown, ...(found.error ? [h("p", { class: "refine-faint" }, found.error)] : this.parts(found)));
     await this.update(); // the trials may have changed meanwhile
   }

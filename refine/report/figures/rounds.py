@@ -499,7 +499,7 @@ def best_so_far(
     marks = [line_mark("best so far", tone().blue, linewidth=2.2)]
     if len(way) < len(pieces):
         marks.append(line_mark("side branches", tone().green, linewidth=1.6))
-    best_text = f"{score(float(y[best]))} at trial {best + 1:,}"
+    best_text = f"{score(float(y[best]))} after {plural(best + 1, 'trial')}"
     marks += [dot_mark(best_text, tone().orange), dot_mark("trial", tone().grey, ".")]
     marks += _without_value(ax, ~finite)
     styles = [_look(pieces, i, way) for i in range(len(pieces))]

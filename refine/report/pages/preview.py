@@ -84,8 +84,8 @@ class KeptView(NamedTuple):
 
     cell: Cell
     fraction: str  # ``3 of 10``
-    brief: str  # ``with the best trial; none cut off is better``
-    sentence: str  # ``3 of the top 10, with the best trial; none cut off is better``
+    brief: str  # ``including the best trial``
+    sentence: str  # ``3 of the top 10, including the best trial``
 
 
 def kept_view(preview: Preview) -> KeptView:
@@ -99,7 +99,7 @@ def kept_view(preview: Preview) -> KeptView:
     warning = preview.warning
     if warning is None:
         text = f"the best trial{f' and all of the top {top}' * (top > 1)}"
-        return KeptView(Cell(text, "good"), fraction, "with the best trial", text)
+        return KeptView(Cell(text, "good"), fraction, "including the best trial", text)
     tone = "warn" * (warning.code != "some_outside")
     if preview.throws:
         tone = "bad"
@@ -111,14 +111,11 @@ def kept_view(preview: Preview) -> KeptView:
     cell = Cell(f"{best}. {top_trials_cut(warning.values, bare=lost)}", tone)
     if lost:
         return KeptView(cell, fraction, f"{best}{values_cut(warning.values, bare=True)}", cell.text)
-    counted = f"{n_kept} of the top {top}, with {best}"
-    if preview.expected is None:
-        return KeptView(cell, fraction, f"with {best}", counted)
-    if preview.expected.loss <= 0:
-        ending = "; none cut off is better"
-        return KeptView(cell, fraction, f"with {best}{ending}", f"{counted}{ending}")
+    brief = f"including {best}"
+    if preview.expected is None or preview.expected.loss <= 0:
+        return KeptView(cell, fraction, brief, f"{n_kept} of the top {top}, {brief}")
     cut = f"; cut off{values_cut(warning.values, bare=True)}"
-    return KeptView(cell, fraction, f"with {best}{cut}", cell.text)
+    return KeptView(cell, fraction, f"{brief}{cut}", cell.text)
 
 
 def _best_text(preview: Preview, warning: Reason) -> str:

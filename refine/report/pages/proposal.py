@@ -12,7 +12,7 @@ from refine.proposal.alternatives import Offer
 from refine.proposal.chance import judged_like
 from refine.proposal.change import Change
 from refine.proposal.path import RISKS
-from refine.proposal.proposal import Claim, Proposal, calls_of, surrogate_behind
+from refine.proposal.proposal import Claim, Proposal, calls_of, spared, surrogate_behind
 from refine.report.pages.reasons import (
     QUIET,
     before_limits,
@@ -162,8 +162,6 @@ def _risk_cell(change: Change) -> Cell:
     risk = _RISK_WORDS[change.sure]
     if change.risk == 0:  # every configuration was run
         risk = Cell("no risk", "good")
-    elif any(reason.code == "model_alone" for reason in change.reasons):
-        risk = Cell("untested", "warn")
     elif math.isnan(change.risk):
         risk = Cell("risk unknown", "warn")
     if extended:
@@ -230,18 +228,20 @@ def _first_cut(proposal: Proposal) -> Proposal | None:
 
 def nothing_cell(proposal: Proposal) -> Cell:
     """The sentence of a proposal that cuts nothing, with the cut at the next larger risk and its call."""
+    if spared(proposal):
+        return Cell("A smaller space would hold fewer configurations than the budget pays, so nothing is cut.")
     text = f"At a risk of {risk_percent(proposal.risk)} nothing can be cut."
     cut = _first_cut(proposal)
     if cut is None:
         return Cell(text)
-    chance = chance_words(1 - cut.claim.probability)
-    if chance.startswith("at most"):
-        chance = f"a risk of {risk_percent(cut.risk)}"
     changed = [c for c in cut.changes if c.new != c.old][:MOST]
     bounds = join([f"{c.name} {next_text(c.old, c.new)}" for c in changed])
-    share = f"{percent(cut.volume_kept)} of the space"
+    share = f"keeps {percent(cut.volume_kept)} of the space"
+    chance = chance_words(1 - cut.claim.probability)
+    if not chance.startswith("at most"):
+        share += f"; the stated risk is {chance}"
     call = Action("round.propose", risk=cut.risk)
-    return Cell(f"{text} At {chance}: {bounds} ({share}):", call=call)
+    return Cell(f"{text} At {risk_percent(cut.risk)}: {bounds} ({share}):", call=call)
 
 
 class RiskView(NamedTuple):
@@ -355,9 +355,10 @@ def failures_text(claim: Claim) -> str:
     if not claim.failing_inside >= _FAILING:
         return ""
     share = percent(claim.failing_inside)
-    text = f"about {share} of evenly drawn trials inside are expected to fail or be unusable"
-    if claim.failing_now >= _FAILING:
-        text += f" (about {percent(claim.failing_now)} expected in the present space)"
+    text = f"about {share} of evenly drawn trials are expected to fail or be unusable"
+    now = percent(claim.failing_now)
+    if claim.failing_now >= _FAILING and now != share:
+        text += f" (about {now} in the present space)"
     return text
 
 

@@ -107,8 +107,8 @@ def review_page(review: Review) -> Page:
             facts += _brief_risk_facts(review)
         else:
             facts += [*unchanged_facts(proposal, touched), *risk_facts(review)]
-    elif next_step(review).reasons[0].code not in _ALL_RUN:
-        facts.append(("", nothing_cell(proposal)))
+    else:
+        facts += nothing_facts(review)
     if _all_run(review):
         text = "To go on, extend the space or add levels between those run:"
         facts.append(("", Cell(text, call=Action("review.edit", Symbol("name=...")))))
@@ -129,6 +129,18 @@ def review_page(review: Review) -> Page:
     folds += _folds(review)
     lead = Cell(headline.sentence, headline.tone)
     return Page(title, [*blocks, Facts(facts)], _calls(review, headline, touched), folds, lead)
+
+
+def nothing_facts(review: Review) -> list[Fact]:
+    """That nothing can be cut, and the cut at the next larger risk.
+
+    Empty if the proposal changes a range or choice, or if every configuration was run.
+    """
+    proposal = review.proposal
+    changes = any(c.kind not in ("keep", "leave") for c in proposal.changes)
+    if changes or next_step(review).reasons[0].code in _ALL_RUN:
+        return []
+    return [("", nothing_cell(proposal))]
 
 
 def _heading(review: Review, touched: Sequence[Change]) -> str:
@@ -387,8 +399,11 @@ def followed_sentence(review: Review) -> str:
     if not edits.relaxed:
         return ""
     relaxed = join([f"{c.name} to {bounds_text(c.new)}" for c in edits.relaxed])
-    decided = join(edits.names)
-    return f"Without the proposed change of {decided}, the evidence supports less: relaxed {relaxed}."
+    proposed = [change.name for change in review.proposal.changes if change.kind != "keep"]
+    decided = "After your edits"
+    if undone := [name for name in edits.names if name in proposed]:
+        decided = f"Without the proposed change of {join(undone)}"
+    return f"{decided}, less can be cut: relaxed {relaxed}."
 
 
 def suggestions_grid(review: Review) -> Grid:

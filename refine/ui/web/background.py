@@ -290,7 +290,8 @@ def main() -> int:
         print(error, flush=True)  # noqa: T201
         return 1
     except KeyboardInterrupt as error:
-        print(error, flush=True)  # noqa: T201
+        cause, _, _ = str(error).partition(";")
+        print(f"{cause}; finished trials are stored, run the rest later", flush=True)  # noqa: T201
         return 130
     return 0
 

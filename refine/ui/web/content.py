@@ -37,6 +37,7 @@ from refine.report.pages.review import (
     change_views,
     followed_sentence,
     notes_on_edits,
+    nothing_facts,
     risk_facts,
     short_facts,
     standing_facts,
@@ -44,7 +45,7 @@ from refine.report.pages.review import (
 )
 from refine.report.pages.space import beats_sentence, comparison_page, front_text
 from refine.report.plots import Plots
-from refine.review.review import advised_outlook, advised_round_of, next_step, suggestions_of
+from refine.review.review import advised_outlook, advised_round_of, budget_of, next_step, suggestions_of
 from refine.space.edits import bounds_text
 from refine.space.encoding import label
 from refine.space.literals import page_form
@@ -93,7 +94,7 @@ def review_content(review: Review[Round]) -> Content:
         "proposal": proposal.digest,
         "best": upper(best_clause(analysis)),
         "best_value": best_value_text(analysis),
-        "facts": _facts(standing_facts(review)),
+        "facts": _facts([*_uncut_facts(review), *standing_facts(review)]),
         "first_call": str(view.calls[0]),
         "plan": plan_content(advised_round_of(review)),
         "outlook": outlook_content(review, advised_round_of(review), advised_outlook(review)),
@@ -122,6 +123,14 @@ def review_content(review: Review[Round]) -> Content:
         "pairs": [{"a": names[pair.i], "b": names[pair.j]} for pair in coupled_pairs(analysis)],
         **_checks_content(review.checks()),
     }
+
+
+def _uncut_facts(review: Review) -> list[tuple[str, Cell]]:
+    """The cut at a larger risk, without the call."""
+    return [
+        (name, Cell(f"{as_cell(fact).text.removesuffix(':').removesuffix('.')}."))
+        for name, fact in nothing_facts(review)
+    ]
 
 
 def _evidence_text(page: Page, view: ChangeView) -> str:
@@ -217,6 +226,8 @@ def _button(action: Action, step: NextStep) -> Content:
         return {"do": "accept"}
     if action.name == "round.run":
         n = int(options["n"])
+        if step.n < 1:  # a run has begun these trials meanwhile
+            return {"do": ""}
         title = f"Extends this round to {plural(n, 'configuration')} and runs them in the background"
         return {"do": "run", "n": n, "label": f"run {step.n:,} more", "title": title}
     if action.name == "round.add":
@@ -370,18 +381,26 @@ def preview_content(review: Review, preview: Preview, asked_n: int | None) -> Co
     facts: list[tuple[str, str | Cell]] = [row for row in page.facts if row[0] not in ("Kept", "Risk")]
     facts.append(("Space", " ".join(as_cell(item).text for item in space.items)))
     notes = [cell.text for cell in notes_on_edits(review)]
-    unpaid = asked_n is None and not advised_round_of(review).n
-    warnings = [too_many_text(preview, asked_n), *notes, followed_sentence(review)]
-    if unpaid:
-        warnings.insert(0, "The budget leaves no trial for another round.")
+    unpaid = _unpaid_text(review, asked_n)
+    warnings = [unpaid, too_many_text(preview, asked_n), *notes, followed_sentence(review)]
     return {
         "n": preview.n,
         "left": preview.left,
         "takes": "" if not preview.seconds >= 1 else f"about {duration(preview.seconds)}",
         "facts": _facts(facts),
-        "refused": unpaid or preview.left == 0 or (asked_n is not None and asked_n > preview.left),
+        "refused": unpaid != "" or preview.left == 0 or (asked_n is not None and asked_n > preview.left),
         "warning": " ".join(filter(None, warnings)),
     }
+
+
+def _unpaid_text(review: Review, asked_n: int | None) -> str:
+    """The reason why the budget does not pay the next round, if any."""
+    trials_left = budget_of(review).left
+    if trials_left == 0 or (asked_n is None and not advised_round_of(review).n):
+        return "The budget leaves no trial for another round."
+    if trials_left is not None and asked_n is not None and asked_n > trials_left:
+        return f"The budget has {plural(trials_left, 'trial')} left: ask for fewer."
+    return ""
 
 
 # The front of several goals.

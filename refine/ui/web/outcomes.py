@@ -18,7 +18,7 @@ from refine.tree import judging
 from refine.tree.track_record import entries_of
 from refine.ui.web.messages import Content
 from refine.utils.display import Grid, Text, as_cell
-from refine.utils.format import score
+from refine.utils.format import plural, score
 from refine.utils.plain import plain
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from refine.analysis.winner import Winner
     from refine.review.decision import Decision
     from refine.tree.round import Round
     from refine.tree.tree_record import TreeRecord
@@ -100,14 +101,33 @@ def winner_content(tree: TreeRecord) -> Content:
         raise AnalysisError("no finished trial may be best; run trials first")
     page = winner_page(winner)
     code = next(block.text for block in page.blocks if isinstance(block, Text))
+    about = "the configuration to use so far"
+    if winner.is_decided:
+        about = "confirmed by repeats"
+    step = step_content(confirm_call(winner))
+    if "budget" in step and (repeats := _further_repeats(winner, step["budget"])):
+        step["label"] += f", at most {plural(repeats, 'repeat')}"
     return {
         "title": page.title,
+        "about": about,
         "round": winner.round,
         "values": [{"name": name, "value": value} for name, value in winner.candidates[0].labels.items()],
         "facts": [{"name": name, "text": cell.text, "tone": cell.tone} for name, cell in page.facts],
         "code": code,
-        "step": step_content(confirm_call(winner)),
+        "step": step,
     }
+
+
+def _further_repeats(winner: Winner, total: int | None) -> int:
+    """Repeats that a race of ``total`` repeats may still run; 0 without a total."""
+    if total is None:
+        return 0
+    ran = winner.budget.repeats
+    if winner.race is not None:
+        ran = winner.race.runs
+    elif winner.standing is not None:
+        ran = winner.standing.runs
+    return max(0, total - ran)
 
 
 def step_content(action: Action | None) -> Content:

@@ -30,6 +30,7 @@ from refine.report.pages.proposal import change_view
 from refine.report.pages.reasons import sentences
 from refine.report.pages.review import risk_facts
 from refine.review.review import next_step
+from refine.ui.web.session import Session
 from refine.utils.format import percent
 
 pytestmark = pytest.mark.browser
@@ -158,6 +159,44 @@ def test_a_typed_bound_need_not_be_a_level(opened, root, tree):
     settled(opened)
     assert "< high" in opened.locator(".refine-warning").inner_text()
     assert opened.locator(".refine-accept").is_disabled()
+    # A logarithmic axis has no place for a negative bound, and stays as it is.
+    ticks = opened.locator('[data-parameter="units"] .refine-axis')
+    before = ticks.evaluate_all("all => all.map(e => e.innerHTML)")
+    field = opened.get_by_label("units, lower bound, typed")
+    field.fill("-1")
+    field.press("Enter")
+    settled(opened)
+    assert ticks.evaluate_all("all => all.map(e => e.innerHTML)") == before
+
+
+def test_a_page_has_nothing_to_press_before_its_analysis_and_reloads_the_round_that_it_showed(
+    browser, root, tree, monkeypatch
+):
+    child = root.propose().accept(n=20, exploit=0.0).run()
+    may_answer = threading.Event()
+    analysed = Session._round
+
+    def waits(session, message):
+        may_answer.wait(60)
+        return analysed(session, message)
+
+    monkeypatch.setattr(Session, "_round", waits)
+    with served(root) as running, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(running.url)
+        page.wait_for_selector(".refine-next")
+        assert page.locator(".refine-next").inner_text()
+        assert (
+            not page.locator(".refine-main")
+            .locator("button")
+            .evaluate_all("all => all.some(e => e.checkVisibility())")
+        )
+        may_answer.set()
+        page.locator(f'[data-round="{child.id}"]').click()
+        until(page, f"document.querySelector('.refine-head code').textContent === '{child.id}'")
+        page.reload()
+        page.wait_for_selector(".refine-accept")
+        assert round_shown(page) == child.id
 
 
 @pytest.mark.nightly

@@ -21,11 +21,11 @@ def spent(tmp_path_factory):
         yield tree
 
 
-def asked(round_):
-    """The content of the page of a round, and its preview without edits."""
+def asked(round_, **typed):
+    """The content of the page of a round, and its preview without edits but for ``typed`` fields."""
     session = Session(round_)
     review = session.handle({"type": "round", "round": round_.id})["review"]
-    drawn = {"round": round_.id, "risk": review["risk"], "proposal": review["proposal"]}
+    drawn = {"round": round_.id, "risk": review["risk"], "proposal": review["proposal"], **typed}
     return review, session.handle({"type": "preview", **drawn, "edits": {}, "rejected": [], "note": ""})
 
 
@@ -37,6 +37,16 @@ def test_a_spent_budget_refuses_another_round_and_still_states_the_risk(spent):
     assert "budget" in preview["warning"]
     assert "Risk" in [fact["name"] for fact in preview["risks"]]
     assert preview["code"].endswith("tree.confirm()") or preview["code"].endswith("tree.winner()")
+
+
+@pytest.mark.slow
+def test_more_trials_than_the_budget_has_are_refused_before_they_are_accepted(spent):
+    left = spent["last"]._budget.left
+    _, too_many = asked(spent["last"], n=left + 1, sized=True)
+    assert too_many["refused"]
+    assert str(left) in too_many["warning"]
+    _, payable = asked(spent["last"], n=left, sized=True)
+    assert not payable["refused"]
 
 
 @pytest.mark.slow
