@@ -295,7 +295,7 @@ def surrogate_behind(proposal: Proposal) -> Surrogate | None:
 
 
 def spared(proposal: Proposal) -> bool:
-    """True if nothing is cut only because a smaller space would hold too few configurations for the budget."""
+    """True if nothing is cut only because a smaller space would not hold the budget's configurations."""
     proposer = proposal._proposer
     return proposer is not None and proposal.space == proposal.old and proposer.spared(proposal.risk)
 

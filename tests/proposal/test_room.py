@@ -1,4 +1,4 @@
-"""A narrowing leaves the configurations that a budget pays, and the page says so if nothing else holds it back."""
+"""A narrowing leaves the configurations that a budget pays, and says if this alone prevents a cut."""
 
 import math
 
@@ -49,9 +49,9 @@ def test_a_larger_risk_never_keeps_a_larger_space_and_room_is_left(analysis, roo
 
 def test_a_space_is_spared_only_if_the_evidence_would_cut_it(analysis):
     assert refine.propose(analysis).space != SPACE
-    everything = refine.propose(analysis, room=left_to_run(analysis, SPACE))
-    assert everything.space == SPACE
-    assert spared(everything)
+    whole_space = refine.propose(analysis, room=left_to_run(analysis, SPACE))
+    assert whole_space.space == SPACE
+    assert spared(whole_space)
     assert not spared(refine.propose(analysis))
 
 

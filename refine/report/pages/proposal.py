@@ -229,7 +229,7 @@ def _first_cut(proposal: Proposal) -> Proposal | None:
 def nothing_cell(proposal: Proposal) -> Cell:
     """The sentence of a proposal that cuts nothing, with the cut at the next larger risk and its call."""
     if spared(proposal):
-        return Cell("A smaller space would hold fewer configurations than the budget pays, so nothing is cut.")
+        return Cell("Nothing is cut: a smaller space would hold fewer configurations than the budget pays.")
     text = f"At a risk of {risk_percent(proposal.risk)} nothing can be cut."
     cut = _first_cut(proposal)
     if cut is None:
@@ -356,9 +356,9 @@ def failures_text(claim: Claim) -> str:
         return ""
     share = percent(claim.failing_inside)
     text = f"about {share} of evenly drawn trials are expected to fail or be unusable"
-    now = percent(claim.failing_now)
-    if claim.failing_now >= _FAILING and now != share:
-        text += f" (about {now} in the present space)"
+    present = percent(claim.failing_now)
+    if claim.failing_now >= _FAILING and present != share:
+        text += f" (about {present} in the present space)"
     return text
 
 

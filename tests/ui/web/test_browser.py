@@ -161,12 +161,12 @@ def test_a_typed_bound_need_not_be_a_level(opened, root, tree):
     assert opened.locator(".refine-accept").is_disabled()
     # A logarithmic axis has no place for a negative bound, and stays as it is.
     ticks = opened.locator('[data-parameter="units"] .refine-axis')
-    before = ticks.evaluate_all("all => all.map(e => e.innerHTML)")
+    drawn = ticks.evaluate_all("all => all.map(e => e.innerHTML)")
     field = opened.get_by_label("units, lower bound, typed")
     field.fill("-1")
     field.press("Enter")
     settled(opened)
-    assert ticks.evaluate_all("all => all.map(e => e.innerHTML)") == before
+    assert ticks.evaluate_all("all => all.map(e => e.innerHTML)") == drawn
 
 
 def test_a_page_has_nothing_to_press_before_its_analysis_and_reloads_the_round_that_it_showed(
